@@ -1,0 +1,112 @@
+"""What a network is, as data: the ``architecture`` field of a bundle."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class LoraRanks(BaseModel):
+    """Ranks of the low-rank adapters on q and v; 0 is none.
+
+    Attributes
+    ----------
+    encoder : int
+        Rank in every block of the image encoder.
+    decoder : int
+        Rank in every attention of the mask decoder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: int = Field(default=0, ge=0, le=256)
+    decoder: int = Field(default=0, ge=0, le=256)
+
+
+class SamArchitecture(BaseModel):
+    """A multi-class Segment Anything model.
+
+    Attributes
+    ----------
+    input_size : int
+        Edge in pixels of the square image that the network is run on.
+    trained_size : int
+        Edge that its position embeddings were learned for; they are
+        interpolated where it differs from ``input_size``.
+    input_channels : int
+        Channels of the image.
+    patch_size : int
+        Pixels of the image for each token, along an edge.
+    embed_dim, depth, heads, global_blocks, window : int or tuple of int
+        The image encoder, as in segment-anything; ``window`` 0 makes every
+        block attend globally.
+    relative_positions : bool
+        Whether attention adds relative position embeddings.
+    stem : tuple of int
+        Empty for SAM's patch embedding; else channels of a convolutional stem
+        at strides 2, 4, … up to ``patch_size / 2``, whose features also reach
+        the mask decoder.
+    decoder_dim, decoder_depth, decoder_heads, decoder_mlp : int
+        The two-way transformer of the mask decoder.
+    lora : LoraRanks
+        Adapters on q and v.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["sam"] = "sam"
+    input_size: int = Field(default=448, ge=32, le=4096)
+    trained_size: int = Field(default=1024, ge=32, le=4096)
+    input_channels: int = Field(default=3, ge=1, le=16)
+    patch_size: int = Field(default=16, ge=2, le=64)
+    embed_dim: int = Field(default=768, ge=16, le=4096)
+    depth: int = Field(default=12, ge=1, le=64)
+    heads: int = Field(default=12, ge=1, le=64)
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    window: int = Field(default=14, ge=0, le=128)
+    relative_positions: bool = True
+    stem: tuple[int, ...] = ()
+    decoder_dim: int = Field(default=256, ge=32, le=1024)
+    decoder_depth: int = Field(default=2, ge=1, le=8)
+    decoder_heads: int = Field(default=8, ge=1, le=32)
+    decoder_mlp: int = Field(default=2048, ge=32, le=8192)
+    lora: LoraRanks = LoraRanks()
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> SamArchitecture:
+        for name in ("input_size", "trained_size"):
+            if getattr(self, name) % self.patch_size:
+                raise ValueError(f"{name} must be a multiple of patch_size {self.patch_size}")
+        if self.embed_dim % self.heads or (self.decoder_dim // 2) % self.decoder_heads:
+            raise ValueError("attention heads must divide the embedding dimensions")
+        if self.stem and 2 ** (len(self.stem) + 1) != self.patch_size:
+            raise ValueError("a stem needs log2(patch_size) - 1 stages")
+        return self
+
+
+VIT_B = SamArchitecture()
+VIT_L = SamArchitecture(embed_dim=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23))
+VIT_H = SamArchitecture(embed_dim=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31))
+
+OFFICIAL_ENCODERS: dict[str, SamArchitecture] = {"vit_b": VIT_B, "vit_l": VIT_L, "vit_h": VIT_H}
+"""The published SAM encoders, under the names that their checkpoints use."""
+
+THIGH_DEMO = SamArchitecture(
+    input_size=128,
+    trained_size=128,
+    input_channels=1,
+    patch_size=8,
+    embed_dim=128,
+    depth=4,
+    heads=4,
+    global_blocks=(),
+    window=0,
+    relative_positions=False,
+    stem=(24, 48),
+    decoder_dim=128,
+    decoder_depth=2,
+    decoder_heads=4,
+    decoder_mlp=256,
+)
+"""Small enough to train on a CPU within an hour and to ship."""
