@@ -1,0 +1,41 @@
+"""How a slice becomes what a network sees, and its answer a slice again."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Framing(Protocol):
+    """Cuts tiles out of the slices of one case and puts probabilities back.
+
+    A framing is made for one case: it holds the channels ``(N, K, J, I)``
+    float32 in the orientation that its network was trained in.
+    """
+
+    @property
+    def slice_count(self) -> int:
+        """K."""
+        ...
+
+    def tiles(self, k: int) -> Tensor:
+        """Return the tiles of slice k, ``(T, channels, S, S) float32``, normalised."""
+        ...
+
+    def restore(self, k: int, probabilities: Tensor) -> Tensor:
+        """Return probabilities of slice k.
+
+        Parameters
+        ----------
+        k : int
+            The slice.
+        probabilities : Tensor
+            ``(T, M, C, h, w) float32``: each member's softmax of each tile.
+
+        Returns
+        -------
+        Tensor
+            ``(M, C, J, I) float32``, summing to 1 over C.
+        """
+        ...
