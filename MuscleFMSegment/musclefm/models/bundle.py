@@ -1,0 +1,278 @@
+"""A bundle: the folder that holds a model's manifest and weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import safetensors
+import torch
+from torch import Tensor
+
+from musclefm import __version__
+from musclefm.anatomy.scheme import LabelScheme, load_scheme
+from musclefm.errors import MuscleFMError
+from musclefm.models.manifest import (
+    BundleCard,
+    BundleManifest,
+    Member,
+    parse_manifest,
+)
+from musclefm.models.sam import MultiClassSam
+from musclefm.models.weights import GET_AGAIN, check_weights, read_weights, write_weights
+
+MANIFEST_FILE = "model.json"
+SHARED_ENCODER_FILE = "encoder.safetensors"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model on disk whose files are what its manifest says.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies.
+    manifest : BundleManifest
+        Its ``model.json``.
+    scheme : LabelScheme
+        What its classes mean.
+    """
+
+    folder: Path
+    manifest: BundleManifest
+    scheme: LabelScheme
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the manifest as canonical JSON, which holds the hash of every file."""
+        canonical = json.dumps(
+            self.manifest.model_dump(mode="json"), sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def load_member(
+        self,
+        index: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> MultiClassSam:
+        """Load one network, in evaluation mode.
+
+        Parameters
+        ----------
+        index : int
+            Which member, from 0.
+        device : torch.device or str
+            Where to put it.
+        dtype : torch.dtype
+            Of its floating-point weights.
+
+        Raises
+        ------
+        MuscleFMError
+            Its weights do not fit the architecture.
+        """
+        member = self.manifest.members[index]
+        files = [entry for entry in (member.encoder, member.weights) if entry]
+        state: dict[str, Tensor] = {}
+        for entry in files:
+            state |= read_weights(self.folder / entry.file, self.manifest.name)
+        # Built without storage: every tensor comes from the files.
+        with torch.device("meta"):
+            model = MultiClassSam(self.manifest.architecture, self.scheme.class_count)
+        expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+        given = {name: tensor.shape for name, tensor in state.items()}
+        odd = sorted(name for name in expected | given if expected.get(name) != given.get(name))
+        if odd:
+            raise MuscleFMError(
+                f"member {index} of model '{self.manifest.name}' does not fit its architecture"
+                f" ({len(odd)} tensors differ, e.g. {odd[0]})",
+                GET_AGAIN,
+            )
+        converted = {
+            name: tensor.to(device, _dtype_in_use(name, tensor, dtype))
+            for name, tensor in state.items()
+        }
+        model.load_state_dict(converted, assign=True)
+        return model.eval()
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """One network to be saved.
+
+    Attributes
+    ----------
+    state : mapping of str to Tensor
+        Its state dict.
+    seed, fold : int or None
+        What it was trained with.
+    metrics : mapping of str to float
+        Its validation metrics.
+    """
+
+    state: Mapping[str, Tensor]
+    seed: int | None = None
+    fold: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def open_bundle(folder: Path, verify: bool = True) -> Bundle:
+    """Open a bundle and check that it is whole.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``model.json``.
+    verify : bool
+        Whether to compare the hash of every file; without, only its size.
+
+    Raises
+    ------
+    MuscleFMError
+        No bundle; a file is missing, changed or no safetensors; its
+        architecture or label scheme is unknown.
+    """
+    try:
+        text = (folder / MANIFEST_FILE).read_bytes()
+    except OSError as error:
+        raise MuscleFMError(
+            f"'{folder.name}' is not a model: it holds no readable {MANIFEST_FILE}",
+            "name a model of 'musclefm models list', or a folder that holds model.json",
+        ) from error
+    manifest = parse_manifest(text, folder.name)
+    try:
+        scheme = load_scheme(manifest.scheme)
+    except MuscleFMError as error:
+        raise MuscleFMError(
+            f"model '{manifest.name}' uses label scheme '{manifest.scheme}', which this musclefm"
+            " does not have",
+            "update musclefm, or use another model",
+        ) from error
+    members = manifest.members
+    entries = {entry for m in members for entry in (m.encoder, m.weights) if entry}
+    for entry in sorted(entries, key=lambda entry: entry.file):
+        check_weights(folder / entry.file, entry, manifest.name, verify)
+    return Bundle(folder=folder, manifest=manifest, scheme=scheme)
+
+
+def save_bundle(
+    folder: Path,
+    card: BundleCard,
+    members: Sequence[MemberState],
+    precision: Literal["fp16", "fp32"] = "fp16",
+    replace: bool = False,
+) -> Bundle:
+    """Write a bundle, wholly or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        To be made, with its parents.
+    card : BundleCard
+        What is said of the model.
+    members : sequence of MemberState
+        At least one. Tensors of the image encoder that are equal in all of
+        several members are stored once.
+    precision : str
+        Of the stored weights.
+    replace : bool
+        Whether a bundle that is already there may be replaced.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder is taken, or cannot be written.
+    """
+    if folder.exists() and not (replace and (folder / MANIFEST_FILE).is_file()):
+        raise MuscleFMError(f"'{folder.name}' exists already", "choose another name or folder")
+    staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        staged.mkdir(parents=True)
+        manifest = _write_members(staged, card, members, half=precision == "fp16")
+        with (staged / MANIFEST_FILE).open("x", encoding="utf-8") as stream:
+            stream.write(manifest.model_dump_json(indent=2) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        _put_in_place(staged, folder)
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise MuscleFMError(
+            f"the model '{card.name}' cannot be written ({reason})",
+            "free some space or choose another folder",
+        ) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return open_bundle(folder)
+
+
+def _write_members(
+    staged: Path, card: BundleCard, members: Sequence[MemberState], half: bool
+) -> BundleManifest:
+    shared = _shared_by_all(members)
+    encoder = None
+    if shared:
+        common = {name: members[0].state[name] for name in shared}
+        encoder = write_weights(staged / SHARED_ENCODER_FILE, common, half)
+    written = []
+    for index, member in enumerate(members):
+        own = {name: tensor for name, tensor in member.state.items() if name not in shared}
+        written.append(
+            Member(
+                weights=write_weights(staged / f"member-{index}.safetensors", own, half),
+                encoder=encoder,
+                seed=member.seed,
+                fold=member.fold,
+                metrics=dict(member.metrics),
+            )
+        )
+    said = {name: getattr(card, name) for name in BundleCard.model_fields}
+    return BundleManifest(
+        **said,
+        members=tuple(written),
+        created_with={"musclefm": __version__, "torch": str(torch.__version__)},
+    )
+
+
+def _shared_by_all(members: Sequence[MemberState]) -> frozenset[str]:
+    """Return the names of the image encoder's weights that are equal in all members."""
+    if len(members) < 2:
+        return frozenset()
+    first, *others = (member.state for member in members)
+    return frozenset(
+        name
+        for name, tensor in first.items()
+        if name.startswith("image_encoder.")
+        and tensor.is_floating_point()
+        and all(name in other and torch.equal(tensor, other[name]) for other in others)
+    )
+
+
+def _put_in_place(staged: Path, folder: Path) -> None:
+    """Rename the staged folder, keeping what it replaces until that is done."""
+    if not folder.exists():
+        staged.rename(folder)
+        return
+    before = staged.with_suffix(".before")
+    folder.rename(before)
+    try:
+        staged.rename(folder)
+    except OSError:
+        before.rename(folder)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _dtype_in_use(name: str, tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    # The positional encoding takes sines of large angles, which half precision garbles.
+    if name.endswith("positional_encoding_gaussian_matrix"):
+        return torch.float32
+    return dtype if tensor.is_floating_point() else tensor.dtype

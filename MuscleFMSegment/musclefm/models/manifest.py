@@ -1,0 +1,270 @@
+"""``model.json``: what a bundle says of itself, validated."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from musclefm.errors import MuscleFMError
+from musclefm.models.architecture import SamArchitecture
+
+Architecture = SamArchitecture
+"""The network of a bundle, told apart by ``kind``; other kinds join this union."""
+
+NOT_FOR_CLINICAL_USE = "Research only. Not for clinical use."
+
+
+class Strict(BaseModel):
+    """Data that refuses unknown fields and never changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PercentileIntensity(Strict):
+    """Clip to percentiles of the tile's pixels, scale to [0, 1], then (x - 0.5) / 0.25.
+
+    Attributes
+    ----------
+    low, high : float
+        Percentiles, 0 to 100.
+    """
+
+    kind: Literal["percentile"] = "percentile"
+    low: float = Field(default=0.5, ge=0.0, lt=100.0)
+    high: float = Field(default=99.5, gt=0.0, le=100.0)
+
+    @model_validator(mode="after")
+    def _low_is_below_high(self) -> PercentileIntensity:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
+class PublishedIntensity(Strict):
+    """The published pipeline: min-max of the slice to uint8, then SAM's or MedSAM's rule.
+
+    Attributes
+    ----------
+    normalisation : str
+        ``"sam"`` (ImageNet mean and deviation) or ``"medsam"`` (min-max).
+    """
+
+    kind: Literal["published"] = "published"
+    normalisation: Literal["sam", "medsam"] = "sam"
+
+
+Intensity = Annotated[PercentileIntensity | PublishedIntensity, Field(discriminator="kind")]
+
+
+class ThighTiles(Strict):
+    """The network sees one thigh a tile, in canonical orientation.
+
+    Attributes
+    ----------
+    spacing_mm : float
+        Edge of a tile's pixel.
+    """
+
+    kind: Literal["thigh"] = "thigh"
+    spacing_mm: float = Field(default=1.6, gt=0.0, le=20.0)
+
+
+class WholeSlice(Strict):
+    """The network sees the slice as a whole.
+
+    Attributes
+    ----------
+    orientation : str
+        ``"stored"``: the file's own, with its first index axis along the rows;
+        ``"canonical"``: rows from anterior to posterior, columns from the
+        patient's right to left.
+    """
+
+    kind: Literal["slice"] = "slice"
+    orientation: Literal["stored", "canonical"] = "canonical"
+
+
+FramingRule = Annotated[ThighTiles | WholeSlice, Field(discriminator="kind")]
+
+
+class ModelInput(Strict):
+    """What the network is fed.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        What the user has to give, in order: ``("image",)`` for any contrast,
+        or e.g. ``("in-phase", "out-of-phase")``.
+    intensity : PercentileIntensity or PublishedIntensity
+        From stored intensities to what the network sees.
+    framing : ThighTiles or WholeSlice
+        From slices to tiles.
+    """
+
+    channels: tuple[str, ...] = Field(default=("image",), min_length=1, max_length=3)
+    intensity: Intensity = PercentileIntensity()
+    framing: FramingRule = ThighTiles()
+
+
+class WeightFile(Strict):
+    """A file of weights beside ``model.json``.
+
+    Attributes
+    ----------
+    file : str
+        Its name, without a folder.
+    bytes : int
+        Its size.
+    sha256 : str
+        Its hash, lower-case hexadecimal.
+    """
+
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$", max_length=100)
+    bytes: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Member(Strict):
+    """One network of the ensemble.
+
+    Attributes
+    ----------
+    weights : WeightFile
+        Its own weights.
+    encoder : WeightFile or None
+        Weights of the image encoder that it shares with other members.
+    seed, fold : int or None
+        What it was trained with, where that is known.
+    metrics : dict of str to float
+        Its validation metrics.
+    """
+
+    weights: WeightFile
+    encoder: WeightFile | None = None
+    seed: int | None = None
+    fold: int | None = None
+    metrics: dict[str, float] = {}
+
+
+class BundleCard(Strict):
+    """What its maker says of a bundle.
+
+    Attributes
+    ----------
+    name : str
+        Short name by which a user asks for it.
+    title, version, description : str
+        For the reader.
+    role : str
+        ``"ensemble"`` segments; ``"start"`` holds pretrained weights whose
+        class outputs are untrained, as a start for training.
+    architecture : SamArchitecture
+        The network, the same for all members.
+    scheme : str
+        Name of the label scheme; its order is that of the output channels.
+    input : ModelInput
+        What the network is fed.
+    temperature : float
+        Divides the logits before the softmax; 1 leaves them.
+    training_data, licence : str
+        What it was trained on, and the licence of the weights.
+    metrics : dict of str to float
+        Of the ensemble.
+    intended_use : str
+        What it may be used for.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    title: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    description: str
+    role: Literal["ensemble", "start"] = "ensemble"
+    architecture: Architecture
+    scheme: str
+    input: ModelInput
+    temperature: float = Field(default=1.0, gt=0.0, le=100.0)
+    training_data: str
+    licence: str
+    metrics: dict[str, float] = {}
+    intended_use: str = NOT_FOR_CLINICAL_USE
+
+    @model_validator(mode="after")
+    def _channels_fit(self) -> BundleCard:
+        given, seen = len(self.input.channels), self.architecture.input_channels
+        # A slice of fewer channels is filled up to the three that SAM was trained on.
+        if given != seen and not (seen == 3 and self.input.framing.kind == "slice"):
+            raise ValueError(f"{given} input channels do not fit a network of {seen}")
+        return self
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can segment."""
+        return self.role == "ensemble"
+
+
+class BundleManifest(BundleCard):
+    """The whole of ``model.json``.
+
+    Attributes
+    ----------
+    format_version : int
+        Of this file.
+    members : tuple of Member
+        At least one.
+    created_with : dict of str to str
+        Versions of the software that wrote the bundle.
+    """
+
+    format_version: Literal[1] = 1
+    members: tuple[Member, ...] = Field(min_length=1)
+    created_with: dict[str, str] = {}
+
+
+def parse_manifest(text: str | bytes, name: str) -> BundleManifest:
+    """Validate the content of a ``model.json``.
+
+    Parameters
+    ----------
+    text : str or bytes
+        Its content.
+    name : str
+        What to call the bundle in an error.
+
+    Raises
+    ------
+    MuscleFMError
+        It is not JSON, or not a manifest that this version understands.
+    """
+    try:
+        return BundleManifest.model_validate_json(text)
+    except ValidationError as error:
+        raise _in_one_line(error, name) from error
+
+
+def _in_one_line(error: ValidationError, name: str) -> MuscleFMError:
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        if fault["loc"] in (("architecture", "kind"), ("format_version",)):
+            what = "architecture" if fault["loc"][0] == "architecture" else "format version"
+            return MuscleFMError(
+                f"model '{name}' has {what} '{fault['input']}', which this musclefm does not know",
+                "update musclefm, or use another model",
+            )
+    first = faults[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
+    return MuscleFMError(
+        f"model.json of model '{name}' is not valid ({where}: {first['msg']}{more})",
+        "get the model again, or correct the file by Resources/Schemas/model.schema.json",
+    )
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of ``model.json``, as committed in ``Resources/Schemas``."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **BundleManifest.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
