@@ -1,0 +1,189 @@
+"""Training one member of the demo ensemble from rendered slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.losses import DiceCELoss
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from musclefm.models.architecture import SamArchitecture
+from musclefm.models.sam import MultiClassSam
+from musclefm.progress import Progress, ProgressEvent
+from musclefm.training.augmentation import augment
+from musclefm.uncertainty.calibration import PROBABILITY_FLOOR
+
+
+@dataclass(frozen=True)
+class SlicePool:
+    """Rendered slices.
+
+    Attributes
+    ----------
+    images : ndarray
+        ``(N, S, S) uint8``: intensities scaled to 0..255.
+    labels : ndarray
+        ``(N, S, S) uint8``: label ids.
+    subjects : ndarray
+        ``(N,) str``: pseudonym of the subject each slice was rendered from.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
+    subjects: npt.NDArray[np.str_]
+
+    def without(self, subjects: set[str]) -> SlicePool:
+        """Return the slices of all other subjects."""
+        return self._take(~np.isin(self.subjects, list(subjects)))
+
+    def only(self, subjects: set[str]) -> SlicePool:
+        """Return the slices of these subjects."""
+        return self._take(np.isin(self.subjects, list(subjects)))
+
+    def _take(self, chosen: npt.NDArray[np.bool_]) -> SlicePool:
+        return SlicePool(self.images[chosen], self.labels[chosen], self.subjects[chosen])
+
+
+@dataclass(frozen=True)
+class MemberRecipe:
+    """How a member is trained.
+
+    Attributes
+    ----------
+    steps : int
+        Optimiser steps.
+    batch : int
+        Slices a step.
+    learning_rate : float
+        Peak of AdamW's learning rate: linear warm-up over 5 %, cosine decay.
+    weight_decay : float
+        AdamW's.
+    averaging : float
+        Decay of the moving average of the weights, which is what is kept.
+    """
+
+    steps: int = 3000
+    batch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    averaging: float = 0.995
+
+
+def train_member(
+    architecture: SamArchitecture,
+    class_count: int,
+    pool: SlicePool,
+    recipe: MemberRecipe,
+    seed: int,
+    progress: Progress,
+) -> MultiClassSam:
+    """Train a model from scratch; the same seed and pool give the same member.
+
+    Returns
+    -------
+    MultiClassSam
+        In evaluation mode, with averaged weights.
+    """
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    model = MultiClassSam(architecture, class_count).to(memory_format=torch.channels_last)
+    averaged = AveragedModel(
+        model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
+    )
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.05
+    )
+    # Dice over the whole batch: a single slice often lacks a muscle.
+    loss_of = DiceCELoss(softmax=True, include_background=False, batch=True, lambda_dice=0.5)
+    model.train()
+    running = 0.0
+    for step, (images, labels) in enumerate(_batches(pool, recipe, generator), start=1):
+        images, labels = augment(images, labels, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(((images - 0.5) / 0.25).contiguous(memory_format=torch.channels_last))
+        loss = loss_of(logits.float(), _soft_targets(labels, class_count, logits.shape[-1]))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        averaged.update_parameters(model)
+        running = float(loss) if step == 1 else 0.98 * running + 0.02 * float(loss)
+        progress(ProgressEvent("train", step, recipe.steps, f"loss {running:.3f}"))
+    member: MultiClassSam = averaged.module
+    return member.eval()
+
+
+def _batches(
+    pool: SlicePool, recipe: MemberRecipe, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches without end of epoch, each slice once before any twice."""
+    order = torch.empty(0, dtype=torch.long)
+    for _ in range(recipe.steps):
+        while len(order) < recipe.batch:
+            order = torch.cat([order, torch.randperm(len(pool.images), generator=generator)])
+        chosen, order = order[: recipe.batch].numpy(), order[recipe.batch :]
+        images = torch.from_numpy(pool.images[chosen]).float()[:, None] / 255
+        yield images, torch.from_numpy(pool.labels[chosen])
+
+
+def _soft_targets(labels: Tensor, class_count: int, size: int) -> Tensor:
+    """Return the share of each class in every pixel of the logits, ``(N, C, size, size)``."""
+    one_hot = functional.one_hot(labels.long(), class_count).permute(0, 3, 1, 2).float()
+    return functional.adaptive_avg_pool2d(one_hot, size)
+
+
+@dataclass(frozen=True)
+class SliceScores:
+    """Quality on a pool.
+
+    Attributes
+    ----------
+    dice : float
+        Mean Dice over the muscles present, per slice, then over slices.
+    nll : float
+        Negative log-likelihood in nats per pixel.
+    """
+
+    dice: float
+    nll: float
+
+
+@torch.inference_mode()
+def score_members(members: list[MultiClassSam], pool: SlicePool, batch: int = 64) -> SliceScores:
+    """Score the mean of the members' probabilities on a pool."""
+    dices, log_likelihood = [], 0.0
+    for start in range(0, len(pool.images), batch):
+        images = torch.from_numpy(pool.images[start : start + batch]).float()[:, None] / 255
+        labels = torch.from_numpy(pool.labels[start : start + batch]).long()
+        images = ((images - 0.5) / 0.25).contiguous(memory_format=torch.channels_last)
+        mean = torch.stack([member_probabilities(m, images) for m in members]).mean(0)
+        reference = mean.gather(1, labels[:, None]).clamp(min=PROBABILITY_FLOOR)
+        log_likelihood += float(reference.log().mean((1, 2, 3)).sum())
+        predicted = mean.argmax(1)
+        for a, b in zip(predicted.numpy(), labels.numpy(), strict=True):
+            present = np.unique(b[b > 0])
+            overlaps = [
+                2 * ((a == c) & (b == c)).sum() / ((a == c).sum() + (b == c).sum()) for c in present
+            ]
+            dices.append(float(np.mean(overlaps)) if overlaps else np.nan)
+    return SliceScores(float(np.nanmean(dices)), -log_likelihood / len(pool.images))
+
+
+def member_probabilities(member: MultiClassSam, images: Tensor) -> Tensor:
+    """Return softmax ``(N, C, S, S) float32`` at the size of the images."""
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = member(images)
+    grown = functional.interpolate(
+        logits.float(), size=images.shape[-2:], mode="bilinear", align_corners=False
+    )
+    return grown.softmax(dim=1)

@@ -1,0 +1,159 @@
+"""Training slices rendered from labelled thighs: a new body, patient and scanner each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from musclefm.anatomy.scheme import LabelScheme
+from musclefm.phantom.artefacts import Scanner
+from musclefm.phantom.contrast import ContrastName, draw_contrast
+from musclefm.phantom.fields import StreakTexture, smooth_field
+from musclefm.phantom.legs import LegSlice
+from musclefm.phantom.severity import SEVERITIES, draw_fat_fractions
+from musclefm.phantom.slices import fill_fractions
+from musclefm.phantom.tissues import UNLABELLED_MUSCLE, Body, build_tissues
+
+_CONTRASTS: tuple[ContrastName, ...] = (
+    "t1",
+    "t2",
+    "pd",
+    "in-phase",
+    "out-of-phase",
+    "water",
+    "random",
+    "random",
+)
+_MARGIN_PX = 14
+
+
+@dataclass(frozen=True)
+class SliceRenderer:
+    """Renders training slices as the network sees them: one thigh, centred.
+
+    Attributes
+    ----------
+    scheme : LabelScheme
+        Of the labels.
+    size : int
+        Edge of a slice in pixels.
+    pixel_mm : float
+        Edge of a pixel in mm.
+    streaks : StreakTexture
+        Shared texture.
+    """
+
+    scheme: LabelScheme
+    size: int
+    pixel_mm: float
+    streaks: StreakTexture
+
+    def render(
+        self, leg: LegSlice, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Return an image ``(S, S) float32`` and its labels ``(S, S) uint8``."""
+        labels = self._deform(leg, rng)
+        if not labels.any():
+            return self.render(leg, rng)
+        severity = SEVERITIES[rng.integers(len(SEVERITIES))]
+        fractions = draw_fat_fractions(self.scheme, severity, rng)
+        fractions[UNLABELLED_MUSCLE] = float(np.mean(list(fractions.values())))
+        tissues = build_tissues(
+            labels,
+            self.pixel_mm,
+            Body.draw(rng),
+            rng,
+            femur_near=femur_labels(self.scheme),
+            distal=leg.height < 0.25 and rng.random() < 0.8,
+            proximal=leg.height > 0.65 and rng.random() < 0.7,
+        )
+        filled = fill_fractions(
+            tissues,
+            fractions,
+            self.streaks,
+            rng,
+            patchiness=rng.uniform(0.1, 0.9),
+            streakiness=rng.uniform(0.05, 0.6),
+            slope_px=rng.uniform(0.3, 1.8) if rng.random() < 0.5 else 0.0,
+        )
+        contrast = draw_contrast(_CONTRASTS[rng.integers(len(_CONTRASTS))], rng)
+        image = Scanner.draw(rng).image(filled.signal(contrast), self.pixel_mm, rng)
+        return self._cut(image, labels, tissues.body, rng)
+
+    def _deform(self, leg: LegSlice, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+        """Return the labels on the canvas, turned, scaled, sheared and bent at random."""
+        canvas = self.size + 2 * _MARGIN_PX
+        axis = (np.arange(canvas, dtype=np.float32) - canvas / 2) * self.pixel_mm
+        row, column = np.meshgrid(axis, axis, indexing="ij")
+        for scale, strength in ((45.0, 4.0), (18.0, 1.3)):
+            amplitude = rng.uniform(0, strength)
+            row = row + amplitude * smooth_field(row.shape, scale / self.pixel_mm, rng)
+            column = column + amplitude * smooth_field(row.shape, scale / self.pixel_mm, rng)
+        angle = np.deg2rad(rng.normal(0, 9))
+        scale = np.exp(rng.normal(0, 0.09))
+        stretch = np.exp(rng.normal(0, 0.06))
+        shear = rng.normal(0, 0.05)
+        turned_row = (np.cos(angle) * row - np.sin(angle) * column) / (scale * stretch)
+        turned_column = (np.sin(angle) * row + np.cos(angle) * column) / (scale / stretch)
+        turned_column = turned_column + shear * turned_row
+        rows, columns = np.nonzero(leg.labels)
+        points = [
+            turned_row / leg.spacing_mm[0] + rows.mean(),
+            turned_column / leg.spacing_mm[1] + columns.mean(),
+        ]
+        labels: npt.NDArray[np.uint8] = ndimage.map_coordinates(leg.labels, points, order=0)
+        return labels
+
+    def _cut(
+        self,
+        image: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.uint8],
+        body: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Cut the tile around the body as inference would, give or take."""
+        rows, columns = np.nonzero(body)
+        if rng.random() < 0.3:
+            # The neighbouring thigh touches: its half is masked away by a straight cut.
+            medial = int(columns.max() - rng.integers(0, 6))
+            image = image.copy()
+            image[:, medial:] = 0
+        start = []
+        for middle in (rows.mean(), columns.mean()):
+            corner = int(round(middle - self.size / 2 + rng.normal(0, 3.5)))
+            start.append(min(max(corner, 0), 2 * _MARGIN_PX))
+        window = tuple(slice(corner, corner + self.size) for corner in start)
+        return image[window], labels[window]
+
+
+def femur_labels(scheme: LabelScheme) -> tuple[int, ...]:
+    """Return the labels that lie against the femur's shaft."""
+    return tuple(label.id for label in scheme.labels if label.abbreviation == "VI")
+
+
+def render_pool(
+    legs: Sequence[LegSlice], renderer: SliceRenderer, count: int, seed: int
+) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Render many slices, each of a leg drawn at random.
+
+    Returns
+    -------
+    images : ndarray
+        ``(count, S, S) float16``.
+    labels : ndarray
+        ``(count, S, S) uint8``.
+    sources : ndarray
+        ``(count,) int32``: index into ``legs``.
+    """
+    rng = np.random.default_rng(seed)
+    size = renderer.size
+    images = np.empty((count, size, size), np.float16)
+    labels = np.empty((count, size, size), np.uint8)
+    sources = rng.integers(len(legs), size=count).astype(np.int32)
+    for index, source in enumerate(sources):
+        images[index], labels[index] = renderer.render(legs[source], rng)
+    return images, labels, sources
