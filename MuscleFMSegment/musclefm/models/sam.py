@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from musclefm.models.architecture import SamArchitecture
 from musclefm.models.decoder import MultiClassMaskDecoder
 from musclefm.models.encoder import ImageEncoder
+from musclefm.models.lora import attach_lora
 
 
 class MultiClassSam(nn.Module):
@@ -37,6 +38,7 @@ class MultiClassSam(nn.Module):
             mask_in_chans=16,
         )
         self.mask_decoder = MultiClassMaskDecoder(architecture, class_count)
+        attach_lora(self.image_encoder, self.mask_decoder, architecture.lora)
 
     def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the image embedding and the stem's features, see :class:`ImageEncoder`."""
