@@ -155,6 +155,8 @@ class ParametricThigh:
         """Return a random slice of a random person's thigh, for training."""
         height = float(rng.uniform(0, 1))
         labels = self.draw(Person.draw(scheme, rng), height, 1.2, 176)
+        if not labels.any():
+            return self.leg_slice(rng, scheme)
         return LegSlice(labels, (1.2, 1.2), height, "parametric")
 
 

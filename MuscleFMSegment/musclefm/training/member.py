@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from monai.losses import DiceCELoss
 from torch import Tensor
@@ -17,37 +16,10 @@ from musclefm.models.architecture import SamArchitecture
 from musclefm.models.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.augmentation import augment
-from musclefm.uncertainty.calibration import PROBABILITY_FLOOR
+from musclefm.training.pool import SlicePool
 
-
-@dataclass(frozen=True)
-class SlicePool:
-    """Rendered slices.
-
-    Attributes
-    ----------
-    images : ndarray
-        ``(N, S, S) uint8``: intensities scaled to 0..255.
-    labels : ndarray
-        ``(N, S, S) uint8``: label ids.
-    subjects : ndarray
-        ``(N,) str``: pseudonym of the subject each slice was rendered from.
-    """
-
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.uint8]
-    subjects: npt.NDArray[np.str_]
-
-    def without(self, subjects: set[str]) -> SlicePool:
-        """Return the slices of all other subjects."""
-        return self._take(~np.isin(self.subjects, list(subjects)))
-
-    def only(self, subjects: set[str]) -> SlicePool:
-        """Return the slices of these subjects."""
-        return self._take(np.isin(self.subjects, list(subjects)))
-
-    def _take(self, chosen: npt.NDArray[np.bool_]) -> SlicePool:
-        return SlicePool(self.images[chosen], self.labels[chosen], self.subjects[chosen])
+PROBABILITY_FLOOR = 1e-5
+"""Smallest probability that a logarithm is taken of, as in Casali et al. 2025."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +89,7 @@ def train_member(
         optimiser.step()
         schedule.step()
         averaged.update_parameters(model)
-        running = float(loss) if step == 1 else 0.98 * running + 0.02 * float(loss)
+        running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
         progress(ProgressEvent("train", step, recipe.steps, f"loss {running:.3f}"))
     member: MultiClassSam = averaged.module
     return member.eval()

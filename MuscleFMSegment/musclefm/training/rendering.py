@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +123,7 @@ class SliceRenderer:
             image[:, medial:] = 0
         start = []
         for middle in (rows.mean(), columns.mean()):
-            corner = int(round(middle - self.size / 2 + rng.normal(0, 3.5)))
+            corner = round(middle - self.size / 2 + rng.normal(0, 3.5))
             start.append(min(max(corner, 0), 2 * _MARGIN_PX))
         window = tuple(slice(corner, corner + self.size) for corner in start)
         return image[window], labels[window]
@@ -133,27 +132,3 @@ class SliceRenderer:
 def femur_labels(scheme: LabelScheme) -> tuple[int, ...]:
     """Return the labels that lie against the femur's shaft."""
     return tuple(label.id for label in scheme.labels if label.abbreviation == "VI")
-
-
-def render_pool(
-    legs: Sequence[LegSlice], renderer: SliceRenderer, count: int, seed: int
-) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Render many slices, each of a leg drawn at random.
-
-    Returns
-    -------
-    images : ndarray
-        ``(count, S, S) float16``.
-    labels : ndarray
-        ``(count, S, S) uint8``.
-    sources : ndarray
-        ``(count,) int32``: index into ``legs``.
-    """
-    rng = np.random.default_rng(seed)
-    size = renderer.size
-    images = np.empty((count, size, size), np.float16)
-    labels = np.empty((count, size, size), np.uint8)
-    sources = rng.integers(len(legs), size=count).astype(np.int32)
-    for index, source in enumerate(sources):
-        images[index], labels[index] = renderer.render(legs[source], rng)
-    return images, labels, sources

@@ -1,0 +1,83 @@
+"""Where a network runs, and in which precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from musclefm.errors import MuscleFMError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A device and a precision.
+
+    Attributes
+    ----------
+    device : torch.device
+        CPU or one GPU.
+    bf16 : bool
+        Whether networks run under autocast to bfloat16; all sums over members
+        and all uncertainties are float32 in any case.
+    """
+
+    device: torch.device
+    bf16: bool
+
+    @property
+    def description(self) -> str:
+        """For people, e.g. ``"NVIDIA H200, bf16"``."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+        return f"{name}, {'bf16' if self.bf16 else 'fp32'}"
+
+
+def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
+    """Choose where to run.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+    precision : str
+        ``"auto"`` (bfloat16 where the hardware computes in it), ``"fp32"`` or ``"bf16"``.
+
+    Raises
+    ------
+    MuscleFMError
+        The device is not there, or a name is unknown.
+    """
+    if precision not in ("auto", "fp32", "bf16"):
+        raise MuscleFMError(f"unknown precision '{precision}'", "use auto, fp32 or bf16")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise MuscleFMError(
+            f"unknown device '{device}'", "use auto, cpu, cuda or cuda:N"
+        ) from error
+    if chosen.type not in ("cpu", "cuda"):
+        raise MuscleFMError(f"device '{device}' is not supported", "use auto, cpu, cuda or cuda:N")
+    if chosen.type == "cuda":
+        if not torch.cuda.is_available():
+            raise MuscleFMError("no GPU that PyTorch can use was found", "use --device cpu")
+        if (chosen.index or 0) >= torch.cuda.device_count():
+            raise MuscleFMError(
+                f"there is no GPU number {chosen.index}",
+                f"use one of cuda:0 to cuda:{torch.cuda.device_count() - 1}",
+            )
+    native = _computes_in_bf16(chosen)
+    return Runtime(chosen, native if precision == "auto" else precision == "bf16")
+
+
+def _computes_in_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # AVX-512 alone emulates bfloat16 at a loss; its BF16 extension does not.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return bool(supported())

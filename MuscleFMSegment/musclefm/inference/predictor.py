@@ -1,0 +1,213 @@
+"""Runs an ensemble over the slices of one case and keeps what the reader needs.
+
+Slices stream by: of the members' probabilities, members x classes x slice is
+all that is ever held; of the volume, labels and five maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from musclefm.inference.device import Runtime
+from musclefm.inference.framing import Framing
+from musclefm.models.bundle import Bundle
+from musclefm.models.sam import MultiClassSam
+from musclefm.progress import Progress, ProgressEvent
+from musclefm.uncertainty.decomposition import decompose
+from musclefm.uncertainty.maps import ClassStatistics
+
+_TILES_AT_ONCE = {"cpu": 8, "cuda": 32}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an ensemble says of a case, in the orientation of its framing.
+
+    Attributes
+    ----------
+    labels, muscle : ndarray
+        ``(K, J, I) uint8``: the likeliest class, and the likeliest muscle.
+    total, aleatoric, epistemic, variance, error : ndarray
+        ``(K, J, I) float32``, see :class:`musclefm.uncertainty.maps.EnsembleMaps`.
+    statistics : ClassStatistics
+        By thigh in place of side: index 0 is thigh 1.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    muscle: npt.NDArray[np.uint8]
+    total: npt.NDArray[np.float32]
+    aleatoric: npt.NDArray[np.float32]
+    epistemic: npt.NDArray[np.float32]
+    variance: npt.NDArray[np.float32]
+    error: npt.NDArray[np.float32]
+    statistics: ClassStatistics
+
+
+class EnsemblePredictor:
+    """The members of a bundle, loaded on a device.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The ensemble.
+    runtime : Runtime
+        Where and how precisely it runs.
+    progress : Progress
+        Told of loading, of each batch of slices, and once if GPU memory forces
+        smaller batches.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, progress: Progress) -> None:
+        self._runtime = runtime
+        self._progress = progress
+        self._classes = bundle.scheme.class_count
+        self._temperature = bundle.manifest.temperature
+        self._tiles_at_once = _TILES_AT_ONCE[runtime.device.type]
+        self._members: list[MultiClassSam] = []
+        count = len(bundle.manifest.members)
+        for index in range(count):
+            progress(ProgressEvent("load", index, count, "loading the ensemble"))
+            self._members.append(bundle.load_member(index, runtime.device))
+            self._share_encoder(index)
+        progress(ProgressEvent("load", count, count, runtime.description))
+
+    def _share_encoder(self, index: int) -> None:
+        """Let a member use the first one's encoder where they are equal, to encode once."""
+        first, other = self._members[0].image_encoder, self._members[index].image_encoder
+        mine, theirs = first.state_dict(), other.state_dict()
+        if all(torch.equal(mine[name], theirs[name]) for name in mine):
+            self._members[index].image_encoder = first
+
+    @torch.inference_mode()
+    def probabilities(self, tiles: Tensor) -> Tensor:
+        """Return each member's softmax of tiles.
+
+        Parameters
+        ----------
+        tiles : Tensor
+            ``(T, channels, S, S) float32``.
+
+        Returns
+        -------
+        Tensor
+            ``(T, M, C, h, w) float32`` on the runtime's device.
+        """
+        device = self._runtime.device
+        tiles = tiles.to(device)
+        answers = []
+        encoded: tuple[Tensor, list[Tensor]] | None = None
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._runtime.bf16):
+            for member in self._members:
+                shared = member.image_encoder is self._members[0].image_encoder
+                if not shared or encoded is None:
+                    encoding = member.encode(tiles)
+                    encoded = encoding if shared else encoded
+                else:
+                    encoding = encoded
+                answers.append(member.decode(*encoding).float() / self._temperature)
+        return torch.stack(answers, dim=1).softmax(dim=2)
+
+    @torch.inference_mode()
+    def predict(
+        self, framing: Framing, membership: npt.NDArray[np.uint8], thighs: int
+    ) -> Prediction:
+        """Segment a case.
+
+        Parameters
+        ----------
+        framing : Framing
+            Of the case.
+        membership : ndarray
+            ``(K, J, I) uint8``: the thigh, from 1, of each voxel, in the
+            framing's orientation.
+        thighs : int
+            1 or 2.
+        """
+        shape, members = membership.shape, len(self._members)
+        labels, muscle = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+        maps = {
+            name: np.zeros(shape, np.float32)
+            for name in ("total", "aleatoric", "epistemic", "variance", "error")
+        }
+        mass = np.zeros((2, self._classes))
+        inside = np.zeros((2, self._classes))
+        overlap = np.zeros((2, self._classes, members, members))
+        for k, answers in self._slices(framing):
+            parts = decompose(answers)
+            mean = parts.mean
+            certain, likeliest = mean.max(dim=0)
+            labels[k] = likeliest.cpu().numpy()
+            muscle[k] = mean[1:].argmax(dim=0).cpu().numpy() + 1
+            maps["error"][k] = (1 - certain).clamp(min=0).cpu().numpy()
+            for name in ("total", "aleatoric", "epistemic", "variance"):
+                maps[name][k] = getattr(parts, name).cpu().numpy()
+            votes = answers.argmax(dim=1)
+            thigh_of = torch.from_numpy(membership[k]).to(mean.device)
+            for thigh in range(thighs):
+                mine = thigh_of == thigh + 1
+                probability = mean[:, mine]
+                chosen = likeliest[mine]
+                mass[thigh] += probability.sum(dim=1).double().cpu().numpy()
+                inside[thigh] += _sums_by_class(chosen, certain[mine], self._classes)
+                overlap[thigh] += _overlaps(votes[:, mine], self._classes)
+        statistics = ClassStatistics(mass, inside, overlap)
+        return Prediction(labels=labels, muscle=muscle, statistics=statistics, **maps)
+
+    def _slices(self, framing: Framing) -> Iterator[tuple[int, Tensor]]:
+        """Yield each slice's index and members' probabilities ``(M, C, J, I)``."""
+        k, total = 0, framing.slice_count
+        while k < total:
+            tiles = [framing.tiles(k)]
+            while k + len(tiles) < total and sum(map(len, tiles)) < self._tiles_at_once:
+                tiles.append(framing.tiles(k + len(tiles)))
+            answers = self._within_memory(torch.cat(tiles))
+            for part in torch.split(answers, [len(tile) for tile in tiles]):
+                yield k, framing.restore(k, part)
+                k += 1
+            self._progress(ProgressEvent("segment", k, total, "slices"))
+
+    def _within_memory(self, tiles: Tensor) -> Tensor:
+        """Run tiles in as many batches as the GPU's memory asks for."""
+        while True:
+            try:
+                batches = torch.split(tiles, self._tiles_at_once)
+                return torch.cat([self.probabilities(batch) for batch in batches])
+            except torch.cuda.OutOfMemoryError:
+                if self._tiles_at_once == 1:
+                    raise
+                self._tiles_at_once = max(self._tiles_at_once // 2, 1)
+                torch.cuda.empty_cache()
+                self._progress(
+                    ProgressEvent(
+                        "segment",
+                        0,
+                        0,
+                        f"GPU memory is full: {self._tiles_at_once} tiles at a time",
+                    )
+                )
+
+
+def _sums_by_class(classes: Tensor, weights: Tensor, count: int) -> npt.NDArray[np.float64]:
+    """Return the sum of the weights ``(V,)`` for each class ``(count,)``."""
+    sums: npt.NDArray[np.float64] = (
+        torch.bincount(classes, weights.double(), minlength=count).cpu().numpy()
+    )
+    return sums
+
+
+def _overlaps(votes: Tensor, classes: int) -> npt.NDArray[np.float64]:
+    """Return how often members agree, ``(C, M, M)``, from their labels ``(M, V)``."""
+    members = len(votes)
+    overlap = np.zeros((classes, members, members))
+    for a in range(members):
+        for b in range(a, members):
+            agreed = votes[a][votes[a] == votes[b]]
+            counts = torch.bincount(agreed, minlength=classes).double().cpu().numpy()
+            overlap[:, a, b] = overlap[:, b, a] = counts
+    return overlap

@@ -1,0 +1,119 @@
+"""Framing of one thigh a tile, every thigh seen as a right one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from musclefm.anatomy.thighs import Thighs
+from musclefm.inference.intensity import centre, percentile_scale
+from musclefm.models.manifest import PercentileIntensity
+
+
+class ThighFraming:
+    """Cuts a square tile around each thigh of each slice.
+
+    Parameters
+    ----------
+    channels : ndarray
+        ``(N, K, J, I) float32`` in canonical orientation.
+    spacing_mm : tuple of float
+        Of rows and columns.
+    thighs : Thighs
+        Where the thighs are.
+    mirrored : tuple of bool
+        For each thigh, whether its columns are reversed so that it looks like
+        a right one: true of the left.
+    size : int
+        Edge of a tile in pixels.
+    tile_mm : float
+        Edge of a tile's pixel in mm.
+    intensity : PercentileIntensity
+        How a tile's values are scaled.
+    """
+
+    def __init__(
+        self,
+        channels: npt.NDArray[np.float32],
+        spacing_mm: tuple[float, float],
+        thighs: Thighs,
+        mirrored: tuple[bool, ...],
+        size: int,
+        tile_mm: float,
+        intensity: PercentileIntensity,
+    ) -> None:
+        self._channels = channels
+        self._thighs = thighs
+        self._mirrored = mirrored
+        self._size = size
+        self._intensity = intensity
+        # Pixels of the slice for each pixel of the tile, along rows and columns.
+        self._step = (tile_mm / spacing_mm[0], tile_mm / spacing_mm[1])
+
+    @property
+    def slice_count(self) -> int:
+        """K."""
+        return self._channels.shape[1]
+
+    def tiles(self, k: int) -> Tensor:
+        """Return one tile a thigh, ``(T, N, S, S) float32``."""
+        # Averages what falls between the tile's pixels where they are coarser.
+        blur = [0.4 * step if step > 1 else 0.0 for step in self._step]
+        tiles = np.empty(
+            (self._thighs.count, len(self._channels), self._size, self._size), np.float32
+        )
+        smooth = [ndimage.gaussian_filter(channel[k], blur) for channel in self._channels]
+        offsets = np.arange(self._size) - (self._size - 1) / 2
+        for thigh in range(self._thighs.count):
+            middle = self._thighs.centres[thigh, k]
+            rows = middle[0] + offsets * self._step[0]
+            columns = middle[1] + offsets * self._step[1]
+            if self._mirrored[thigh]:
+                columns = columns[::-1]
+            points = np.meshgrid(rows, columns, indexing="ij")
+            owner = ndimage.map_coordinates(
+                self._thighs.membership[k], points, order=0, mode="nearest"
+            )
+            for channel, image in enumerate(smooth):
+                tile = ndimage.map_coordinates(image, points, order=1, mode="constant")
+                tile[owner != thigh + 1] = 0
+                scaled = percentile_scale(tile, self._intensity.low, self._intensity.high)
+                tiles[thigh, channel] = centre(scaled)
+        return torch.from_numpy(tiles)
+
+    def restore(self, k: int, probabilities: Tensor) -> Tensor:
+        """Return ``(M, C, J, I)`` from ``(T, M, C, h, w)``; outside the tiles is background."""
+        members, classes = probabilities.shape[1:3]
+        shape = self._channels.shape[2:]
+        restored = torch.zeros(members, classes, *shape, device=probabilities.device)
+        restored[:, 0] = 1
+        for thigh in range(self._thighs.count):
+            middle = self._thighs.centres[thigh, k]
+            box, grid = [], []
+            for axis in (0, 1):
+                half = self._size / 2 * self._step[axis]
+                first = max(int(np.ceil(middle[axis] - half)), 0)
+                last = min(int(np.floor(middle[axis] + half)), shape[axis] - 1)
+                box.append(slice(first, last + 1))
+                grid.append((np.arange(first, last + 1) - middle[axis]) / half)
+            if any(len(positions) == 0 for positions in grid):
+                continue
+            if self._mirrored[thigh]:
+                grid[1] = -grid[1]
+            y, x = (torch.from_numpy(positions.astype(np.float32)) for positions in grid)
+            points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1)
+            sampled = functional.grid_sample(
+                probabilities[thigh].flatten(0, 1)[None],
+                points[None].to(probabilities.device),
+                mode="bilinear",
+                padding_mode="border",
+                align_corners=False,
+            )[0].unflatten(0, (members, classes))
+            mine = torch.from_numpy(self._thighs.membership[k][tuple(box)] == thigh + 1)
+            target = restored[:, :, box[0], box[1]]
+            target.copy_(torch.where(mine.to(probabilities.device), sampled, target))
+        return restored
