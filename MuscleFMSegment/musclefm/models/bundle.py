@@ -58,6 +58,21 @@ class Bundle:
         )
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def require_ready(self) -> None:
+        """Require that the model can segment.
+
+        Raises
+        ------
+        MuscleFMError
+            It is only a start for training.
+        """
+        if not self.manifest.ready:
+            raise MuscleFMError(
+                f"model '{self.manifest.name}' is a start for training: its class outputs are"
+                " untrained",
+                "train it first, or choose a model that 'musclefm models list' calls ready",
+            )
+
     def load_member(
         self,
         index: int,
@@ -211,7 +226,7 @@ def save_bundle(
         ) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return open_bundle(folder)
+    return open_bundle(folder, verify=False)
 
 
 def _write_members(

@@ -13,6 +13,9 @@ from musclefm.models.architecture import SamArchitecture
 Architecture = SamArchitecture
 """The network of a bundle, told apart by ``kind``; other kinds join this union."""
 
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""What a bundle may be called."""
+
 NOT_FOR_CLINICAL_USE = "Research only. Not for clinical use."
 
 
@@ -176,7 +179,7 @@ class BundleCard(Strict):
         What it may be used for.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(pattern=NAME_PATTERN)
     title: str = Field(min_length=1)
     version: str = Field(min_length=1)
     description: str
