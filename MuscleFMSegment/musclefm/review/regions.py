@@ -1,0 +1,227 @@
+"""Which parts of a segmentation a reader should look at, most wrong voxels first.
+
+The boundary of every muscle is a little uncertain, so that a plain threshold
+gives one shell through the whole leg. The rule (:class:`FlagRule`) is therefore:
+
+1. a voxel is uncertain from a threshold of the normalised total uncertainty on;
+2. an opening in the axial plane removes rims: what no disc of its radius fits in;
+3. uncertain voxels of one side and one likeliest muscle are connected through
+   their faces, over gaps in the plane up to the merge distance, and from slice
+   to slice only where slices lie close together;
+4. a tall group is cut between the slices where it holds the fewest wrong voxels;
+5. a group of too few expected wrong voxels joins the group of its side that it
+   touches most, unless that would make it too tall; without one it is dropped.
+
+It works on the canonical view of the volume and in mm, so that the same scan
+gives the same regions whichever way its axes are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from musclefm.anatomy.scheme import SIDES
+from musclefm.review.findings import FlaggedRegion
+from musclefm.review.groups import connected_groups, join_small_groups
+from musclefm.uncertainty.maps import RIGHT, EnsembleMaps
+from musclefm.volumes.orientation import CanonicalView, canonical_view
+
+_Bools = npt.NDArray[np.bool_]
+_Index = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]
+
+
+@dataclass(frozen=True)
+class FlagRule:
+    """What makes a region; the module says how the numbers are used.
+
+    Attributes
+    ----------
+    threshold : float
+        Least total uncertainty of an uncertain voxel, normalised to [0, 1] by
+        ln(classes). With 12 classes, 0.25 is a chance of 1 in 3 for one other class.
+    opening_mm : float
+        Radius in mm of the disc that must fit in the plane: rims of less than
+        twice this width are removed.
+    merge_mm : float
+        Groups of one muscle count as one over gaps in the plane up to this.
+    gap_mm : float
+        Voxels connect along axes of at most this spacing in mm.
+    height_mm : float
+        Regions are at most this tall along inferior-superior.
+    least_wrong_mm3 : float
+        Least expected wrong volume of a region: its sum of 1 - max p, in mm³.
+    least_share : float
+        Least share of a region's voxels for which a muscle is named.
+    regions_at_most : int
+        The queue ends here; at most 65535, the largest id of the labelmap.
+    """
+
+    threshold: float = 0.25
+    opening_mm: float = 2.0
+    merge_mm: float = 3.0
+    gap_mm: float = 15.0
+    height_mm: float = 60.0
+    least_wrong_mm3: float = 300.0
+    least_share: float = 0.1
+    regions_at_most: int = 100
+
+
+DEFAULT_RULE = FlagRule()
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The reader's queue and where it lies.
+
+    Attributes
+    ----------
+    rule : FlagRule
+        The rule that made it.
+    queue : tuple of FlaggedRegion
+        By rank.
+    labelmap : ndarray
+        ``(K, J, I) uint16`` on the input grid: the region's id, 0 for none.
+    """
+
+    rule: FlagRule
+    queue: tuple[FlaggedRegion, ...]
+    labelmap: npt.NDArray[np.uint16]
+
+
+def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
+    """Find the regions that a reader should look at.
+
+    Parameters
+    ----------
+    maps : EnsembleMaps
+        Labels and uncertainty of a volume.
+    rule : FlagRule
+        What makes a region.
+
+    Returns
+    -------
+    Regions
+        Ranked by expected wrong voxels; equal ones by side and muscle.
+    """
+    view = canonical_view(maps.grid)
+    columns_mm, rows_mm, slices_mm = view.grid.spacing
+    plane = (rows_mm, columns_mm)
+    spacing = (slices_mm, rows_mm, columns_mm)
+    slices_at_most = max(1, int(rule.height_mm / slices_mm))
+
+    uncertain = np.ascontiguousarray(view.apply(maps.total)) >= rule.threshold * maps.nats_at_most
+    uncertain = _dilated(_eroded(uncertain, rule.opening_mm, plane), rule.opening_mm, plane)
+    wrong = np.where(uncertain, view.apply(maps.error), np.float32(0))
+    sides = np.ascontiguousarray(view.apply(maps.sides))
+    keys = (sides - np.uint16(1)) * np.uint16(len(maps.scheme.labels)) + view.apply(maps.muscle)
+    keys[~_dilated(uncertain, rule.merge_mm / 2, plane)] = 0
+
+    groups = connected_groups(keys, wrong, spacing, rule.gap_mm, slices_at_most)
+    least_weight = rule.least_wrong_mm3 / maps.grid.voxel_volume_mm3
+    became = join_small_groups(
+        groups, sides, wrong, spacing, rule.gap_mm, slices_at_most, least_weight
+    )
+    voxels = np.flatnonzero(uncertain)
+    ids = _ranked(became[groups.ravel()[voxels]], wrong.ravel()[voxels], rule.regions_at_most)
+    labelmap = np.zeros(uncertain.shape, np.uint16)
+    labelmap.ravel()[voxels] = ids
+    by_rank = np.argsort(ids, kind="stable")
+    starts = np.searchsorted(ids[by_rank], np.arange(1, ids.max(initial=0) + 2))
+    queue = tuple(
+        _described(
+            maps,
+            region_id,
+            _in_input_order(view, voxels[by_rank[start:stop]]),
+            slice_axis=2 - view.axes[0],
+            least_share=rule.least_share,
+        )
+        for region_id, (start, stop) in enumerate(pairwise(starts), start=1)
+    )
+    return Regions(rule=rule, queue=queue, labelmap=view.undo(labelmap))
+
+
+def _discs(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> Iterator[_Bools]:
+    """Yield the mask ``(K, J, I)`` shifted by each step within a radius in the plane.
+
+    Beyond the image nothing is set.
+    """
+    rows, columns = (int(radius_mm / step) for step in plane)
+    _, height, width = mask.shape
+    padded = np.pad(mask, ((0, 0), (rows, rows), (columns, columns)))
+    for row in range(-rows, rows + 1):
+        for column in range(-columns, columns + 1):
+            if (row * plane[0]) ** 2 + (column * plane[1]) ** 2 <= radius_mm**2:
+                yield padded[:, rows + row :, columns + column :][:, :height, :width]
+
+
+def _eroded(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> _Bools:
+    """Return where a disc fits into the mask, slice by slice."""
+    result: _Bools = mask.copy()
+    for shifted in _discs(mask, radius_mm, plane):
+        np.logical_and(result, shifted, out=result)
+    return result
+
+
+def _dilated(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> _Bools:
+    """Return the mask grown by a disc, slice by slice."""
+    result: _Bools = mask.copy()
+    for shifted in _discs(mask, radius_mm, plane):
+        np.logical_or(result, shifted, out=result)
+    return result
+
+
+def _ranked(
+    groups: npt.NDArray[np.int32], wrong: npt.NDArray[np.float32], at_most: int
+) -> npt.NDArray[np.int32]:
+    """Return each voxel's rank from 1 for its group from 1, 0 for no group or beyond the queue."""
+    weight = np.bincount(groups, wrong, minlength=1)
+    weight[0] = 0.0
+    order = np.argsort(-weight, kind="stable")[: min(at_most, np.count_nonzero(weight))]
+    ranks = np.zeros(len(weight), np.int32)
+    ranks[order] = np.arange(1, len(order) + 1)
+    return ranks[groups]
+
+
+def _in_input_order(view: CanonicalView, voxels: npt.NDArray[np.intp]) -> _Index:
+    """Return where voxels of the canonical view, as flat indices, lie in the input array."""
+    positions = list(np.unravel_index(voxels, view.grid.shape))
+    for axis, flipped in enumerate(view.flips):
+        if flipped:
+            positions[axis] = view.grid.shape[axis] - 1 - positions[axis]
+    k, j, i = (positions[axis] for axis in np.argsort(view.axes))
+    return k, j, i
+
+
+def _described(
+    maps: EnsembleMaps, region_id: int, at: _Index, slice_axis: int, least_share: float
+) -> FlaggedRegion:
+    """Measure the region of the voxels ``at`` of the input array."""
+    ijk = np.stack(at[::-1])
+    centre = ijk.mean(axis=1)
+    ras = maps.grid.ijk_to_ras @ np.append(centre, 1.0)
+    first, last = ijk.min(axis=1).tolist(), ijk.max(axis=1).tolist()
+    uncertainty = maps.total[at].astype(np.float64) / maps.nats_at_most
+    voxels = len(uncertainty)
+    share = np.bincount(maps.muscle[at], minlength=maps.scheme.class_count) / voxels
+    named = [int(x) for x in np.argsort(-share, kind="stable") if share[x] >= least_share]
+    return FlaggedRegion(
+        id=region_id,
+        side=SIDES[maps.sides[at][0] - RIGHT],
+        muscles=tuple(maps.scheme.label(label).name for label in named),
+        label_ids=tuple(named),
+        voxels=voxels,
+        volume_mm3=voxels * maps.grid.voxel_volume_mm3,
+        centroid_ras=(float(ras[0]), float(ras[1]), float(ras[2])),
+        centroid_ijk=(float(centre[0]), float(centre[1]), float(centre[2])),
+        bounds_ijk=(first[0], last[0], first[1], last[1], first[2], last[2]),
+        slices=(first[slice_axis], last[slice_axis]),
+        slice_axis=slice_axis,
+        mean_uncertainty=float(uncertainty.mean()),
+        max_uncertainty=float(uncertainty.max()),
+        expected_wrong_voxels=float(maps.error[at].sum(dtype=np.float64)),
+    )
