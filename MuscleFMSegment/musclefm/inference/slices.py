@@ -68,7 +68,7 @@ class SliceFraming:
     @property
     def slice_count(self) -> int:
         """K."""
-        return self._channels.shape[1]
+        return int(self._channels.shape[1])
 
     def tiles(self, k: int) -> Tensor:
         """Return the slice as one tile, ``(1, 3, S, S) float32``."""

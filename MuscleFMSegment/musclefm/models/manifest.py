@@ -195,10 +195,13 @@ class BundleCard(Strict):
 
     @model_validator(mode="after")
     def _channels_fit(self) -> BundleCard:
-        given, seen = len(self.input.channels), self.architecture.input_channels
-        # A slice of fewer channels is filled up to the three that SAM was trained on.
-        if given != seen and not (seen == 3 and self.input.framing.kind == "slice"):
-            raise ValueError(f"{given} input channels do not fit a network of {seen}")
+        # A whole slice of fewer channels is filled up to the three that SAM was trained on.
+        whole = self.input.framing.kind == "slice"
+        shown = 3 if whole else len(self.input.channels)
+        if shown != self.architecture.input_channels:
+            raise ValueError(
+                f"{shown} input channels do not fit a network of {self.architecture.input_channels}"
+            )
         return self
 
     @property
