@@ -150,6 +150,24 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="file size limits are POSIX")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(MuscleFMError, match="cannot be written"):
+            save_bundle(tmp_path / "tiny", card(), [MemberState(network(1).state_dict())])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_no_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MuscleFMError, match="cannot be written"):
+        save_bundle(tmp_path / "file" / "tiny", card(), [MemberState(network(1).state_dict())])
+
+
 def test_no_model(tmp_path: Path) -> None:
     assert "not a model" in fault(tmp_path)
     assert "not a model" in fault(tmp_path / "nowhere")
