@@ -6,7 +6,7 @@ all that is ever held; of the volume, labels and five maps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,11 @@ from musclefm.progress import Progress, ProgressEvent
 from musclefm.uncertainty.decomposition import decompose
 from musclefm.uncertainty.maps import ClassStatistics
 
-_TILES_AT_ONCE = {"cpu": 8, "cuda": 32}
+SliceObserver = Callable[[int, Tensor], None]
+"""Takes a slice's index and its mean probabilities ``(C, J, I) float32``."""
+
+# Pixels of tiles in one batch: attention takes most of the memory.
+_PIXELS_AT_ONCE = {"cpu": 8 * 448**2, "cuda": 32 * 448**2}
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,21 @@ class EnsemblePredictor:
     progress : Progress
         Told of loading, of each batch of slices, and once if GPU memory forces
         smaller batches.
+
+    Raises
+    ------
+    MuscleFMError
+        The bundle is a start for training and cannot segment, or is damaged.
     """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, progress: Progress) -> None:
+        bundle.require_ready()
         self._runtime = runtime
         self._progress = progress
         self._classes = bundle.scheme.class_count
         self._temperature = bundle.manifest.temperature
-        self._tiles_at_once = _TILES_AT_ONCE[runtime.device.type]
+        size = bundle.manifest.architecture.input_size
+        self._tiles_at_once = max(_PIXELS_AT_ONCE[runtime.device.type] // size**2, 1)
         self._members: list[MultiClassSam] = []
         count = len(bundle.manifest.members)
         for index in range(count):
@@ -115,7 +126,11 @@ class EnsemblePredictor:
 
     @torch.inference_mode()
     def predict(
-        self, framing: Framing, membership: npt.NDArray[np.uint8], thighs: int
+        self,
+        framing: Framing,
+        membership: npt.NDArray[np.uint8],
+        thighs: int,
+        observe: SliceObserver | None = None,
     ) -> Prediction:
         """Segment a case.
 
@@ -128,6 +143,8 @@ class EnsemblePredictor:
             framing's orientation.
         thighs : int
             1 or 2.
+        observe : callable, optional
+            Shown the mean probabilities of each slice as it streams by.
         """
         shape, members = membership.shape, len(self._members)
         labels, muscle = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
@@ -141,6 +158,8 @@ class EnsemblePredictor:
         for k, answers in self._slices(framing):
             parts = decompose(answers)
             mean = parts.mean
+            if observe:
+                observe(k, mean)
             certain, likeliest = mean.max(dim=0)
             labels[k] = likeliest.cpu().numpy()
             muscle[k] = mean[1:].argmax(dim=0).cpu().numpy() + 1

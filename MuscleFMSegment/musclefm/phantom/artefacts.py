@@ -53,23 +53,26 @@ class Scanner:
             noise=float(np.exp(rng.uniform(np.log(0.006), np.log(0.07)))),
         )
 
-    def image(self, signal: Array, pixel_mm: float, rng: np.random.Generator) -> Array:
+    def gain(self, shape: tuple[int, int], pixel_mm: float, rng: np.random.Generator) -> Array:
+        """Return the sensitivity of the coils ``(J, I) float32``, 1 on average."""
+        row = (np.arange(shape[0], dtype=np.float32) - shape[0] / 2) * pixel_mm / 100
+        column = (np.arange(shape[1], dtype=np.float32) - shape[1] / 2) * pixel_mm / 100
+        bias = self.bias * smooth_field(shape, 90.0 / pixel_mm, rng)
+        gain: Array = np.exp(bias + self.shading[0] * row[:, None] + self.shading[1] * column)
+        return gain.astype(np.float32)
+
+    def image(self, signal: Array, gain: Array, pixel_mm: float, rng: np.random.Generator) -> Array:
         """Return the magnitude image ``(J, I) float32`` of a noiseless signal.
 
         Noise is Rician: the magnitude of a complex signal with Gaussian noise
         in both channels (Gudbjartsson and Patz 1995).
         """
-        shape = (signal.shape[0], signal.shape[1])
-        row = (np.arange(shape[0], dtype=np.float32) - shape[0] / 2) * pixel_mm / 100
-        column = (np.arange(shape[1], dtype=np.float32) - shape[1] / 2) * pixel_mm / 100
-        gain = self.bias * smooth_field(shape, 90.0 / pixel_mm, rng)
-        gain = np.exp(gain + self.shading[0] * row[:, None] + self.shading[1] * column)
         shaded = ndimage.gaussian_filter(signal, self.blur_mm / pixel_mm) * gain
         if self.ghost:
-            shift = int(self.ghost_shift * shape[0])
+            shift = int(self.ghost_shift * signal.shape[0])
             shaded = shaded + self.ghost * 0.5 * (
                 np.roll(shaded, shift, axis=0) + np.roll(shaded, -shift, axis=0)
             )
-        real, imaginary = self.noise * rng.standard_normal((2, *shape), dtype=np.float32)
+        real, imaginary = self.noise * rng.standard_normal((2, *signal.shape), dtype=np.float32)
         magnitude: Array = np.hypot(shaded + real, imaginary).astype(np.float32)
         return magnitude

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
+from musclefm.anatomy.scheme import LabelScheme
 from musclefm.phantom.fields import smooth_field
 
 Mask = npt.NDArray[np.bool_]
@@ -82,6 +83,11 @@ class Tissues:
     marrow: Mask
     vessel: Mask
     septa: npt.NDArray[np.float32]
+
+
+def femur_labels(scheme: LabelScheme) -> tuple[int, ...]:
+    """Return the labels that lie against the femur's shaft."""
+    return tuple(label.id for label in scheme.labels if label.abbreviation == "VI")
 
 
 def build_tissues(

@@ -17,9 +17,8 @@ from musclefm.models.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.augmentation import augment
 from musclefm.training.pool import SlicePool
-
-PROBABILITY_FLOOR = 1e-5
-"""Smallest probability that a logarithm is taken of, as in Casali et al. 2025."""
+from musclefm.uncertainty.calibration import SMALLEST_PROBABILITY
+from musclefm.uncertainty.overlap import dice
 
 
 @dataclass(frozen=True)
@@ -139,16 +138,14 @@ def score_members(members: list[MultiClassSam], pool: SlicePool, batch: int = 64
         labels = torch.from_numpy(pool.labels[start : start + batch]).long()
         images = ((images - 0.5) / 0.25).contiguous(memory_format=torch.channels_last)
         mean = torch.stack([member_probabilities(m, images) for m in members]).mean(0)
-        reference = mean.gather(1, labels[:, None]).clamp(min=PROBABILITY_FLOOR)
+        reference = mean.gather(1, labels[:, None]).clamp(min=SMALLEST_PROBABILITY)
         log_likelihood += float(reference.log().mean((1, 2, 3)).sum())
         predicted = mean.argmax(1)
-        for a, b in zip(predicted.numpy(), labels.numpy(), strict=True):
-            present = np.unique(b[b > 0])
-            overlaps = [
-                2 * ((a == c) & (b == c)).sum() / ((a == c).sum() + (b == c).sum()) for c in present
-            ]
-            dices.append(float(np.mean(overlaps)) if overlaps else np.nan)
-    return SliceScores(float(np.nanmean(dices)), -log_likelihood / len(pool.images))
+        for answer, truth in zip(predicted.numpy(), labels.numpy(), strict=True):
+            present = np.unique(truth[truth > 0])
+            if len(present):
+                dices.append(np.mean(dice(answer, truth, mean.shape[1])[present]))
+    return SliceScores(float(np.mean(dices)), -log_likelihood / len(pool.images))
 
 
 def member_probabilities(member: MultiClassSam, images: Tensor) -> Tensor:

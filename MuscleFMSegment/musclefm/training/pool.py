@@ -46,6 +46,10 @@ class SlicePool:
         """Return the slices of these subjects."""
         return self._take(np.isin(self.subjects, list(subjects)))
 
+    def first(self, count: int) -> SlicePool:
+        """Return the first slices."""
+        return self._take(np.arange(len(self.images)) < count)
+
     def _take(self, chosen: npt.NDArray[np.bool_]) -> SlicePool:
         return SlicePool(self.images[chosen], self.labels[chosen], self.subjects[chosen])
 

@@ -15,7 +15,7 @@ from musclefm.phantom.fields import StreakTexture, smooth_field
 from musclefm.phantom.legs import LegSlice
 from musclefm.phantom.severity import SEVERITIES, draw_fat_fractions
 from musclefm.phantom.slices import fill_fractions
-from musclefm.phantom.tissues import UNLABELLED_MUSCLE, Body, build_tissues
+from musclefm.phantom.tissues import UNLABELLED_MUSCLE, Body, build_tissues, femur_labels
 
 _CONTRASTS: tuple[ContrastName, ...] = (
     "t1",
@@ -80,7 +80,9 @@ class SliceRenderer:
             slope_px=rng.uniform(0.3, 1.8) if rng.random() < 0.5 else 0.0,
         )
         contrast = draw_contrast(_CONTRASTS[rng.integers(len(_CONTRASTS))], rng)
-        image = Scanner.draw(rng).image(filled.signal(contrast), self.pixel_mm, rng)
+        scanner = Scanner.draw(rng)
+        gain = scanner.gain((labels.shape[0], labels.shape[1]), self.pixel_mm, rng)
+        image = scanner.image(filled.signal(contrast), gain, self.pixel_mm, rng)
         return self._cut(image, labels, tissues.body, rng)
 
     def _deform(self, leg: LegSlice, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -127,8 +129,3 @@ class SliceRenderer:
             start.append(min(max(corner, 0), 2 * _MARGIN_PX))
         window = tuple(slice(corner, corner + self.size) for corner in start)
         return image[window], labels[window]
-
-
-def femur_labels(scheme: LabelScheme) -> tuple[int, ...]:
-    """Return the labels that lie against the femur's shaft."""
-    return tuple(label.id for label in scheme.labels if label.abbreviation == "VI")

@@ -1,0 +1,90 @@
+"""``musclefm segment``: labels, uncertainty and what to check, of one case."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from musclefm.cli.inputs import add_input_options, read_input
+from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
+from musclefm.progress import Progress, ProgressEvent
+
+if TYPE_CHECKING:
+    from musclefm.workflows.segment import SegmentedCase
+
+_SHOWN = 10
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser("segment", help="segment an MR of the thighs", description=__doc__)
+    add_input_options(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results")
+    parser.add_argument(
+        "--model",
+        default="thigh-demo",
+        metavar="NAME|DIR",
+        help="an installed model or a bundle's folder (default: %(default)s)",
+    )
+    add_device_options(parser)
+    add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment the input."""
+    return run_heavy(arguments, lambda progress: _segment(arguments, progress))
+
+
+def _segment(arguments: argparse.Namespace, progress: Progress) -> int:
+    progress(ProgressEvent("read", 0, 1, "reading the image"))
+    channels = read_input(arguments)
+    progress(ProgressEvent("read", 1, 1, "read"))
+    # Imported late: torch takes seconds, and a bad input is said before that.
+    from musclefm.inference.device import choose_runtime
+    from musclefm.models.registry import find_bundle
+    from musclefm.workflows.segment import segment_case, write_case
+
+    bundle = find_bundle(arguments.model)
+    runtime = choose_runtime(arguments.device, arguments.precision)
+    case = segment_case(channels, bundle, runtime, progress)
+    write_case(case, arguments.out, progress)
+    for note in case.notes:
+        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+    if arguments.progress == "bar":
+        summarise(case, arguments.out)
+    return 0
+
+
+def summarise(case: SegmentedCase, out: Path) -> None:
+    """Print what was found and where to look."""
+    console = Console()
+    table = Table(title="What to check first", title_justify="left")
+    for heading, justify in (
+        ("#", "right"),
+        ("Region", "left"),
+        ("Slices", "right"),
+        ("Volume mm³", "right"),
+        ("Expected wrong voxels", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for region in case.regions.queue[:_SHOWN]:
+        table.add_row(
+            str(region.id),
+            f"{region.side.capitalize()} {', '.join(region.muscles)}",
+            f"{region.slices[0]}-{region.slices[1]}",
+            f"{region.volume_mm3:.0f}",
+            f"{region.expected_wrong_voxels:.0f}",
+        )
+    flagged = sum(muscle.flagged for muscle in case.muscles)
+    console.print(table)
+    console.print(
+        f"{len(case.regions.queue)} regions to check in {flagged} of {len(case.muscles)} muscles."
+    )
+    console.print(f"Open {out / 'report.html'} in a browser.", soft_wrap=True, highlight=False)
+    console.print("Research use only. Not for clinical use.")

@@ -1,0 +1,55 @@
+"""``musclefm train-demo``: make the shipped ensemble again, from a seed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from musclefm.cli.running import add_progress_option, run_heavy
+from musclefm.progress import Progress
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "train-demo",
+        help="train the shipped ensemble again",
+        description="Train the shipped ensemble on renderings of labelled thighs: of the label "
+        "maps in --anatomies, and of random anatomies that need no data at all.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new bundle")
+    parser.add_argument(
+        "--anatomies", type=Path, metavar="DIR", help="folder of label maps of both thighs"
+    )
+    parser.add_argument("--seed", type=int, default=20250, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=2600, help="a member (default: %(default)s)")
+    parser.add_argument("--slices", type=int, default=20000, help="rendered (default: %(default)s)")
+    parser.add_argument("--members", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="default: all cores")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="for what is under way (default: OUT.work)"
+    )
+    add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train the ensemble."""
+    return run_heavy(arguments, lambda progress: _train(arguments, progress))
+
+
+def _train(arguments: argparse.Namespace, progress: Progress) -> int:
+    from musclefm.training.member import MemberRecipe
+    from musclefm.training.pool import PoolRecipe
+    from musclefm.workflows.train_demo import DemoRecipe, train_demo
+
+    recipe = DemoRecipe(
+        seed=arguments.seed,
+        members=arguments.members,
+        pool=PoolRecipe(count=arguments.slices),
+        member=MemberRecipe(steps=arguments.steps),
+    )
+    work = arguments.work or arguments.out.with_name(arguments.out.name + ".work")
+    train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, progress)
+    return 0
