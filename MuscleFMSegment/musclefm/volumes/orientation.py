@@ -58,7 +58,8 @@ def canonical_view(grid: Grid) -> CanonicalView:
     """
     cosines = np.reshape(grid.direction, (3, 3))
     order = max(
-        permutations(range(3)), key=lambda p: sum(abs(cosines[world, p[world]]) for world in range(3))
+        permutations(range(3)),
+        key=lambda p: sum(abs(cosines[world, p[world]]) for world in range(3)),
     )
     signs = [cosines[world, order[world]] for world in range(3)]
     matrix = grid.ijk_to_lps

@@ -1,0 +1,142 @@
+"""Reading an image of any supported format into a checked volume."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from musclefm.errors import MuscleFMError
+from musclefm.volumes.affine import grid_of_affine
+from musclefm.volumes.checks import (
+    check_header_shape,
+    checked_intensities,
+    empty_error,
+    looks_like_ct,
+)
+from musclefm.volumes.decoded import Decoded, SeriesChoice, SeriesDescription
+from musclefm.volumes.dicom import read_dicom
+from musclefm.volumes.dicom_frames import is_dicom
+from musclefm.volumes.itk import READERS, read_itk
+from musclefm.volumes.nifti import read_nifti
+from musclefm.volumes.volume import Volume
+
+FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or a DICOM series"
+
+
+@dataclass(frozen=True)
+class ReadVolume:
+    """An image that was read, and what to tell about it.
+
+    Attributes
+    ----------
+    volume : Volume
+        ``(K, J, I) float32`` on the grid of the file.
+    notes : tuple of str
+        What the user should know, a line each.
+    modality : str
+        DICOM's code, e.g. ``"MR"``; empty where the file does not say.
+    sha256 : str
+        Of voxels and geometry, see :func:`volume_sha256`.
+    series : tuple of SeriesDescription
+        All series of the DICOM folder; empty for other formats.
+    """
+
+    volume: Volume
+    notes: tuple[str, ...]
+    modality: str
+    sha256: str
+    series: tuple[SeriesDescription, ...]
+
+
+def read_volume(
+    path: Path, *, choice: SeriesChoice | None = None, what: str = "the image"
+) -> ReadVolume:
+    """Read NIfTI, NRRD, MetaImage, or a DICOM folder or file.
+
+    Parameters
+    ----------
+    path : Path
+        A file or a folder. Of a DICOM file the series is read that it belongs to.
+    choice : SeriesChoice, optional
+        Which series or echo to take where there are several.
+    what : str
+        What the image is called in messages, e.g. ``"the fat image"``.
+
+    Raises
+    ------
+    MuscleFMError
+        The image is missing, empty, damaged, of an unknown format, or not a
+        single greyscale volume with a geometry; see also ``volumes.checks``.
+    """
+    choice = choice or SeriesChoice()
+    try:
+        decoded, series = _decode(path, what, choice)
+    except OSError as error:
+        raise MuscleFMError(
+            f"{what} cannot be opened ({error.strerror or 'input or output error'})",
+            "check its access rights and the disk that it is on",
+        ) from error
+    shape = decoded.array.shape
+    check_header_shape(shape, what)
+    grid, told = grid_of_affine(decoded.ijk_to_lps, (shape[0], shape[1], shape[2]), what)
+    volume = checked_intensities(Volume(np.ascontiguousarray(decoded.array), grid), what)
+    return ReadVolume(
+        volume=volume,
+        notes=decoded.notes + told + _unexpected_modality(decoded, what),
+        modality=decoded.modality,
+        sha256=volume_sha256(volume),
+        series=series,
+    )
+
+
+def volume_sha256(volume: Volume) -> str:
+    """Return the hash of a volume's voxels and geometry, whatever file it came from.
+
+    It is taken over the shape (int64), the 4 x 4 matrix to LPS (float64, mm)
+    and the voxels (float32), all little-endian in array order.
+    """
+    digest = hashlib.sha256()
+    digest.update(np.asarray(volume.array.shape, "<i8").tobytes())
+    digest.update(np.asarray(volume.grid.ijk_to_lps, "<f8").tobytes())
+    digest.update(np.ascontiguousarray(volume.array, "<f4").data)
+    return digest.hexdigest()
+
+
+def _decode(
+    path: Path, what: str, choice: SeriesChoice
+) -> tuple[Decoded, tuple[SeriesDescription, ...]]:
+    if path.is_dir():
+        return read_dicom(path, what, choice)
+    if not path.exists():
+        raise MuscleFMError(f"{what} does not exist", "check the path")
+    if not path.is_file():
+        raise MuscleFMError(f"{what} is neither a file nor a folder", f"give {FORMATS}")
+    if path.stat().st_size == 0:
+        raise empty_error(what)
+    if is_dicom(path):
+        return read_dicom(path, what, choice)
+    if choice.series is not None:
+        raise MuscleFMError(f"{what} is not a DICOM series", "leave out --series")
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz")):
+        return read_nifti(path, what, choice.echo), ()
+    if path.suffix.lower() in READERS:
+        return read_itk(path, what, choice.echo), ()
+    if path.suffix.lower() in (".dcm", ".ima"):
+        raise MuscleFMError(
+            f"{what} is not a DICOM file, although its name says so", f"give {FORMATS}"
+        )
+    raise MuscleFMError(f"{what} is of no format that is read here", f"give {FORMATS}")
+
+
+def _unexpected_modality(decoded: Decoded, what: str) -> tuple[str, ...]:
+    modality = decoded.modality
+    if not modality and looks_like_ct(decoded.array):
+        modality = "CT"
+    if modality in ("", "MR"):
+        return ()
+    told = "looks like CT" if not decoded.modality else f"is {modality}"
+    return (f"{what} {told}, while the models know only MR: expect poor labels",)
