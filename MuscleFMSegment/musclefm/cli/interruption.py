@@ -20,7 +20,7 @@ from musclefm.volumes.writing import discard_staged
 _PATIENCE_S = 1.0
 
 
-class InterruptedWork(BaseException):  # noqa: N818 - like KeyboardInterrupt, no error
+class InterruptedWork(BaseException):
     """The user asked the work to end."""
 
 

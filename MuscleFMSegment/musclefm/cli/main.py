@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from musclefm import __version__
-from musclefm.cli import demo, info, models, segment, train_demo
+from musclefm.cli import demo, info, models, phantom, segment, train_demo
 from musclefm.errors import MuscleFMError
 
 _EPILOG = "Research use only. Not for clinical use."
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"musclefm {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo, segment, info, models, train_demo):
+    for command in (demo, segment, info, models, phantom, train_demo):
         command.add_parser(commands)
     return parser
 
