@@ -14,6 +14,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 _Spacing = tuple[float, float, float]
+_Touching = dict[int, dict[int, float]]
+"""For each group the groups that it touches, with the area that both share in mm²."""
 
 
 def connected_groups(
@@ -30,7 +32,8 @@ def connected_groups(
     keys : ndarray
         ``(K, J, I) uint16``: only voxels of one key belong together; 0 is none.
     weights : ndarray
-        ``(K, J, I) float32``: what a cut through a tall group should avoid.
+        ``(K, J, I) float32``, not negative: what a cut through a tall group
+        should avoid.
     spacing : tuple of float
         Distance of neighbouring voxels in mm.
     gap_mm : float
@@ -41,8 +44,8 @@ def connected_groups(
     Returns
     -------
     ndarray
-        ``(K, J, I) int32``: the group from 1; 0 where the key is 0. Some
-        numbers may be unused.
+        ``(K, J, I) int32``: the group from 1; 0 where there is no key or the
+        group has no weight.
     """
     structure = _connecting_faces(spacing, gap_mm)
     groups = np.zeros(keys.shape, np.int32)
@@ -58,7 +61,11 @@ def connected_groups(
         profile = np.where(inside, weights[box], 0.0).sum(axis=(1, 2), dtype=np.float64)
         for start, stop in pairwise((0, *_lightest_cuts(profile, slices_at_most), height)):
             count = _number_parts(groups[box][start:stop], inside[start:stop], structure, count)
-    return groups
+    used = np.unique(groups[weights > 0])
+    used = used[used > 0]
+    number = np.zeros(count + 1, np.int32)
+    number[used] = np.arange(1, len(used) + 1)
+    return number[groups]
 
 
 def _connecting_faces(spacing: _Spacing, gap_mm: float) -> npt.NDArray[np.bool_]:
@@ -145,46 +152,54 @@ def join_small_groups(
         ``(number of groups + 1,) int32``: for each group, the group that it has
         become, 0 where it was dropped.
     """
-    boxes = ndimage.find_objects(groups)
-    count = len(boxes) + 1
-    members = np.flatnonzero(groups)
-    weight = np.bincount(groups.ravel()[members], weights.ravel()[members], minlength=count)
-    first = [0, *(box[0].start if box else 0 for box in boxes)]
-    last = [0, *(box[0].stop - 1 if box else 0 for box in boxes)]
+    weight, slices = _weights_and_slices(groups, weights)
     touching = _shared_faces(groups, sides, spacing, gap_mm)
-    became = np.arange(count, dtype=np.int32)
-    queue = [(float(weight[group]), group) for group in range(1, count) if boxes[group - 1]]
+    became = np.arange(len(weight), dtype=np.int32)
+    queue = [(weight[group], group) for group in range(1, len(weight))]
     queue = [entry for entry in queue if entry[0] < least_weight]
     heapq.heapify(queue)
     while queue:
         known_weight, light = heapq.heappop(queue)
         if became[light] != light or weight[light] != known_weight:
             continue
+        contacts = _forget(light, touching)
         hosts = [
             (area, -host)
-            for host, area in touching.get(light, {}).items()
-            if max(last[light], last[host]) - min(first[light], first[host]) < slices_at_most
+            for host, area in contacts.items()
+            if max(slices[light][1], slices[host][1]) - min(slices[light][0], slices[host][0])
+            < slices_at_most
         ]
         if not hosts:
-            for other in touching.pop(light, {}):
-                del touching[other][light]
             became[light] = 0
             continue
         host = -max(hosts)[1]
         became[light] = host
         weight[host] += known_weight
-        first[host] = min(first[host], first[light])
-        last[host] = max(last[host], last[light])
-        for other, area in touching.pop(light).items():
-            del touching[other][light]
+        both = (*slices[light], *slices[host])
+        slices[host] = (min(both), max(both))
+        for other, area in contacts.items():
             if other != host:
-                touching[host][other] = touching[host].get(other, 0.0) + area
-                touching[other][host] = touching[other].get(host, 0.0) + area
+                _touch(host, other, area, touching)
         if weight[host] < least_weight:
-            heapq.heappush(queue, (float(weight[host]), host))
+            heapq.heappush(queue, (weight[host], host))
     while not np.array_equal(became, became[became]):
         became = became[became]
     return became
+
+
+def _weights_and_slices(
+    groups: npt.NDArray[np.int32], weights: npt.NDArray[np.float32]
+) -> tuple[list[float], list[tuple[int, int]]]:
+    """Return the weight and the first and last slice of every group from 0."""
+    members = np.flatnonzero(groups)
+    group = groups.ravel()[members]
+    weight = np.bincount(group, weights.ravel()[members], minlength=1)
+    k = members // (groups.shape[1] * groups.shape[2])
+    # Members are in order of slices, and of repeated indices the last value stays.
+    first, last = np.zeros((2, len(weight)), np.intp)
+    first[group[::-1]] = k[::-1]
+    last[group] = k
+    return weight.tolist(), list(zip(first.tolist(), last.tolist(), strict=True))
 
 
 def _shared_faces(
@@ -192,26 +207,34 @@ def _shared_faces(
     sides: npt.NDArray[np.uint8],
     spacing: _Spacing,
     gap_mm: float,
-) -> dict[int, dict[int, float]]:
-    """Return for each group the groups of its side that it touches, with the area in mm²."""
-    touching: dict[int, dict[int, float]] = {}
+) -> _Touching:
+    """Return for each group the groups of its side that it touches."""
+    touching: _Touching = {}
     count = int(groups.max(initial=0)) + 1
     for axis in range(3):
         if spacing[axis] > gap_mm:
             continue
-        face_mm2 = float(np.prod(spacing)) / spacing[axis]
-        here, there = (
-            tuple(part if a == axis else slice(None) for a in range(3))
-            for part in (slice(None, -1), slice(1, None))
-        )
+        here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        there = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
         a, b = groups[here], groups[there]
         meet = (a != b) & (a > 0) & (b > 0) & (sides[here] == sides[there])
-        low = np.minimum(a[meet], b[meet]).astype(np.int64)
-        high = np.maximum(a[meet], b[meet])
-        pairs, faces = np.unique(low * count + high, return_counts=True)
+        pairs, faces = np.unique(a[meet].astype(np.int64) * count + b[meet], return_counts=True)
+        face_mm2 = spacing[axis - 1] * spacing[axis - 2]
         for pair, number in zip(pairs.tolist(), faces.tolist(), strict=True):
-            one, other = divmod(pair, count)
-            area = touching.setdefault(one, {}).get(other, 0.0) + number * face_mm2
-            touching[one][other] = area
-            touching.setdefault(other, {})[one] = area
+            _touch(pair // count, pair % count, number * face_mm2, touching)
     return touching
+
+
+def _touch(one: int, other: int, area: float, touching: _Touching) -> None:
+    """Add to the area that two groups share."""
+    for a, b in ((one, other), (other, one)):
+        contacts = touching.setdefault(a, {})
+        contacts[b] = contacts.get(b, 0.0) + area
+
+
+def _forget(group: int, touching: _Touching) -> dict[int, float]:
+    """Take a group out and return what it touched."""
+    contacts = touching.pop(group, {})
+    for other in contacts:
+        del touching[other][group]
+    return contacts
