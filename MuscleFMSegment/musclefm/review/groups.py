@@ -97,7 +97,7 @@ def _lightest_cuts(profile: npt.NDArray[np.float64], at_most: int) -> list[int]:
     """Return the slices that start a new piece, so that the cuts weigh least in all.
 
     A cut weighs what the two slices beside it hold. No piece has more than
-    ``at_most`` slices nor fewer than a third of that, as far as this can be had.
+    ``at_most`` slices nor fewer than a third of that.
     """
     at_least = -(-at_most // 3)
     height = len(profile)

@@ -56,7 +56,8 @@ class FlagRule:
     least_wrong_mm3 : float
         Least expected wrong volume of a region: its sum of 1 - max p, in mm³.
     least_share : float
-        Least share of a region's voxels for which a muscle is named.
+        Least share of a region's voxels for which a muscle is named beside the
+        one that has most.
     regions_at_most : int
         The queue ends here; at most 65535, the largest id of the labelmap.
     """
@@ -118,7 +119,7 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     uncertain = _dilated(_eroded(uncertain, rule.opening_mm, plane), rule.opening_mm, plane)
     wrong = np.where(uncertain, view.apply(maps.error), np.float32(0))
     sides = np.ascontiguousarray(view.apply(maps.sides))
-    keys = (sides - np.uint16(1)) * np.uint16(len(maps.scheme.labels)) + view.apply(maps.muscle)
+    keys = (sides.astype(np.uint16) - RIGHT) * len(maps.scheme.labels) + view.apply(maps.muscle)
     keys[~_dilated(uncertain, rule.merge_mm / 2, plane)] = 0
 
     groups = connected_groups(keys, wrong, spacing, rule.gap_mm, slices_at_most)
@@ -145,10 +146,10 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     return Regions(rule=rule, queue=queue, labelmap=view.undo(labelmap))
 
 
-def _discs(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> Iterator[_Bools]:
-    """Yield the mask ``(K, J, I)`` shifted by each step within a radius in the plane.
+def _shifted(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> Iterator[_Bools]:
+    """Yield the mask ``(K, J, I)`` shifted by each step of at most a radius in the plane.
 
-    Beyond the image nothing is set.
+    Nothing is set beyond the image.
     """
     rows, columns = (int(radius_mm / step) for step in plane)
     _, height, width = mask.shape
@@ -162,7 +163,7 @@ def _discs(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> Iterat
 def _eroded(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> _Bools:
     """Return where a disc fits into the mask, slice by slice."""
     result: _Bools = mask.copy()
-    for shifted in _discs(mask, radius_mm, plane):
+    for shifted in _shifted(mask, radius_mm, plane):
         np.logical_and(result, shifted, out=result)
     return result
 
@@ -170,7 +171,7 @@ def _eroded(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> _Bool
 def _dilated(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> _Bools:
     """Return the mask grown by a disc, slice by slice."""
     result: _Bools = mask.copy()
-    for shifted in _discs(mask, radius_mm, plane):
+    for shifted in _shifted(mask, radius_mm, plane):
         np.logical_or(result, shifted, out=result)
     return result
 
@@ -208,7 +209,8 @@ def _described(
     uncertainty = maps.total[at].astype(np.float64) / maps.nats_at_most
     voxels = len(uncertainty)
     share = np.bincount(maps.muscle[at], minlength=maps.scheme.class_count) / voxels
-    named = [int(x) for x in np.argsort(-share, kind="stable") if share[x] >= least_share]
+    likeliest, *others = np.argsort(-share, kind="stable").tolist()
+    named = [likeliest, *(label for label in others if share[label] >= least_share)]
     return FlaggedRegion(
         id=region_id,
         side=SIDES[maps.sides[at][0] - RIGHT],
