@@ -1,4 +1,4 @@
-"""Where the thighs lie in an image, and which side each of them is."""
+"""Where the thighs lie in an image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from musclefm.anatomy.body import Body, find_body, in_plane_parts
+from musclefm.anatomy.separation import Separation, separate
+from musclefm.volumes.volume import Volume
+
+# Two thighs: halves of comparable size with a valley between them, or a
+# whole that is wider than any one thigh.
+_LEAST_BALANCE = 0.35
+_VALLEY = 0.65
+_WIDE_MM = 240.0
+_WIDE_TO_HIGH = 1.35
 
 
 @dataclass(frozen=True)
@@ -28,3 +39,80 @@ class Thighs:
     count: int
     membership: npt.NDArray[np.uint8]
     centres: npt.NDArray[np.float64]
+
+
+def find_thighs(image: Volume) -> Thighs:
+    """Find one or two thighs in a volume in canonical orientation.
+
+    Works on a coarse mask of the body. Where nothing is found (noise, an empty
+    image) there is one thigh, centred in the image.
+
+    Parameters
+    ----------
+    image : Volume
+        ``(K, J, I)`` intensities of any MR contrast, canonical (see
+        :func:`musclefm.volumes.orientation.to_canonical`). Voxels that are not
+        finite count as air.
+    """
+    body = find_body(image)
+    separation = separate(body)
+    slices, rows, columns = image.grid.shape
+    if not _are_two(body, separation):
+        centres = _centres(body.outline, body, image)
+        return Thighs(1, np.ones((slices, rows, columns), np.uint8), centres[None])
+    step_i, step_j, _ = image.grid.spacing
+    membership = separation.beyond(rows, columns, (step_j, step_i)).astype(np.uint8) + np.uint8(1)
+    _, coarse_rows, coarse_columns = body.outline.shape
+    beyond = separation.beyond(coarse_rows, coarse_columns, body.spacing[:2])
+    halves = (body.outline & ~beyond, body.outline & beyond)
+    return Thighs(2, membership, np.stack([_centres(half, body, image) for half in halves]))
+
+
+def _are_two(body: Body, separation: Separation) -> bool:
+    """Let the slices vote whether the surface parts two thighs or cuts one."""
+    slices, rows, _ = body.outline.shape
+    step_j, step_i, _ = body.spacing
+    k, j, i = np.nonzero(body.outline)
+    lines = separation.lines_mm(rows, step_j)
+    offset = np.floor(((i + 0.5) * step_i - lines[k, j]) / step_i).astype(np.int64)
+    reach = int(np.abs(offset).max(initial=0)) + 2
+    profile = np.bincount(k * 2 * reach + offset + reach, minlength=slices * 2 * reach)
+    profile = profile.reshape(slices, 2, reach)
+    areas = profile.sum(axis=2)
+    shown = areas.sum(axis=1) > 0
+    if not shown.any():
+        return False
+    balanced = areas.min(axis=1) >= _LEAST_BALANCE * areas.max(axis=1)
+    at_surface = (profile[:, 0, -1] + profile[:, 1, 0]) / 2
+    parted = at_surface <= _VALLEY * profile.max(axis=2).min(axis=1)
+    width = _extent(body.outline.any(axis=1)) * step_i
+    height = _extent(body.outline.any(axis=2)) * step_j
+    wide = (width > _WIDE_MM) & (width > _WIDE_TO_HIGH * height)
+    return bool((balanced & (parted | wide))[shown].mean() >= 0.5)
+
+
+def _extent(marks: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the distance from the first to the last mark in each row, ends included."""
+    last = marks.shape[1] - marks[:, ::-1].argmax(axis=1)
+    return np.asarray(np.where(marks.any(axis=1), last - marks.argmax(axis=1), 0))
+
+
+def _centres(mask: npt.NDArray[np.bool_], body: Body, image: Volume) -> npt.NDArray[np.float64]:
+    """Return the centroid of the largest part of each slice, ``(K, 2)`` in voxels."""
+    slices, rows, columns = image.grid.shape
+    parts, areas, part_slices = in_plane_parts(mask)
+    largest = np.zeros(slices, np.int64)
+    ascending = np.argsort(areas, kind="stable")
+    largest[part_slices[ascending]] = ascending
+    shown = areas[largest] > 0
+    if not shown.any():
+        return np.tile([(rows - 1) / 2, (columns - 1) / 2], (slices, 1))
+    _, j, i = np.nonzero(mask)
+    members = parts[mask]
+    centres = np.empty((slices, 2))
+    for axis, (position, factor) in enumerate(zip((j, i), body.factors, strict=True)):
+        sums = np.bincount(members, weights=position, minlength=areas.size)
+        coarse = sums[largest[shown]] / areas[largest[shown]]
+        voxels = (coarse + 0.5) * factor - 0.5
+        centres[:, axis] = np.interp(np.arange(slices), np.nonzero(shown)[0], voxels)
+    return centres

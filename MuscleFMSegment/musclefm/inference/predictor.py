@@ -25,8 +25,10 @@ from musclefm.uncertainty.maps import ClassStatistics
 SliceObserver = Callable[[int, Tensor], None]
 """Takes a slice's index and its mean probabilities ``(C, J, I) float32``."""
 
-# Pixels of tiles in one batch: attention takes most of the memory.
+# Pixels of tiles in one batch: attention takes most of the memory. Fewer tiles
+# than fit keep progress and cancelling lively.
 _PIXELS_AT_ONCE = {"cpu": 8 * 448**2, "cuda": 32 * 448**2}
+_TILES_AT_MOST = {"cpu": 8, "cuda": 64}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class EnsemblePredictor:
         self._classes = bundle.scheme.class_count
         self._temperature = bundle.manifest.temperature
         size = bundle.manifest.architecture.input_size
-        self._tiles_at_once = max(_PIXELS_AT_ONCE[runtime.device.type] // size**2, 1)
+        kind = runtime.device.type
+        self._tiles_at_once = min(max(_PIXELS_AT_ONCE[kind] // size**2, 1), _TILES_AT_MOST[kind])
         self._members: list[MultiClassSam] = []
         count = len(bundle.manifest.members)
         for index in range(count):

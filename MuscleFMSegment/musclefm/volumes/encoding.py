@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.nifti import DATATYPES, HEADER, HEADER_BYTES
+from musclefm.volumes.nifti_header import DATATYPES, HEADER, HEADER_BYTES
 from musclefm.volumes.volume import Volume
 
 # Level 9 takes several times as long for a few percent less.
@@ -82,8 +81,6 @@ def _nifti(array: npt.NDArray[Any], grid: Grid) -> bytes:
     ras = grid.ijk_to_ras
     handed = 1.0 if np.linalg.det(ras[:3, :3]) > 0 else -1.0
     rotation = ras[:3, :3] / np.asarray(grid.spacing) * (1.0, 1.0, handed)
-    # Scalar last; the header holds b, c, d for a >= 0.
-    quaternion = Rotation.from_matrix(rotation).as_quat(canonical=True)
     header["sizeof_hdr"] = HEADER_BYTES
     header["dim"] = (3, *grid.shape[::-1], 1, 1, 1, 1)
     header["datatype"] = codes[array.dtype.str[1:]]
@@ -93,11 +90,30 @@ def _nifti(array: npt.NDArray[Any], grid: Grid) -> bytes:
     header["scl_slope"] = 1
     header["xyzt_units"] = _MILLIMETRES
     header["qform_code"] = header["sform_code"] = _SCANNER_ANATOMY
-    header["quatern"] = quaternion[:3]
+    header["quatern"] = _quaternion(rotation)
     header["qoffset"] = ras[:3, 3]
     header["srow"] = ras[:3]
     header["magic"] = b"n+1"
     return header.tobytes().ljust(_NIFTI_OFFSET, b"\0") + array.tobytes()
+
+
+def _quaternion(rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return b, c, d of the unit quaternion of a rotation ``(3, 3)`` for which a >= 0.
+
+    It is the eigenvector of the largest eigenvalue of a symmetric matrix
+    (Bar-Itzhack 2000, doi 10.2514/2.4654), which is stable for any rotation.
+    """
+    symmetric = np.zeros((4, 4))
+    symmetric[:3, :3] = rotation + rotation.T - np.trace(rotation) * np.eye(3)
+    symmetric[3, :3] = symmetric[:3, 3] = (
+        rotation[2, 1] - rotation[1, 2],
+        rotation[0, 2] - rotation[2, 0],
+        rotation[1, 0] - rotation[0, 1],
+    )
+    symmetric[3, 3] = np.trace(rotation)
+    vector = np.linalg.eigh(symmetric)[1][:, -1]
+    quaternion: npt.NDArray[np.float64] = vector[:3] * (-1.0 if vector[3] < 0 else 1.0)
+    return quaternion
 
 
 def _nrrd(array: npt.NDArray[Any], grid: Grid) -> bytes:

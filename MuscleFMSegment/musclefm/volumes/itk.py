@@ -18,6 +18,9 @@ from musclefm.volumes.affine import check_spacing
 from musclefm.volumes.checks import check_header_shape, colour_error, damaged_error, pick_volume
 from musclefm.volumes.decoded import Decoded
 
+# SimpleITK is not typed.
+_toolkit: Any = sitk
+
 READERS = {
     ".nrrd": "NrrdImageIO",
     ".nhdr": "NrrdImageIO",
@@ -58,7 +61,7 @@ def read_itk(path: Path, what: str, volume: int | None) -> Decoded:
             image = reader.Execute()
         except RuntimeError as error:
             raise _told(error, what) from error
-    array = sitk.GetArrayFromImage(image).astype(np.float32).reshape(shape)
+    array = _toolkit.GetArrayFromImage(image).astype(np.float32).reshape(shape)
     matrix = np.eye(4)
     cosines = np.reshape(image.GetDirection(), (3, 3))
     matrix[:3, :3] = cosines * np.asarray(image.GetSpacing())
@@ -86,13 +89,13 @@ def read_dicom_frames(path: Path, what: str) -> npt.NDArray[np.float32]:
             ) from error
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise colour_error(what)
-    array: npt.NDArray[np.float32] = sitk.GetArrayFromImage(image).astype(np.float32)
+    array: npt.NDArray[np.float32] = _toolkit.GetArrayFromImage(image).astype(np.float32)
     return array.reshape((-1, *array.shape[-2:]))
 
 
 def _reader(path: Path, name: str) -> Any:
     # A named reader: left to itself ITK tries every format it knows.
-    reader: Any = sitk.ImageFileReader()  # type: ignore[no-untyped-call]
+    reader = _toolkit.ImageFileReader()
     reader.SetImageIO(name)
     reader.SetFileName(str(path))
     return reader
@@ -146,7 +149,7 @@ def silence() -> Iterator[None]:
     ITK's warnings can be switched off; the C libraries below it write straight
     to the file descriptor, so that is turned away for the time.
     """
-    warnings: Any = sitk.ProcessObject
+    warnings = _toolkit.ProcessObject
     shown = warnings.GetGlobalWarningDisplay()
     warnings.SetGlobalWarningDisplay(False)
     try:

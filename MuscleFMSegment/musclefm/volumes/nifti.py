@@ -32,45 +32,10 @@ from musclefm.volumes.checks import (
     truncated_error,
 )
 from musclefm.volumes.decoded import Decoded
-
-HEADER_BYTES = 348
-
-_FIELDS = {
-    "sizeof_hdr": ("i4", 0),
-    "dim": ("(8,)i2", 40),
-    "datatype": ("i2", 70),
-    "bitpix": ("i2", 72),
-    "pixdim": ("(8,)f4", 76),
-    "vox_offset": ("f4", 108),
-    "scl_slope": ("f4", 112),
-    "scl_inter": ("f4", 116),
-    "xyzt_units": ("u1", 123),
-    "qform_code": ("i2", 252),
-    "sform_code": ("i2", 254),
-    "quatern": ("(3,)f4", 256),
-    "qoffset": ("(3,)f4", 268),
-    "srow": ("(3,4)f4", 280),
-    "magic": ("S4", 344),
-}
-HEADER = np.dtype(
-    {
-        "names": list(_FIELDS),
-        "formats": [kind for kind, _ in _FIELDS.values()],
-        "offsets": [offset for _, offset in _FIELDS.values()],
-        "itemsize": HEADER_BYTES,
-    }
-)
-"""The fields of the header that say where and what the voxels are, little-endian."""
-
-DATATYPES = {
-    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8",
-    256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
-}  # fmt: skip
-"""Numpy's name of a scalar datatype code."""
+from musclefm.volumes.nifti_header import DATATYPES, HEADER, HEADER_BYTES, LPS_OF_RAS
 
 _COLOUR_OR_COMPLEX = {32, 128, 1792, 2048, 2304}
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-_LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -184,7 +149,7 @@ def _matrix(
     qform = _qform(header, spacing, unit)
     sform = np.eye(4)
     sform[:3] = header["srow"].astype(np.float64) * unit
-    sform = _LPS_OF_RAS @ sform
+    sform = LPS_OF_RAS @ sform
     has_qform = int(header["qform_code"]) > 0
     has_sform = int(header["sform_code"]) > 0 and bool(np.isfinite(sform).all())
     if has_sform and (not has_qform or (header["sform_code"] == 1 and _is_rectangular(sform))):
@@ -229,4 +194,4 @@ def _qform(
     handed = -1.0 if header["pixdim"][0] < 0 else 1.0
     matrix[:3, :3] = rotation * spacing * (1.0, 1.0, handed)
     matrix[:3, 3] = header["qoffset"].astype(np.float64) * unit
-    return _LPS_OF_RAS @ matrix
+    return LPS_OF_RAS @ matrix
