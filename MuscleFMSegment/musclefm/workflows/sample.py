@@ -19,7 +19,7 @@ from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import staged_folder, write_volume
 
 SAMPLE_NAME = "severe-thighs"
-SAMPLE_SEED = 7
+SAMPLE_SEED = 11
 
 _FULL_SCALE = 1000.0
 
