@@ -123,6 +123,7 @@ def scan_files(paths: list[Path]) -> Scan:
                 warnings.simplefilter("ignore")
                 header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
                 if not header.get("Rows") or not header.get("Columns"):
+                    unread += _should_be_image(header)
                     continue
                 found = list(_frames(header, path))
         except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, EOFError):
@@ -159,6 +160,11 @@ def _frames(header: pydicom.Dataset, path: Path) -> Iterator[Frame]:
         origins = mosaic.origins(frame.position, frame.orientation, frame.spacing, frame.thickness)
         for index, origin in enumerate(origins):
             yield _tile(frame, index, mosaic.tiles, mosaic.shape, origin)
+
+
+def _should_be_image(header: pydicom.FileDataset) -> bool:
+    kind = header.file_meta.get("MediaStorageSOPClassUID")
+    return kind is not None and "Image Storage" in kind.name
 
 
 def _has_place(slice_: Any) -> bool:
