@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from segment_anything.modeling import MaskDecoder, TwoWayTransformer
 from torch import Tensor, nn
@@ -31,8 +33,7 @@ class FeatureUpscaling(nn.Module):
             last = stage == len(widths) - 1
             channels.append(dim // 8 if last else max(dim // 2 ** (stage + 1), dim // 8))
         self.widen = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 2, stride=2)
-            for a, b in zip(channels[:-1], channels[1:], strict=True)
+            nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in pairwise(channels)
         )
         self.join = nn.ModuleList(
             nn.Sequential(convolution_block(b + width, 2 * b), nn.Conv2d(2 * b, b, 3, padding=1))
@@ -74,7 +75,7 @@ class MultiClassMaskDecoder(MaskDecoder):  # type: ignore[misc]
         if architecture.stem:
             self.output_upscaling = FeatureUpscaling(architecture.decoder_dim, architecture.stem)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         embedding: Tensor,
         positions: Tensor,

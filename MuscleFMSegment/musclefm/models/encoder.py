@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import torch
 from segment_anything.modeling import ImageEncoderViT
@@ -39,7 +40,7 @@ class ConvolutionalStem(nn.Module):
         channels = (incoming, *widths)
         self.stages = nn.ModuleList(
             nn.Sequential(convolution_block(a, b, stride=2), convolution_block(b, b))
-            for a, b in zip(channels[:-1], channels[1:], strict=True)
+            for a, b in pairwise(channels)
         )
         self.embed = nn.Conv2d(widths[-1], embed_dim, 3, stride=2, padding=1)
 

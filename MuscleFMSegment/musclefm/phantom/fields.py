@@ -71,11 +71,10 @@ class StreakTexture:
 
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Array:
         """Return streaks ``(J, I) float32`` of unit variance whose direction drifts."""
-
         drift = np.clip(smooth_field(shape, max(shape) / 4, rng), -1, 1) / 2 + 0.5
         first, second = (self._crop(shape, rng) for _ in range(2))
-        mixed: Array = drift * first + (1 - drift) * second
-        return mixed / np.float32(0.75)
+        mixed = drift * first + (1 - drift) * second
+        return (mixed / 0.75).astype(np.float32)
 
     def _crop(self, shape: tuple[int, int], rng: np.random.Generator) -> Array:
         tile = self._tiles[rng.integers(self._DIRECTIONS)]

@@ -90,7 +90,8 @@ def train_member(
         averaged.update_parameters(model)
         running = loss.item() if step == 1 else 0.98 * running + 0.02 * loss.item()
         progress(ProgressEvent("train", step, recipe.steps, f"loss {running:.3f}"))
-    member: MultiClassSam = averaged.module
+    member = averaged.module
+    assert isinstance(member, MultiClassSam)
     return member.eval()
 
 

@@ -171,7 +171,7 @@ def _gated(
     One weak member drags the ensemble: those whose NLL on their own fold is far
     above the best one's are left out.
     """
-    scored = []
+    scored: list[MemberState] = []
     for member, task in zip(members, tasks, strict=True):
         progress(ProgressEvent("validate", len(scored), len(members), "members"))
         fold = pool.only(set(task.held_out)) if task.held_out else pool
