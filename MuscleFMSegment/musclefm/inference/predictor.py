@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.inference.framing import Framing
 from musclefm.models.bundle import Bundle
@@ -196,23 +197,25 @@ class EnsemblePredictor:
 
     def _within_memory(self, tiles: Tensor) -> Tensor:
         """Run tiles in as many batches as the GPU's memory asks for."""
+        fitting = self._tiles_at_once
         while True:
             try:
-                batches = torch.split(tiles, self._tiles_at_once)
-                return torch.cat([self.probabilities(batch) for batch in batches])
-            except torch.cuda.OutOfMemoryError:
-                if self._tiles_at_once == 1:
-                    raise
-                self._tiles_at_once = max(self._tiles_at_once // 2, 1)
+                batches = torch.split(tiles, fitting)
+                answers = torch.cat([self.probabilities(batch) for batch in batches])
+                break
+            except torch.cuda.OutOfMemoryError as error:
+                if fitting == 1:
+                    raise MuscleFMError(
+                        "the GPU has too little free memory for one tile",
+                        "close other programs that use it, or use --device cpu",
+                    ) from error
+                fitting //= 2
                 torch.cuda.empty_cache()
-                self._progress(
-                    ProgressEvent(
-                        "segment",
-                        0,
-                        0,
-                        f"GPU memory is full: {self._tiles_at_once} tiles at a time",
-                    )
-                )
+        if fitting < self._tiles_at_once:
+            self._tiles_at_once = fitting
+            said = f"GPU memory is full: {fitting} tiles at a time"
+            self._progress(ProgressEvent("segment", 0, 0, said))
+        return answers
 
 
 def _sums_by_class(classes: Tensor, weights: Tensor, count: int) -> npt.NDArray[np.float64]:
