@@ -123,12 +123,12 @@ def _shape(
 def _told(error: RuntimeError, what: str) -> MuscleFMError:
     # ITK's text holds the path, so only its subject is passed on.
     text = str(error)
-    if "spacing" in text:
+    if "change spacing" in text or "_spacings" in text:
         return MuscleFMError(
             f"{what} has a spacing of zero or one that cannot be read",
             "correct its header or export it again",
         )
-    if "determinant" in text or "direction" in text:
+    if "determinant" in text:
         return MuscleFMError(f"{what} has parallel axes in its header", "export it again")
     return damaged_error(what)
 
