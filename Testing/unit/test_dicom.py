@@ -125,6 +125,16 @@ class TestSeveralImagesAtAPlace:
         assert "2 time points" in read.notes[0]
         assert_same(read_volume(tmp_path, choice=SeriesChoice(echo=2)), later)
 
+    def test_an_image_without_what_the_others_have_is_named(self, tmp_path, volume):
+        uid = pydicom.uid.generate_uid()
+        weighted = volume.with_array(volume.array + 5)
+        write_series(tmp_path, weighted, prefix="a", uid=uid, DiffusionBValue=500.0)
+        write_series(tmp_path, volume, prefix="b", uid=uid)
+        read = read_volume(tmp_path)
+        assert_same(read, volume)
+        assert "2 b-values" in read.notes[0]
+        assert read.series[0].stacks == ("no b-value", "b 500 s/mm²")
+
     def test_what_differs_from_slice_to_slice_is_no_further_image(self, tmp_path, volume):
         write_series(tmp_path, volume, InversionTime=lambda k: 100.0 + k)
         read = read_volume(tmp_path)

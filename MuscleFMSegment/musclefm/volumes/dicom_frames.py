@@ -7,16 +7,16 @@ that name a patient are never parsed.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from musclefm.volumes.siemens_mosaic import CSA_HEADER, read_mosaic
 
@@ -126,7 +126,7 @@ def scan_files(paths: list[Path]) -> Scan:
                     unread += _should_be_image(header)
                     continue
                 found = list(_frames(header, path))
-        except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, EOFError):
+        except Exception:  # of a damaged header, pydicom raises whatever comes
             unread += 1
             continue
         frames += found
@@ -159,7 +159,14 @@ def _frames(header: pydicom.Dataset, path: Path) -> Iterator[Frame]:
         mosaic = read_mosaic(header)
         origins = mosaic.origins(frame.position, frame.orientation, frame.spacing, frame.thickness)
         for index, origin in enumerate(origins):
-            yield _tile(frame, index, mosaic.tiles, mosaic.shape, origin)
+            yield replace(
+                frame,
+                index=index,
+                tiles=mosaic.tiles,
+                identity=f"{frame.identity}/{index}",
+                shape=mosaic.shape,
+                position=origin,
+            )
 
 
 def _should_be_image(header: pydicom.FileDataset) -> bool:
@@ -168,8 +175,14 @@ def _should_be_image(header: pydicom.FileDataset) -> bool:
 
 
 def _has_place(slice_: Any) -> bool:
-    needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-    return all(slice_.get(name) for name in needed)
+    needed = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+    return all(_is_vector(slice_.get(name), size) for name, size in needed.items())
+
+
+def _is_vector(values: Any, size: int) -> bool:
+    if not values or len(values) != size:
+        return False
+    return all(math.isfinite(float(value)) for value in values)
 
 
 def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Frame:
@@ -180,7 +193,7 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         path=path,
         index=index,
         tiles=0,
-        identity=f"{header.get('SOPInstanceUID') or path.name}/{index}",
+        identity=f"{header.get('SOPInstanceUID') or path}/{index}",
         series=(int(header.get("SeriesNumber") or 0), uid),
         modality=str(header.get("Modality") or ""),
         body_part=str(header.get("BodyPartExamined") or "").upper(),
@@ -196,21 +209,6 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
             int(header.get("InstanceNumber") or 0),
             index,
         ),
-    )
-
-
-def _tile(
-    mosaic: Frame, index: int, tiles: int, shape: tuple[int, int], origin: tuple[float, ...]
-) -> Frame:
-    return Frame(
-        **{
-            **vars(mosaic),
-            "index": index,
-            "tiles": tiles,
-            "identity": f"{mosaic.identity}/{index}",
-            "shape": shape,
-            "position": origin,
-        }
     )
 
 

@@ -51,8 +51,7 @@ class Stack:
     frames : tuple of Frame
         Its slices.
     label : str
-        What tells it from the other stacks of its series, e.g. ``"10.9 ms"``;
-        empty where there is no other.
+        What tells it from the other stacks of its series, e.g. ``"10.9 ms"``.
     """
 
     frames: tuple[Frame, ...]
@@ -141,7 +140,10 @@ def _series(group: list[Frame]) -> Series:
     most = max(len(members) for _, members in found)
     found.sort(key=lambda item: _rank(item[0], item[1], most))
     naming = _naming_traits([traits for traits, _ in found])
-    stacks = tuple(Stack(tuple(members), _label(traits, naming)) for traits, members in found)
+    stacks = tuple(
+        Stack(tuple(members), _label(traits, naming) or f"number {number}")
+        for number, (traits, members) in enumerate(found, 1)
+    )
     kinds = [_PLURAL[TRAITS[trait]] for trait in naming]
     return Series(
         stacks=stacks,
@@ -196,6 +198,8 @@ def _naming_traits(keys: list[Traits]) -> list[int]:
 
 
 def _label(traits: Traits, naming: list[int]) -> str:
-    return ", ".join(
-        _LABEL[TRAITS[trait]].format(traits[trait]) for trait in naming if traits[trait] is not None
-    )
+    return ", ".join(_told(TRAITS[trait], traits[trait]) for trait in naming)
+
+
+def _told(trait: str, value: str | float | None) -> str:
+    return f"no {trait}" if value is None else _LABEL[trait].format(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from musclefm.volumes.decoded import Decoded
 
 # SimpleITK is not typed.
 _toolkit: Any = sitk
+
+# Of two threads that turn standard error away, the second would keep it so for good.
+_silencing = threading.RLock()
 
 READERS = {
     ".nrrd": "NrrdImageIO",
@@ -150,16 +154,13 @@ def silence() -> Iterator[None]:
     to the file descriptor, so that is turned away for the time.
     """
     warnings = _toolkit.ProcessObject
-    shown = warnings.GetGlobalWarningDisplay()
-    warnings.SetGlobalWarningDisplay(False)
-    try:
-        with contextlib.ExitStack() as stack:
-            # A program without a console, as on Windows, has nothing to turn away.
-            with contextlib.suppress(OSError):
-                _turn_away(stack)
-            yield
-    finally:
-        warnings.SetGlobalWarningDisplay(shown)
+    with _silencing, contextlib.ExitStack() as stack:
+        stack.callback(warnings.SetGlobalWarningDisplay, warnings.GetGlobalWarningDisplay())
+        warnings.SetGlobalWarningDisplay(False)
+        # A program without a console, as on Windows, has nothing to turn away.
+        with contextlib.suppress(OSError):
+            _turn_away(stack)
+        yield
 
 
 def _turn_away(stack: contextlib.ExitStack, descriptor: int = 2) -> None:

@@ -146,19 +146,20 @@ def _matrix(
     unit = _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
     spacing = header["pixdim"][1:4].astype(np.float64) * unit
     check_spacing(spacing, what)
-    qform = _qform(header, spacing, unit)
+    has_qform = int(header["qform_code"]) > 0 and _is_finite(header["quatern"], header["qoffset"])
+    has_sform = int(header["sform_code"]) > 0 and _is_finite(header["srow"])
     sform = np.eye(4)
-    sform[:3] = header["srow"].astype(np.float64) * unit
-    sform = LPS_OF_RAS @ sform
-    has_qform = int(header["qform_code"]) > 0
-    has_sform = int(header["sform_code"]) > 0 and bool(np.isfinite(sform).all())
-    if has_sform and (not has_qform or (header["sform_code"] == 1 and _is_rectangular(sform))):
-        return sform, ()
+    if has_sform:
+        sform[:3] = header["srow"].astype(np.float64) * unit
+        sform = LPS_OF_RAS @ sform
+        if not has_qform or (header["sform_code"] == 1 and _is_rectangular(sform)):
+            return sform, ()
     if not has_qform:
         return np.diag([*spacing, 1.0]), (
             f"the header of {what} does not say how it lies in the patient:"
             " left and right may be swapped",
         )
+    qform = _qform(header, spacing, unit)
     apart = largest_distance_mm(qform, sform, shape) if has_sform else 0.0
     if apart < spacing.min():
         return qform, ()
@@ -166,6 +167,10 @@ def _matrix(
         f"the two positions in the header of {what} (sform and qform) are up to"
         f" {apart:.0f} mm apart: the qform was taken",
     )
+
+
+def _is_finite(*fields: npt.NDArray[np.float32]) -> bool:
+    return all(bool(np.isfinite(field).all()) for field in fields)
 
 
 def _is_rectangular(matrix: npt.NDArray[np.float64]) -> bool:

@@ -5,8 +5,9 @@ gives the place of the large image; that of each slice follows from it. Which
 way the slices run is said only in the CSA header, a private attribute that
 some anonymisation removes.
 
-Sources: the CSA header as described in nibabel's documentation ("Siemens format
-DICOM with CSA header") and the geometry of mosaics in its "DICOM mosaic" page.
+Both layouts are described in nibabel's documentation ("Siemens format DICOM with
+CSA header", "DICOM mosaic"); the tests check them against real series and
+their conversion by another program.
 """
 
 from __future__ import annotations
