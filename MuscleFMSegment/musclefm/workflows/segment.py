@@ -90,14 +90,15 @@ def segment_case(
     MuscleFMError
         The channels are not those that the ensemble needs.
     """
-    provided = channels.provide(bundle.manifest.input.channels)
+    wanted = bundle.manifest.input.channels
+    provided = channels.provide(wanted)
     predictor = EnsemblePredictor(bundle, runtime, progress)
     maps = run_case(provided, channels.grid, bundle, predictor)
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)
     muscles = summarise_muscles(maps, regions.queue, channels.fat_fraction())
     progress(ProgressEvent("review", 2, 2, f"{len(regions.queue)} regions to check"))
-    notes = list(channels.notes)
+    notes = [*channels.notes, *channels.derivation_notes(wanted)]
     if not maps.labels.any():
         notes.append("no muscle was found: is this an MR of a thigh?")
     return SegmentedCase(
@@ -146,7 +147,8 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
         atomic_text(folder / "provenance.json", json.dumps(case.provenance, indent=2) + "\n")
         progress(ProgressEvent("write", total - 1, total, "report.html"))
         atomic_text(folder / "report.html", render_report(report_case(case)))
-    progress(ProgressEvent("write", total, total, "done"))
+        # Told just before the results appear: whoever stops the work here gets none of them.
+        progress(ProgressEvent("write", total, total, "done"))
 
 
 def report_case(case: SegmentedCase) -> ReportCase:
