@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from musclefm.anatomy.thighs import find_thighs
 from musclefm.cli.inputs import add_input_options, choice_of
@@ -26,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
     """Print the image's geometry, range and what is known of its content."""
     path: Path | None = arguments.input
     if path is None:
@@ -47,17 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
         "Thighs found": str(find_thighs(canonical).count),
         "sha256": read.sha256,
     }
-    table = Table(show_header=False, box=None)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts.items():
-        table.add_row(name, value)
-    for series in read.series:
-        table.add_row("Series", str(series))
-    for note in read.notes:
-        table.add_row("Note", note)
-    Console().print(table)
-    return 0
+    lines = [
+        *facts.items(),
+        *(("Series", str(series)) for series in read.series),
+        *(("Note", note) for note in read.notes),
+    ]
+    # Plain lines, whole at any width, so that a hash can be copied.
+    console = Console(markup=False, highlight=False)
+    for name, value in lines:
+        console.print(f"{name:<24} {value}", soft_wrap=True)
 
 
 def _axis_direction(grid: Grid, axis: int) -> str:

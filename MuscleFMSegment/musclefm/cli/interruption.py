@@ -1,7 +1,7 @@
 """Ends a command soon after Ctrl-C or SIGTERM, whatever it is doing.
 
 Python runs signal handlers between bytecodes of the main thread only, so a
-long convolution would hold them up for many seconds. The work therefore runs
+long convolution would hold them up for many seconds. Heavy work therefore runs
 in a second thread, and the main thread does nothing but wait.
 """
 
@@ -13,66 +13,106 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn, TypeVar
 
 from musclefm.progress import Progress, ProgressEvent
-from musclefm.volumes.writing import discard_staged
 
-_PATIENCE_S = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE_S = 0.5
+
+Result = TypeVar("Result")
 
 
 class InterruptedWork(BaseException):
-    """The user asked the work to end."""
+    """The user asked the command to end.
+
+    Parameters
+    ----------
+    signal_number : int
+        Of the signal that asked for it.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        self.signal_number = signal_number
+        super().__init__(signal_number)
 
 
-class Interruption:
-    """Whether the work has been asked to end."""
+def raise_on_signals() -> None:
+    """Let Ctrl-C and SIGTERM raise :class:`InterruptedWork` in the main thread, once."""
+    for number in _SIGNALS:
+        signal.signal(number, _raise)
 
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-        self.signal_number = int(signal.SIGINT)
 
-    def guard(self, progress: Progress) -> Progress:
-        """Return a progress that raises :class:`InterruptedWork` once the work is to end."""
+def run_interruptibly(work: Callable[[Progress], Result], progress: Progress) -> Result:
+    """Run work in a thread of its own, so that a signal is noticed at once.
 
-        def guarded(event: ProgressEvent) -> None:
-            if self._asked.is_set():
-                raise InterruptedWork
-            progress(event)
+    When asked to end, the work has half a second to unwind by itself, at its
+    next sign of progress. Its result counts if it has one by then; from there
+    on signals are ignored, since there is nothing left to stop.
 
-        return guarded
+    Parameters
+    ----------
+    work : callable
+        Takes the progress that it has to tell.
+    progress : Progress
+        Is told.
 
-    def run(self, work: Callable[[], int]) -> int:
-        """Run the work and return its exit code, or 128 + the signal's number.
+    Raises
+    ------
+    InterruptedWork
+        The work was asked to end. Its thread may still be running.
+    """
+    asked = threading.Event()
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
 
-        When asked to end, the work has a second to unwind by itself, at its
-        next sign of progress; then staged results are removed and the process
-        ends.
-        """
-        outcome: list[int | BaseException] = []
+    def guarded(event: ProgressEvent) -> None:
+        if asked.is_set():
+            raise InterruptedWork(0)
+        progress(event)
 
-        def body() -> None:
-            try:
-                outcome.append(work())
-            except BaseException as error:
-                outcome.append(error)
+    def body() -> None:
+        try:
+            outcome.append(work(guarded))
+        except BaseException as error:
+            failure.append(error)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-        thread = threading.Thread(target=body, daemon=True)
+    thread = threading.Thread(target=body, daemon=True)
+    try:
         thread.start()
-        while thread.is_alive() and not self._asked.is_set():
+        while thread.is_alive():
             thread.join(0.1)
-        if self._asked.is_set():
-            thread.join(_PATIENCE_S)
-            discard_staged()
-            print("musclefm: stopped, nothing was written", file=sys.stderr, flush=True)  # noqa: T201
-            # The working thread may sit in native code that nothing else can end.
-            os._exit(128 + self.signal_number)
-        result = outcome[0]
-        if isinstance(result, BaseException):
-            raise result
-        return result
+        _ignore_signals()
+    except InterruptedWork:
+        asked.set()
+        thread.join(_PATIENCE_S)
+        if not outcome:
+            raise
+    if failure:
+        raise failure[0]
+    return outcome[0]
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.signal_number = number
-        self._asked.set()
+
+def end_process(interrupted: InterruptedWork) -> NoReturn:
+    """Remove what is half written and end with 128 + the signal's number."""
+    from multiprocessing import active_children
+
+    from musclefm.volumes.writing import discard_staged
+
+    for child in active_children():
+        child.terminate()
+    discard_staged()
+    print("musclefm: stopped, nothing was written", file=sys.stderr, flush=True)  # noqa: T201
+    # The working thread may sit in native code that nothing else can end.
+    os._exit(128 + interrupted.signal_number)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    # A second Ctrl-C would cut the clearing up short.
+    _ignore_signals()
+    raise InterruptedWork(number)
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from musclefm import __version__
-from musclefm.cli import demo, info, models, phantom, segment, train_demo
+from musclefm.cli.interruption import InterruptedWork, end_process, raise_on_signals
 from musclefm.errors import MuscleFMError
 
 _EPILOG = "Research use only. Not for clinical use."
@@ -15,6 +16,9 @@ _EPILOG = "Research use only. Not for clinical use."
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    # Imported late: signals that come meanwhile are heeded already.
+    from musclefm.cli import demo, info, models, phantom, segment, train_demo
+
     parser = argparse.ArgumentParser(
         prog="musclefm",
         description="Deep ensembles of Segment Anything models for thigh muscles on MR, "
@@ -35,11 +39,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 on success, 2 on an error that the user can mend, which is printed as
-        one line; 128 + the signal's number when interrupted.
+        one line. On Ctrl-C or SIGTERM the process ends with 128 + the signal's
+        number.
     """
-    parsed = build_parser().parse_args(arguments)
     try:
-        return int(parsed.run(parsed))
+        raise_on_signals()
+        parsed = build_parser().parse_args(arguments)
+        parsed.run(parsed)
+        sys.stdout.flush()
     except MuscleFMError as error:
-        print(f"musclefm: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refused(error)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        # The path is not named: it may name a patient.
+        return _refused(
+            MuscleFMError(
+                f"a file or folder cannot be used ({error.strerror or type(error).__name__})",
+                "check the paths that were given, their access rights and the disk",
+            )
+        )
+    except MemoryError:
+        return _refused(
+            MuscleFMError("there is too little memory", "close other programs or crop the image")
+        )
+    except InterruptedWork as interrupted:
+        end_process(interrupted)
+    return 0
+
+
+def _refused(error: MuscleFMError) -> int:
+    print(f"musclefm: {error}", file=sys.stderr)  # noqa: T201
+    return 2

@@ -29,12 +29,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     importing.set_defaults(run=_import)
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> None:
     from musclefm.models.registry import list_bundles
 
     table = Table()
-    for heading in ("Name", "Version", "Members", "Scheme", "Role", "Origin", "Fault"):
-        table.add_column(heading)
+    for heading in ("Name", "Version", "Members", "Scheme", "Role", "Origin"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("Fault")
     for entry in list_bundles():
         manifest = entry.bundle.manifest if entry.bundle else None
         table.add_row(
@@ -44,21 +45,18 @@ def _list(arguments: argparse.Namespace) -> int:
             manifest.scheme if manifest else "",
             manifest.role if manifest else "",
             entry.origin,
-            entry.fault or "",
+            entry.fault,
         )
-    Console().print(table)
-    return 0
+    _console().print(table)
 
 
-def _show(arguments: argparse.Namespace) -> int:
+def _show(arguments: argparse.Namespace) -> None:
     from musclefm.models.registry import find_bundle
 
     bundle = find_bundle(arguments.model)
     manifest = bundle.manifest
-    console = Console()
-    console.print(f"[bold]{manifest.title}[/bold] ({manifest.name} {manifest.version})")
-    console.print(manifest.description, soft_wrap=True)
     table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
     rows: dict[str, object] = {
         "Intended use": manifest.intended_use,
         "Role": manifest.role,
@@ -69,22 +67,28 @@ def _show(arguments: argparse.Namespace) -> int:
         "Input size": f"{manifest.architecture.input_size} pixels",
         "Training data": manifest.training_data,
         "Licence": manifest.licence,
-        "sha256": bundle.sha256,
     }
     rows |= {name: f"{value:.3f}" for name, value in manifest.metrics.items()}
     for name, value in rows.items():
         table.add_row(name, str(value))
+    console = _console()
+    console.print(f"{manifest.title} ({manifest.name} {manifest.version})")
+    console.print(manifest.description)
     console.print(table)
-    return 0
+    console.print(f"sha256 {bundle.sha256}", soft_wrap=True)
 
 
-def _import(arguments: argparse.Namespace) -> int:
+def _import(arguments: argparse.Namespace) -> None:
     from musclefm.models.checkpoints import import_checkpoint
 
     bundle = import_checkpoint(arguments.path, arguments.name)
     count = len(bundle.manifest.members)
-    Console().print(
+    _console().print(
         f"Installed '{bundle.manifest.name}': {count} member{'s' if count != 1 else ''}, "
         f"{bundle.scheme.title}, {bundle.manifest.role}."
     )
-    return 0
+
+
+def _console() -> Console:
+    # What bundles say is text, not rich's markup.
+    return Console(markup=False, highlight=False)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from musclefm.phantom.severity import SEVERITIES
+from musclefm.volumes.writing import check_folder
 from musclefm.workflows.sample import render_case
 
 
@@ -18,7 +21,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
     """Render the case."""
+    check_folder(arguments.out)
     render_case(arguments.severity, arguments.seed, arguments.out)
-    return 0
+    Console(markup=False, highlight=False).print(
+        f"Wrote water, fat and labels to {arguments.out}.", soft_wrap=True
+    )

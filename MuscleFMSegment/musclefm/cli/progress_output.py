@@ -25,19 +25,25 @@ def progress_output(style: ProgressStyle) -> Iterator[ProgressReceiver]:
     """Give a receiver of progress in a style.
 
     ``json`` writes one object a line to standard output, with the keys stage,
-    done, total and message. ``bar`` draws on standard error.
+    done, total and message. ``bar`` draws on standard error while that is a
+    terminal, and takes the bars away at the end.
     """
     if style == "none":
         yield silent
     elif style == "json":
         yield _json_line
     else:
+        console = Console(stderr=True)
         with Progress(
-            TextColumn("{task.description:<8}"),
+            TextColumn("{task.description:<8}", markup=False),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[message]}"),
+            TextColumn(
+                "{task.completed:.0f}/{task.total:.0f} {task.fields[message]}", markup=False
+            ),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         ) as bars:
             yield _Bars(bars)
 
@@ -56,7 +62,7 @@ class _Bars:
 
     def __call__(self, event: ProgressEvent) -> None:
         if event.total == 0:
-            self._bars.console.print(event.message)
+            self._bars.console.print(event.message, markup=False, soft_wrap=True)
             return
         if event.stage not in self._of_stage:
             self._of_stage[event.stage] = self._bars.add_task(event.stage, message="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from musclefm.cli.interruption import Interruption
+from musclefm.cli.interruption import Result, run_interruptibly
 from musclefm.cli.progress_output import PROGRESS_STYLES, progress_output
 from musclefm.progress import Progress
 
@@ -33,8 +33,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_heavy(arguments: argparse.Namespace, work: Callable[[Progress], int]) -> int:
+def run_heavy(arguments: argparse.Namespace, work: Callable[[Progress], Result]) -> Result:
     """Run work that tells its progress and ends soon after it is interrupted."""
-    interruption = Interruption()
     with progress_output(arguments.progress) as progress:
-        return interruption.run(lambda: work(interruption.guard(progress)))
+        return run_interruptibly(work, progress)

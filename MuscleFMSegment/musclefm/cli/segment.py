@@ -13,6 +13,7 @@ from rich.table import Table
 from musclefm.cli.inputs import add_input_options, read_input
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.volumes.writing import check_folder
 
 if TYPE_CHECKING:
     from musclefm.workflows.segment import SegmentedCase
@@ -36,12 +37,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Segment the input."""
-    return run_heavy(arguments, lambda progress: _segment(arguments, progress))
+def run(arguments: argparse.Namespace) -> None:
+    """Segment the input and tell what was found."""
+    case = run_heavy(arguments, lambda progress: segment(arguments, progress))
+    for note in case.notes:
+        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+    if arguments.progress == "bar":
+        summarise(case, arguments.out)
 
 
-def _segment(arguments: argparse.Namespace, progress: Progress) -> int:
+def segment(arguments: argparse.Namespace, progress: Progress) -> SegmentedCase:
+    """Segment the input and write the results."""
+    check_folder(arguments.out)
     progress(ProgressEvent("read", 0, 1, "reading the image"))
     channels = read_input(arguments)
     progress(ProgressEvent("read", 1, 1, "read"))
@@ -54,25 +61,17 @@ def _segment(arguments: argparse.Namespace, progress: Progress) -> int:
     runtime = choose_runtime(arguments.device, arguments.precision)
     case = segment_case(channels, bundle, runtime, progress)
     write_case(case, arguments.out, progress)
-    for note in case.notes:
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
-    if arguments.progress == "bar":
-        summarise(case, arguments.out)
-    return 0
+    return case
 
 
 def summarise(case: SegmentedCase, out: Path) -> None:
     """Print what was found and where to look."""
-    console = Console()
+    console = Console(markup=False, highlight=False)
     table = Table(title="What to check first", title_justify="left")
-    for heading, justify in (
-        ("#", "right"),
-        ("Region", "left"),
-        ("Slices", "right"),
-        ("Volume mm³", "right"),
-        ("Expected wrong voxels", "right"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table.add_column("#", justify="right")
+    table.add_column("Region")
+    for heading in ("Slices", "Volume mm³", "Expected wrong voxels"):
+        table.add_column(heading, justify="right")
     for region in case.regions.queue[:_SHOWN]:
         table.add_row(
             str(region.id),
@@ -86,5 +85,5 @@ def summarise(case: SegmentedCase, out: Path) -> None:
     console.print(
         f"{len(case.regions.queue)} regions to check in {flagged} of {len(case.muscles)} muscles."
     )
-    console.print(f"Open {out / 'report.html'} in a browser.", soft_wrap=True, highlight=False)
+    console.print(f"Open {out / 'report.html'} in a browser.", soft_wrap=True)
     console.print("Research use only. Not for clinical use.")

@@ -34,12 +34,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
     """Train the ensemble."""
-    return run_heavy(arguments, lambda progress: _train(arguments, progress))
+    run_heavy(arguments, lambda progress: _train(arguments, progress))
 
 
-def _train(arguments: argparse.Namespace, progress: Progress) -> int:
+def _train(arguments: argparse.Namespace, progress: Progress) -> None:
     from musclefm.training.member import MemberRecipe
     from musclefm.training.pool import PoolRecipe
     from musclefm.workflows.train_demo import DemoRecipe, train_demo
@@ -52,4 +52,3 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> int:
     )
     work = arguments.work or arguments.out.with_name(arguments.out.name + ".work")
     train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, progress)
-    return 0

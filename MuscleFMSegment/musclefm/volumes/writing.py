@@ -107,16 +107,7 @@ def staged_folder(final: Path) -> Iterator[Path]:
         The folder cannot be written, is a file, or the disk is full.
     """
     final = final.resolve()
-    if final.exists() and not final.is_dir():
-        raise MuscleFMError(
-            "the name given for the results is that of a file", "give another folder with --out"
-        )
-    # A folder that exists may be a disk of its own, so its results are staged inside it.
-    staging = _hidden(final if final.is_dir() else final.parent, final.name)
-    missing = [folder for folder in staging.parents if not folder.exists()]
-    with _registered(staging, missing):
-        with _told():
-            staging.mkdir(parents=True)
+    with _staging(final) as staging:
         try:
             yield staging
         except OSError as error:
@@ -129,6 +120,20 @@ def staged_folder(final: Path) -> Iterator[Path]:
                 _replace_files(staging, final)
             else:
                 staging.rename(final)
+
+
+def check_folder(final: Path) -> None:
+    """Require that results can be put into a folder, before work is spent on them.
+
+    Nothing is left of the attempt.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder cannot be written, is a file, or the disk is full.
+    """
+    with _staging(final.resolve()):
+        pass
 
 
 def discard_staged() -> None:
@@ -151,6 +156,23 @@ def _replace_files(staging: Path, final: Path) -> None:
     for file in files:
         (final / file).parent.mkdir(parents=True, exist_ok=True)
         (staging / file).replace(final / file)
+
+
+@contextlib.contextmanager
+def _staging(final: Path) -> Iterator[Path]:
+    """Yield a new hidden folder for the results of ``final``, and remove it at the end."""
+    with _told():
+        if final.exists() and not final.is_dir():
+            raise MuscleFMError(
+                "the name given for the results is that of a file", "give another folder with --out"
+            )
+        # A folder that exists may be a disk of its own, so its results are staged inside it.
+        staging = _hidden(final if final.is_dir() else final.parent, final.name)
+        missing = [folder for folder in staging.parents if not folder.exists()]
+    with _registered(staging, missing):
+        with _told():
+            staging.mkdir(parents=True)
+        yield staging
 
 
 @contextlib.contextmanager
