@@ -44,9 +44,7 @@ def thighs() -> Volume:
 
 
 @pytest.mark.parametrize(("scheme", "unknown"), [("thigh-11", set()), ("thigh-12", {"AL"})])
-def test_every_muscle_with_a_known_shape_is_in_every_person(
-    scheme: str, unknown: set[str]
-) -> None:
+def test_every_muscle_with_a_known_shape_is_in_every_person(scheme: str, unknown: set[str]) -> None:
     labels = load_scheme(scheme)
     wanted = {label.id for label in labels.labels if label.abbreviation not in unknown}
     for seed in range(4):
