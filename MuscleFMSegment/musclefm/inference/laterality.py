@@ -34,6 +34,6 @@ def looks_mirrored(
         count = framing.slice_count
         chosen = sorted({int((place + 0.5) * count / _SLICES) for place in range(_SLICES)})
         tiles = torch.cat([framing.tiles(k) for k in chosen])
-        mean = predictor.probabilities(tiles).mean(dim=1)
+        mean = predictor.in_batches(tiles).mean(dim=1)
         confidence[mirrored] = float(mean[:, 1:].amax(dim=1).mean())
     return confidence[True] > confidence[False]

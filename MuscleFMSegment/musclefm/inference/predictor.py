@@ -189,14 +189,20 @@ class EnsemblePredictor:
             tiles = [framing.tiles(k)]
             while k + len(tiles) < total and sum(map(len, tiles)) < self._tiles_at_once:
                 tiles.append(framing.tiles(k + len(tiles)))
-            answers = self._within_memory(torch.cat(tiles))
+            answers = self.in_batches(torch.cat(tiles))
             for part in torch.split(answers, [len(tile) for tile in tiles]):
                 yield k, framing.restore(k, part)
                 k += 1
             self._progress(ProgressEvent("segment", k, total, "slices"))
 
-    def _within_memory(self, tiles: Tensor) -> Tensor:
-        """Run tiles in as many batches as the GPU's memory asks for."""
+    def in_batches(self, tiles: Tensor) -> Tensor:
+        """Return :meth:`probabilities` of tiles, run in as many batches as GPU memory asks for.
+
+        Raises
+        ------
+        MuscleFMError
+            Not even one tile fits.
+        """
         fitting = self._tiles_at_once
         while True:
             try:
