@@ -11,12 +11,15 @@ from musclefm.anatomy.body import Body, find_body, in_plane_parts
 from musclefm.anatomy.separation import Separation, separate
 from musclefm.volumes.volume import Volume
 
-# Two thighs: halves of comparable size with a valley between them, or a
-# whole that is wider than any one thigh.
+# A slice shows two thighs where the whole is wider than high and has halves of
+# comparable area, either with a valley between them or wider than any one thigh.
+_WIDE_TO_HIGH = 1.4
 _LEAST_BALANCE = 0.35
 _VALLEY = 0.65
-_WIDE_MM = 240.0
-_WIDE_TO_HIGH = 1.35
+_WIDE_MM = 200.0
+# One thigh never looks like two in as many of its slices; two do in more even
+# where one of them shows in half of the slices only.
+_LEAST_VOTES = 0.25
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,15 @@ def _are_two(body: Body, separation: Separation) -> bool:
     balanced = areas.min(axis=1) >= _LEAST_BALANCE * areas.max(axis=1)
     at_surface = (profile[:, 0, -1] + profile[:, 1, 0]) / 2
     parted = at_surface <= _VALLEY * profile.max(axis=2).min(axis=1)
-    width = _extent(body.outline.any(axis=1)) * step_i
-    height = _extent(body.outline.any(axis=2)) * step_j
-    wide = (width > _WIDE_MM) & (width > _WIDE_TO_HIGH * height)
-    return bool((balanced & (parted | wide))[shown].mean() >= 0.5)
+    width = _extent(body.outline, 2) * step_i
+    height = _extent(body.outline, 1) * step_j
+    two = balanced & (width > _WIDE_TO_HIGH * height) & (parted | (width > _WIDE_MM))
+    return bool(two[shown].mean() >= _LEAST_VOTES)
 
 
-def _extent(marks: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return the distance from the first to the last mark in each row, ends included."""
+def _extent(mask: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.int64]:
+    """Return how far each slice's mask reaches along an axis (1 rows, 2 columns), in voxels."""
+    marks = np.asarray(mask.any(axis=3 - axis))
     last = marks.shape[1] - marks[:, ::-1].argmax(axis=1)
     return np.asarray(np.where(marks.any(axis=1), last - marks.argmax(axis=1), 0))
 
