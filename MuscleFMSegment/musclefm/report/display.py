@@ -103,8 +103,8 @@ class CaseDisplay:
     def grey(self, k: int) -> npt.NDArray[np.uint8]:
         """Return a slice ``(J, I)`` in the display window, 0 to 255."""
         low, high = self._intensity_range
-        shown = (np.nan_to_num(self._image[k], nan=low) - low) / (high - low)
-        return np.rint(np.clip(shown, 0.0, 1.0) * 255).astype(np.uint8)
+        finite = np.where(np.isfinite(self._image[k]), self._image[k], low)
+        return np.rint(np.clip((finite - low) / (high - low), 0.0, 1.0) * 255).astype(np.uint8)
 
     @cached_property
     def _intensity_range(self) -> tuple[float, float]:

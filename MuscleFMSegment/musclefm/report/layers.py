@@ -151,7 +151,7 @@ def _enlarged(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[An
     Every label is interpolated linearly as a mask and the strongest one taken,
     which rounds the corners of voxels and moves no border by half a voxel.
     """
-    best = np.full((size[1], size[0]), 0, np.uint8)
+    best = np.zeros((size[1], size[0]), np.uint8)
     drawn = np.zeros((size[1], size[0]), labels.dtype)
     for label in np.unique(labels):
         mask = Image.fromarray(np.where(labels == label, np.uint8(255), np.uint8(0)))
