@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.anatomy.scheme import LabelScheme, load_scheme
+from musclefm.errors import MuscleFMError
 from musclefm.inference.device import choose_runtime
 from musclefm.models.architecture import THIGH_DEMO
 from musclefm.models.bundle import Bundle, MemberState, save_bundle
@@ -118,7 +119,7 @@ def train_demo(
     members = train_members(
         THIGH_DEMO, scheme.class_count, pool, recipe.member, tasks, work, progress
     )
-    states = _gated(members, tasks, pool, progress)
+    states = gated(members, tasks, pool, progress)
     test = [anatomy for anatomy in real if anatomy.subject in TEST_SUBJECTS]
     card = demo_card(recipe, len(real) > 0, {})
     bundle = save_bundle(out, card, states, replace=True)
@@ -160,7 +161,7 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> Bund
     )
 
 
-def _gated(
+def gated(
     members: list[MultiClassSam],
     tasks: list[MemberTask],
     pool: SlicePool,
@@ -169,7 +170,12 @@ def _gated(
     """Return the members that are fit to stay, with their validation scores.
 
     One weak member drags the ensemble: those whose NLL on their own fold is far
-    above the best one's are left out.
+    above the best one's are left out, and so are those that diverged.
+
+    Raises
+    ------
+    MuscleFMError
+        All diverged.
     """
     scored: list[MemberState] = []
     for member, task in zip(members, tasks, strict=True):
@@ -179,8 +185,11 @@ def _gated(
         metrics = {"validation_dsc_per_slice": scores.dice, "validation_nll": scores.nll}
         state = MemberState(member.state_dict(), seed=task.seed, fold=task.index, metrics=metrics)
         scored.append(state)
-    best = min(state.metrics["validation_nll"] for state in scored)
-    return [state for state in scored if state.metrics["validation_nll"] <= best * _GATE]
+    finite = [state for state in scored if np.isfinite(state.metrics["validation_nll"])]
+    if not finite:
+        raise MuscleFMError("no member learned anything", "train with a lower learning rate")
+    best = min(state.metrics["validation_nll"] for state in finite)
+    return [state for state in finite if state.metrics["validation_nll"] <= best * _GATE]
 
 
 def _pool(
