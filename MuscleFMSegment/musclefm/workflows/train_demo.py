@@ -180,7 +180,9 @@ def gated(
     scored: list[MemberState] = []
     for member, task in zip(members, tasks, strict=True):
         progress(ProgressEvent("validate", len(scored), len(members), "members"))
-        fold = pool.only(set(task.held_out)) if task.held_out else pool
+        held_out = pool.only(set(task.held_out))
+        # Without real anatomies, or in a very small pool, there is nothing that it did not see.
+        fold = held_out if len(held_out.images) else pool
         scores = score_members([member], fold.first(_VALIDATION_SLICES))
         metrics = {"validation_dsc_per_slice": scores.dice, "validation_nll": scores.nll}
         state = MemberState(member.state_dict(), seed=task.seed, fold=task.index, metrics=metrics)
