@@ -102,7 +102,7 @@ def end_process(interrupted: InterruptedWork) -> NoReturn:
     for child in active_children():
         child.terminate()
     discard_staged()
-    print("musclefm: stopped, nothing was written", file=sys.stderr, flush=True)  # noqa: T201
+    print("musclefm: stopped, no result was written", file=sys.stderr, flush=True)  # noqa: T201
     # The working thread may sit in native code that nothing else can end.
     os._exit(128 + interrupted.signal_number)
 

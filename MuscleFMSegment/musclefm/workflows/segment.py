@@ -92,8 +92,8 @@ def segment_case(
     """
     wanted = bundle.manifest.input.channels
     provided = channels.provide(wanted)
-    predictor = EnsemblePredictor(bundle, runtime, progress)
-    maps = run_case(provided, channels.grid, bundle, predictor)
+    # The networks are not kept: what follows needs the memory for itself.
+    maps = run_case(provided, channels.grid, bundle, EnsemblePredictor(bundle, runtime, progress))
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)
     muscles = summarise_muscles(maps, regions.queue, channels.fat_fraction())

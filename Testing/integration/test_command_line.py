@@ -1,0 +1,380 @@
+"""Commands as a user runs them, from files to files."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from musclefm import __version__
+from musclefm.models.bundle import open_bundle
+from musclefm.volumes.reading import read_volume
+from musclefm.volumes.volume import Volume
+from musclefm.volumes.writing import write_volume
+
+Musclefm = Callable[..., subprocess.CompletedProcess[str]]
+
+IMAGES = {"labels.nii.gz", "uncertainty.nii.gz", "aleatoric.nii.gz", "epistemic.nii.gz"}
+RESULTS = IMAGES | {
+    "labels.seg.nrrd", "regions.json", "muscles.csv", "report.html", "provenance.json",
+}  # fmt: skip
+COMMANDS = (
+    [], ["demo"], ["segment"], ["info"], ["models"], ["models", "list"], ["models", "show"],
+    ["models", "import"], ["phantom"], ["train-demo"],
+)  # fmt: skip
+IDENTIFYING = (
+    "PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "SeriesInstanceUID",
+    "FrameOfReferenceUID", "SOPInstanceUID", "StudyDate", "SeriesDate", "AcquisitionDate",
+    "ContentDate", "StudyID", "AccessionNumber", "InstitutionName", "DeviceSerialNumber",
+    "StationName", "ReferringPhysicianName", "StudyDescription", "SeriesDescription",
+    "ProtocolName",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def segmented(
+    scan: Path, model: Path, musclefm: Musclefm, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Return the results of a Dixon scan, and the finished command."""
+    out = tmp_path_factory.mktemp("results") / "new" / "case"
+    done = musclefm(
+        "segment",
+        "--channel", f"water={scan / 'water.nii.gz'}",
+        "--channel", f"fat={scan / 'fat.nii.gz'}",
+        "--model", model, "--out", out, "--progress", "json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def facts(out: Path) -> dict[str, object]:
+    """Return what the same input must give again: labels, regions and the input's hash."""
+    return {
+        "labels": sitk.GetArrayFromImage(sitk.ReadImage(out / "labels.nii.gz")).tobytes(),
+        "regions": json.loads((out / "regions.json").read_text())["regions"],
+        "muscles": (out / "muscles.csv").read_text(),
+        "input": json.loads((out / "provenance.json").read_text())["input"],
+    }
+
+
+def fat_fractions(out: Path) -> list[str]:
+    with (out / "muscles.csv").open(newline="") as file:
+        return [row["Fat fraction [0-1]"] for row in csv.DictReader(file) if row["Volume [mL]"]]
+
+
+def test_writes_all_results_and_nothing_else(segmented) -> None:
+    out, _ = segmented
+    assert {path.name for path in out.iterdir()} == RESULTS
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    for name in RESULTS:
+        assert (out / name).stat().st_size > 0
+
+
+def test_images_lie_on_the_grid_of_the_input(segmented, scan: Path) -> None:
+    out, _ = segmented
+    wanted = read_volume(scan / "water.nii.gz").volume.grid
+    for name in [*IMAGES, "labels.seg.nrrd"]:
+        found = read_volume(out / name).volume.grid
+        assert found.shape == wanted.shape
+        assert np.allclose(found.ijk_to_ras, wanted.ijk_to_ras, atol=1e-5), name
+
+
+def test_uncertainties_are_normalised_and_add_up(segmented) -> None:
+    out, _ = segmented
+    maps = {}
+    for name in ("uncertainty", "aleatoric", "epistemic"):
+        image = sitk.ReadImage(out / f"{name}.nii.gz")
+        assert image.GetPixelID() == sitk.sitkFloat32
+        maps[name] = sitk.GetArrayFromImage(image)
+        assert maps[name].min() >= 0 and maps[name].max() <= 1
+    assert maps["uncertainty"].max() > 0.1 and maps["epistemic"].max() > 0
+    assert np.all(maps["uncertainty"] >= maps["epistemic"] - 1e-5)
+    assert np.allclose(maps["uncertainty"], maps["aleatoric"] + maps["epistemic"], atol=1e-5)
+
+
+def test_provenance_tells_what_made_the_results(segmented, model: Path) -> None:
+    out, _ = segmented
+    told = json.loads((out / "provenance.json").read_text())
+    assert told["versions"]["musclefm"] == __version__
+    assert {"python", "torch", "SimpleITK", "numpy"} <= told["versions"].keys()
+    assert told["model"]["sha256"] == open_bundle(model).sha256
+    assert told["model"]["members"] == 2
+    assert told["parameters"].keys() >= {"device", "precision", "flag_rule"}
+    assert re.fullmatch("[0-9a-f]{64}", told["input"]["sha256"])
+    assert told["input"]["channels"] == ["fat", "water"]
+
+
+def test_progress_as_json_is_one_object_a_line_and_goes_forward(segmented) -> None:
+    _, done = segmented
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(event.keys() == {"stage", "done", "total", "message"} for event in events)
+    stages = list(dict.fromkeys(event["stage"] for event in events))
+    assert stages == ["read", "load", "segment", "review", "write"]
+    # No stage is gone back to, and within one the count only rises, to its end.
+    assert [event["stage"] for event in events] == sorted(
+        (event["stage"] for event in events), key=stages.index
+    )
+    for stage in stages:
+        counts = [event["done"] for event in events if event["stage"] == stage]
+        total = {event["total"] for event in events if event["stage"] == stage}
+        assert counts == sorted(counts) and total == {counts[-1]}
+
+
+def test_the_same_input_gives_the_same_results_from_any_format(
+    segmented, scan: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    out, _ = segmented
+    for name in ("water", "fat"):
+        write_volume(read_volume(scan / f"{name}.nii.gz").volume, tmp_path / f"{name}.nii")
+    again = musclefm(
+        "segment",
+        "--channel", f"fat={tmp_path / 'fat.nii'}",
+        "--channel", f"water={tmp_path / 'water.nii'}",
+        "--model", model, "--out", tmp_path / "out", "--progress", "none",
+    )  # fmt: skip
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert facts(tmp_path / "out") == facts(out)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_reads_nrrd_and_metaimage(
+    suffix: str, scan: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    image = read_volume(scan / "water.nii.gz").volume
+    write_volume(image, tmp_path / f"scan{suffix}")
+    done = musclefm(
+        "segment", tmp_path / f"scan{suffix}", "--model", model, "--out", tmp_path / "out"
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == RESULTS
+    found = read_volume(tmp_path / "out" / "labels.nii.gz").volume.grid
+    assert np.allclose(found.ijk_to_ras, image.grid.ijk_to_ras, atol=1e-4)
+    # One contrast alone tells no fat fraction.
+    assert not any(fat_fractions(tmp_path / "out"))
+
+
+def test_fat_fractions_need_fat_and_water(
+    segmented, scan: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    out, _ = segmented
+    given = [float(value) for value in fat_fractions(out) if value]
+    assert given and all(0 <= value <= 1 for value in given)
+
+    water, fat = (read_volume(scan / f"{name}.nii.gz").volume for name in ("water", "fat"))
+    write_volume(water.with_array(water.array + fat.array), tmp_path / "ip.nii.gz")
+    write_volume(water.with_array(np.abs(water.array - fat.array)), tmp_path / "op.nii.gz")
+    done = musclefm(
+        "segment",
+        "--channel", f"in-phase={tmp_path / 'ip.nii.gz'}",
+        "--channel", f"out-of-phase={tmp_path / 'op.nii.gz'}",
+        "--model", model, "--out", tmp_path / "out", "--progress", "none",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not any(fat_fractions(tmp_path / "out"))
+
+
+def test_results_replace_those_of_an_earlier_run_and_nothing_else(
+    segmented, scan: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.nii.gz").write_bytes(b"old")
+    (tmp_path / "mine.txt").write_text("kept")
+    done = musclefm(
+        "segment", scan / "water.nii.gz", "--model", model, "--out", tmp_path, "--progress", "none"
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == RESULTS | {"mine.txt"}
+    assert (tmp_path / "mine.txt").read_text() == "kept"
+    assert read_volume(tmp_path / "labels.nii.gz").volume.grid.shape[0] == 6
+
+
+def all_text(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files, with gzip members decompressed."""
+    found = {}
+    for path in folder.iterdir():
+        raw = path.read_bytes()
+        if path.name.endswith(".gz"):
+            # The header of a gzip member may hold the name of a file and a time.
+            assert raw[3] == 0 and raw[4:8] == bytes(4)
+            raw += gzip.decompress(raw)
+        elif path.name.endswith(".nrrd"):
+            header, voxels = raw.split(b"\n\n", 1)
+            raw = header + (gzip.decompress(voxels) if b"encoding: gzip" in header else voxels)
+        found[path.name] = raw
+    return found
+
+
+def test_no_result_names_the_patient_or_the_files(
+    shared: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    series = tmp_path / "JANE-DOE-19710203"
+    shutil.copytree(shared / "scans" / "thigh-mese-dicom", series)
+    done = musclefm("segment", series, "--model", model, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    # The echo that was taken, and the body part, are told to the user and the report's reader.
+    assert "17 echoes" in done.stderr and "CALF" in done.stderr
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "17 echoes" in report and "CALF" in report
+
+    names = [path.name for path in series.iterdir()]
+    secrets = {series.name, str(tmp_path), names[0], names[-1]}
+    for name in (names[0], names[-1]):
+        header = pydicom.dcmread(series / name, stop_before_pixels=True)
+        secrets |= {str(header.get(keyword, "")) for keyword in IDENTIFYING}
+    secrets = {secret for secret in secrets if len(secret) > 3}
+    assert any(re.fullmatch(r"[\d.]{30,}", secret) for secret in secrets)
+    for name, content in (all_text(tmp_path / "out") | {"stderr": done.stderr.encode()}).items():
+        for secret in secrets:
+            assert secret.encode() not in content, f"{name} holds {secret}"
+
+
+def test_a_dicom_file_stands_for_its_series(
+    shared: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    file = next((shared / "scans" / "thigh-mese-dicom").iterdir())
+    done = musclefm(
+        "segment", file, "--echo", 3, "--model", model, "--out", tmp_path / "out",
+        "--progress", "none",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "number 3" in done.stderr
+    assert sitk.ReadImage(tmp_path / "out" / "labels.nii.gz").GetSize()[2] == 7
+
+
+def test_ct_is_a_warning_in_the_report_too(
+    scan: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    water = read_volume(scan / "water.nii.gz").volume
+    hounsfield = np.where(water.array < 60, -1000, water.array / 10).astype(np.int16)
+    write_volume(Volume(hounsfield, water.grid), tmp_path / "ct.nii.gz")
+    done = musclefm(
+        "segment", tmp_path / "ct.nii.gz", "--model", model, "--out", tmp_path / "out",
+        "--progress", "none",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "looks like CT" in done.stderr
+    assert all(line.startswith("note: ") for line in done.stderr.splitlines())
+    assert "looks like CT" in (tmp_path / "out" / "report.html").read_text()
+
+
+def in_terminal(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command whose output goes to a terminal, and return its exit code and output."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        arguments,
+        env=environment | {"TERM": "xterm-256color"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    output = b""
+    # Linux tells of the end of a terminal by an error.
+    try:
+        while chunk := os.read(ours, 65536):
+            output += chunk
+    except OSError:
+        pass
+    os.close(ours)
+    return process.wait(), output.decode()
+
+
+def test_a_terminal_shows_bars_the_table_and_where_to_look(
+    scan: Path,
+    model: Path,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "results [1]"
+    code, output = in_terminal(
+        [*command, "segment", str(scan / "water.nii.gz"), "--model", str(model), "--out", str(out)],
+        environment,
+    )
+    assert code == 0, output
+    assert "\x1b[" in output and "segment" in output
+    assert "What to check first" in output
+    assert f"Open {out / 'report.html'} in a browser." in output
+    assert "Not for clinical use" in output
+    # The cursor is hidden while bars are drawn, and must come back.
+    assert output.rfind("\x1b[?25h") > output.rfind("\x1b[?25l")
+
+
+def test_piped_output_is_plain(scan: Path, model: Path, musclefm: Musclefm, tmp_path: Path) -> None:
+    done = musclefm("segment", scan / "fat.nii.gz", "--model", model, "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert "What to check first" in done.stdout and "report.html" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: list[str], musclefm: Musclefm) -> None:
+    done = musclefm(*command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(" ".join(["usage: musclefm", *command]))
+
+
+def test_tells_its_version_without_waiting_for_torch(musclefm: Musclefm) -> None:
+    done = musclefm("--version")
+    assert (done.returncode, done.stdout) == (0, f"musclefm {__version__}\n")
+
+
+def test_info_tells_geometry_and_choices_but_no_identity(shared: Path, musclefm: Musclefm) -> None:
+    done = musclefm("info", shared / "scans" / "thigh-mese-dicom")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "MR" in done.stdout and "17 echoes" in done.stdout and "CALF" in done.stdout
+    assert re.search(r"sha256 +[0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert "thigh-mese-dicom" not in done.stdout
+
+
+def test_models_are_listed_and_shown(model: Path, musclefm: Musclefm, environment) -> None:
+    own = Path(environment["MUSCLEFM_HOME"]) / "models"
+    shutil.copytree(model, own / "tiny")
+    shutil.copytree(model, own / "broken")
+    (own / "broken" / "member-0.safetensors").unlink()
+    try:
+        listed = musclefm("models", "list")
+        by_name = musclefm("models", "show", "tiny")
+    finally:
+        shutil.rmtree(own)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "tiny" in listed.stdout and "user" in listed.stdout
+    assert "broken" in listed.stdout and "missing" in listed.stdout
+    by_folder = musclefm("models", "show", model)
+    assert by_folder.returncode == by_name.returncode == 0
+    assert by_folder.stdout == by_name.stdout
+    assert "Not for clinical use" in by_folder.stdout
+    assert open_bundle(model).sha256 in by_folder.stdout
+
+
+def test_phantom_renders_a_case_that_info_reads(musclefm: Musclefm, tmp_path: Path) -> None:
+    done = musclefm("phantom", "--out", tmp_path / "case", "--severity", "early", "--seed", 3)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "case") in done.stdout
+    assert {path.name for path in (tmp_path / "case").iterdir()} == {
+        "water.nii.gz", "fat.nii.gz", "labels.nii.gz",
+    }  # fmt: skip
+    told = musclefm("info", tmp_path / "case" / "water.nii.gz").stdout
+    assert re.search(r"Thighs found +2$", told, re.MULTILINE)
+
+
+def test_demo_shows_where_to_look(musclefm: Musclefm, tmp_path: Path) -> None:
+    done = musclefm("demo", "--out", tmp_path / "demo")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == RESULTS
+    assert f"Open {tmp_path / 'demo' / 'report.html'} in a browser." in done.stdout
+    fractions = [float(value) for value in fat_fractions(tmp_path / "demo") if value]
+    # It is a severe case.
+    assert max(fractions) > 0.4
