@@ -163,14 +163,28 @@ def test_a_hand_beside_one_thigh_is_no_second_thigh(legs):
     assert farthest_centre_mm(thighs.centres[0], right, grid) < 30
 
 
-def test_air_that_is_not_a_number_and_negative_intensities(legs):
+def test_air_that_is_not_a_number_negative_and_huge_intensities(legs):
     right, left, grid = legs
     outline = body(right, grid) | body(left, grid)
     image = picture(right + left, outline, **T1)
-    for changed in (np.where(outline, image, np.nan), image - 1024, image.astype(np.float64) * 1e4):
+    for changed in (np.where(outline, image, np.nan), image - 1024, image * np.float32(1e30)):
         thighs = find_thighs(Volume(changed, grid))
         assert thighs.count == 2
         assert right_share(thighs, right, left) > 0.999
+
+
+def test_empty_slices_take_the_centres_of_their_neighbours(legs):
+    right, left, grid = legs
+    outline = body(right, grid) | body(left, grid)
+    image = picture(right + left, outline, **T1)
+    count = len(image)
+    padded = np.pad(image, ((count, 5), (0, 0), (0, 0)))
+    thighs = find_thighs(Volume(padded, Grid(padded.shape, grid.spacing, grid.origin, AXIAL)))
+    assert thighs.count == 2
+    shown = np.s_[:, count : 2 * count]
+    assert np.allclose(thighs.centres[shown], find_thighs(Volume(image, grid)).centres, atol=2)
+    assert (thighs.centres[:, :count] == thighs.centres[:, [count]]).all()
+    assert (thighs.centres[:, -5:] == thighs.centres[:, [-6]]).all()
 
 
 @pytest.mark.parametrize(

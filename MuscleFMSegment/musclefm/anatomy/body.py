@@ -18,16 +18,17 @@ IN_PLANE = np.array([np.zeros((3, 3)), [[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.zer
 """Connectivity that never leaves the slice."""
 
 # A slice's gain (on the square root of the intensity) is corrected up to this
-# factor against the median slice, and never as far as to make air as bright as
-# tissue, so that a slice of noise stays noise.
+# factor against the typical slice, and never so far that air, which may be
+# nearly as bright as this share of the tissue, passes for tissue.
 _LARGEST_GAIN = 2.5
-_ABOVE_AIR = 1.7
+_ABOVE_AIR = 2.5
+_LARGEST_AIR_LIMIT = 0.85
 # Square-root intensities of tissue and air differ by more than this factor
 # even at a signal-to-noise ratio of 3; the two halves of pure noise do not.
 _LEAST_CONTRAST = 1.3
 # Where more of the edge of the image is bright, that is no body but noise.
 _LARGEST_SHARE_OF_FRAME = 0.3
-# A hand beside a thigh has up to a quarter of its area, a shrunken leg more.
+# Fingers, markers and most hands have less of the area of the largest part.
 _LEAST_SHARE_OF_LARGEST = 0.15
 # Fat and fascia between muscles are bridged up to twice this width.
 _CLOSING_MM = 8.0
@@ -117,14 +118,17 @@ def _bright(
     smooth = ndimage.gaussian_filter(coarse, sigmas)
     # The square root draws dark fat and bright spots near a coil together.
     root = np.sqrt(smooth - min(float(smooth.min()), 0.0))
+    root /= max(float(root.max()), np.finfo(np.float32).tiny)
     squares = np.square(root).sum(axis=(1, 2))
-    level = np.divide(
-        (root**3).sum(axis=(1, 2)), squares, out=np.zeros_like(squares), where=squares > 0
-    )
-    darkest = float(np.percentile(root, 10))
-    level = np.maximum(level, max(np.median(level) / _LARGEST_GAIN, _ABOVE_AIR * darkest))
-    if not level.min() > 0:
+    shown = squares > 0
+    if not shown.any():
         return np.zeros(coarse.shape, bool)
+    level = np.divide((root**3).sum(axis=(1, 2)), squares, out=np.zeros_like(squares), where=shown)
+    typical = float(np.median(level[shown]))
+    # Zeros are padding or masked air, and say nothing of the noise.
+    air_level = float(np.percentile(root[root > 0], 10))
+    air_limit = min(_ABOVE_AIR * air_level, _LARGEST_AIR_LIMIT * typical)
+    level = np.maximum(level, max(typical / _LARGEST_GAIN, air_limit))
     even = np.minimum(root / level[:, None, None], 2.0)
     searched = np.ones(even.shape, bool)
     mask = even > _otsu_threshold(even)
