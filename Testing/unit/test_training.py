@@ -226,18 +226,18 @@ def test_the_gate_keeps_good_members_and_leaves_out_spoiled_ones(
     members = [broken, trained, spoiled(trained, 0.5), trained]
     folds = ({"S0"}, {"S1"}, {"S2"}, {"S3"})
     tasks = [MemberTask(index, 70 + index, frozenset(fold)) for index, fold in enumerate(folds)]
-    kept = gated(members, tasks, pool, silent)
+    kept = gated(members, tasks, pool, pool, silent)
     assert [state.fold for state in kept] == [1, 3] and [state.seed for state in kept] == [71, 73]
     for state, fold in zip(kept, ("S1", "S3"), strict=True):
-        assert state.metrics["validation_nll"] == pytest.approx(
+        assert state.metrics["fold_nll"] == pytest.approx(
             score_members([trained], pool.only({fold})).nll
         )
-        assert 0 < state.metrics["validation_dsc_per_slice"] <= 1
+        assert 0 < state.metrics["fold_dsc_per_slice"] <= 1
     for nobody in (set[str](), {"S9"}):
-        (state,) = gated([trained], [MemberTask(0, 1, frozenset(nobody))], pool, silent)
-        assert state.metrics["validation_nll"] == pytest.approx(score_members([trained], pool).nll)
+        (state,) = gated([trained], [MemberTask(0, 1, frozenset(nobody))], pool, pool, silent)
+        assert state.metrics["fold_nll"] == pytest.approx(score_members([trained], pool).nll)
     with pytest.raises(MuscleFMError, match="no member"):
-        gated([broken], tasks[:1], pool, silent)
+        gated([broken], tasks[:1], pool, pool, silent)
 
 
 def test_finished_members_are_not_trained_again(pool: SlicePool, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def build_tissues(
     femur_near: tuple[int, ...] = (4,),
     distal: bool = False,
     proximal: bool = False,
+    adductors: bool = True,
 ) -> Tissues:
     """Complete a labelled slice of one thigh.
 
@@ -117,6 +118,9 @@ def build_tissues(
     distal, proximal : bool
         Whether the slice lies at the knee's or the hip's end, where the bone
         is wide or the buttock begins.
+    adductors : bool
+        Whether large gaps may be unlabelled muscle, such as adductor longus
+        and brevis in the proximal half; else they are fat, as atrophy leaves.
     """
     muscles = labels > 0
     compartment = _compartment(muscles)
@@ -132,7 +136,7 @@ def build_tissues(
     opened = ndimage.binary_opening(gaps, _disk(4.0 / pixel_mm))
     pockets, count = ndimage.label(opened)
     for pocket in range(1, count + 1):
-        if rng.random() < body.other_muscle:
+        if adductors and rng.random() < body.other_muscle:
             muscle[pockets == pocket] = UNLABELLED_MUSCLE
     for _ in range(3):
         _add_vessel(vessel, gaps, pixel_mm, rng)

@@ -130,6 +130,7 @@ def _both_thighs(
             femur_near=femur_labels(scheme),
             distal=height < 0.12,
             proximal=height > 0.8,
+            adductors=height > 0.45,
         )
         filled = fill_fractions(
             tissues,
