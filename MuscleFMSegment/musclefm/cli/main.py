@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from musclefm import __version__
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         one line. On Ctrl-C or SIGTERM the process ends with 128 + the signal's
         number.
     """
+    if not sys.warnoptions:
+        # Those of libraries, which are for developers and may hold paths.
+        warnings.simplefilter("ignore")
     try:
         raise_on_signals()
         parsed = build_parser().parse_args(arguments)
