@@ -236,7 +236,9 @@ def test_no_result_names_the_patient_or_the_files(
     assert any(re.fullmatch(r"[\d.]{30,}", secret) for secret in secrets)
     for name, content in (all_text(tmp_path / "out") | {"stderr": done.stderr.encode()}).items():
         for secret in secrets:
-            assert secret.encode() not in content, f"{name} holds {secret}"
+            # As a word: a short one occurs by chance within the base64 of a picture.
+            word = rb"(?<![\w+/])" + re.escape(secret.encode()) + rb"(?![\w+/])"
+            assert not re.search(word, content), f"{name} holds {secret}"
 
 
 def test_a_dicom_file_stands_for_its_series(
@@ -319,11 +321,11 @@ def test_piped_output_is_plain(scan: Path, model: Path, musclefm: Musclefm, tmp_
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help(command: list[str], musclefm: Musclefm) -> None:
-    done = musclefm(*command, "--help")
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_help(words: list[str], musclefm: Musclefm) -> None:
+    done = musclefm(*words, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(" ".join(["usage: musclefm", *command]))
+    assert done.stdout.startswith(" ".join(["usage: musclefm", *words]))
 
 
 def test_tells_its_version_without_waiting_for_torch(musclefm: Musclefm) -> None:

@@ -61,7 +61,7 @@ def test_water_and_fat_follow_from_the_phases_only_where_water_prevails(tissue):
         (("water",), "water"),
         (("out-of-phase",), "out-of-phase"),
         (("out-of-phase", "in-phase"), "in-phase"),
-        (("fat", "water"), "in-phase"),
+        (("fat", "water"), "water"),
         (("water", "in-phase"), "in-phase"),
     ],
 )

@@ -69,7 +69,7 @@ class FlagRule:
     height_mm: float = 60.0
     least_wrong_mm3: float = 300.0
     least_share: float = 0.1
-    regions_at_most: int = 100
+    regions_at_most: int = 50
 
 
 DEFAULT_RULE = FlagRule()

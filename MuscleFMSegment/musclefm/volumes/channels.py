@@ -78,8 +78,8 @@ class Channels:
         out-of-phase, water is (IP + OP) / 2 and fat is (IP - OP) / 2, at least
         0: magnitudes do not tell which of the two prevails, so they are swapped
         where fat does; :meth:`derivation_notes` says so. ``"image"`` is the
-        image of that name, the only one, or else the first of in-phase (W + F
-        counts), water and fat.
+        image of that name, the only one, or else the first that was given of
+        in-phase and water: W + F shows muscle and fat almost alike.
 
         Parameters
         ----------
@@ -147,8 +147,7 @@ class Channels:
         if name == "image":
             if len(given) == 1:
                 return next(iter(given.values()))
-            candidates = (self._channel(other) for other in ("in-phase", "water", "fat"))
-            return next((array for array in candidates if array is not None), None)
+            return next(given[other] for other in ("in-phase", "water", *given) if other in given)
         if self.has_fat_and_water:
             water, fat = given["water"], given["fat"]
             return {"in-phase": water + fat, "out-of-phase": np.abs(water - fat)}.get(name)
