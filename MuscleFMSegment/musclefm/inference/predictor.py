@@ -26,9 +26,9 @@ from musclefm.uncertainty.maps import ClassStatistics
 SliceObserver = Callable[[int, Tensor], None]
 """Takes a slice's index and its mean probabilities ``(C, J, I) float32``."""
 
-# Pixels of tiles in one batch: attention takes most of the memory. Fewer tiles
-# than fit keep progress and cancelling lively.
-_PIXELS_AT_ONCE = {"cpu": 8 * 448**2, "cuda": 32 * 448**2}
+# Pixels of tiles in one batch: attention takes most of the memory, and a CPU gains
+# nothing from more. Fewer tiles than fit keep progress and cancelling lively.
+_PIXELS_AT_ONCE = {"cpu": 2 * 448**2, "cuda": 32 * 448**2}
 _TILES_AT_MOST = {"cpu": 8, "cuda": 64}
 
 
