@@ -57,9 +57,9 @@ def test_segments_renderings_of_subjects_it_never_saw(shared: Path, bundle: Bund
         if anatomy.subject in TEST_SUBJECTS
     ]
     assert {anatomy.subject for anatomy in anatomies} == TEST_SUBJECTS
-    chosen = anatomies[:: len(anatomies) // 3]
+    chosen = anatomies[:: len(anatomies) // 2]
     means = mean_scores(score_on_renderings(bundle, chosen, choose_runtime("cpu"), 2, silent))
-    # The card's numbers are of all of them; half of them, drawn anew, leaves a little room.
+    # The card's numbers are of all of them; two of them, drawn anew, leaves a little room.
     for severity in SEVERITIES:
         said = bundle.manifest.metrics[f"{severity}_dsc"]
         assert means[f"{severity}_dsc"] > said - 0.06, means
