@@ -28,7 +28,7 @@ SliceObserver = Callable[[int, Tensor], None]
 
 # Pixels of tiles in one batch: attention takes most of the memory, and a CPU gains
 # nothing from more. Fewer tiles than fit keep progress and cancelling lively.
-_PIXELS_AT_ONCE = {"cpu": 2 * 448**2, "cuda": 32 * 448**2}
+_PIXELS_AT_ONCE = {"cpu": 448**2, "cuda": 32 * 448**2}
 _TILES_AT_MOST = {"cpu": 8, "cuda": 64}
 
 

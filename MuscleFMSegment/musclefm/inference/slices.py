@@ -90,7 +90,7 @@ class SliceFraming:
         members, classes = probabilities.shape[1:3]
         seen = self._channels.shape[2:]
         resized = resize_probabilities(probabilities[0].flatten(0, 1), seen)
-        restored = resized.reshape(members, classes, *seen).clamp(min=0)
+        restored = resized.reshape(members, classes, *seen).clamp_(min=0)
         if self._is_void(k):
             restored = torch.zeros_like(restored)
             restored[:, 0] = 1
