@@ -86,7 +86,7 @@ def test_segments_the_sample(bundle: Bundle, predictor: EnsemblePredictor) -> No
     near = (reference > 0) | (maps.labels > 0)
     wrong = near & (maps.labels != reference)
     right = near & (maps.labels == reference)
-    assert maps.total[wrong].mean() > 2 * maps.total[right].mean()
+    assert maps.total[wrong].mean() > 1.5 * maps.total[right].mean()
 
 
 def positions_left_mm(maps: EnsembleMaps, label: int, side: int) -> float:
