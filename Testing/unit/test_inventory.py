@@ -1,0 +1,38 @@
+"""What the Slicer module's choosers are told of models and devices."""
+
+import json
+import os
+import shutil
+
+import torch
+
+from musclefm.cli.main import main
+from musclefm.models.registry import HOME_VARIABLE, shipped_models_folder
+
+
+def told(capsys, *arguments):
+    assert main(["inventory", *arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_models_and_devices_are_told_as_one_line_of_json(capsys) -> None:
+    inventory = told(capsys)
+    demo = next(model for model in inventory["models"] if model["name"] == "thigh-demo")
+    assert demo["usable"] and demo["members"] == 3 and demo["scheme"] == "thigh-11"
+    assert len(demo["muscles"]) == 11 and demo["licence"] == "Apache-2.0"
+    names = [device["name"] for device in inventory["devices"]]
+    assert names[-1] == "cpu" and len(names) == 1 + torch.cuda.device_count()
+    assert 1 <= inventory["devices"][-1]["cores"] <= (os.cpu_count() or 1)
+
+
+def test_a_damaged_model_is_listed_with_its_fault(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    broken = tmp_path / "models" / "mine"
+    shutil.copytree(shipped_models_folder() / "thigh-demo", broken)
+    (broken / "member-1.safetensors").unlink()
+    mine = next(model for model in told(capsys)["models"] if model["name"] == "mine")
+    assert not mine["usable"] and mine["fault"]
+
+
+def test_the_time_of_a_slice_is_measured(capsys) -> None:
+    assert 0 < told(capsys, "--time", "thigh-demo")["seconds_per_slice"] < 60
