@@ -1,0 +1,233 @@
+"""The reader's walk through what is flagged: order, statuses, and how much is dealt with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from musclefm.review.findings import FlaggedRegion
+
+Status = Literal["to do", "corrected", "accepted", "skipped"]
+"""What the reader did with a region; ``"skipped"`` puts it off, it is not dealt with."""
+
+DEALT_WITH: frozenset[Status] = frozenset({"corrected", "accepted"})
+
+
+@dataclass(frozen=True)
+class ReviewEntry:
+    """A region of the queue and what the reader did with it.
+
+    Attributes
+    ----------
+    region : FlaggedRegion
+        What is to be looked at.
+    status : Status
+        What was done.
+    flagged : bool
+        Whether the reader wants to come back to it or show it to somebody.
+    seconds : float
+        How long it was the current one.
+    """
+
+    region: FlaggedRegion
+    status: Status = "to do"
+    flagged: bool = False
+    seconds: float = 0.0
+
+
+class ReviewQueue:
+    """Regions by expected number of wrong voxels, with a current one.
+
+    A region whose voxels differ from the model's is ``"corrected"``: that is a
+    fact of the labels, so neither accepting nor skipping takes it back, only
+    undoing the edit does.
+
+    Parameters
+    ----------
+    regions : sequence of FlaggedRegion
+        In any order. None is current yet: :meth:`next` begins the walk.
+    """
+
+    def __init__(self, regions: Sequence[FlaggedRegion]) -> None:
+        ranked = sorted(regions, key=lambda region: (-region.expected_wrong_voxels, region.id))
+        self._entries = [ReviewEntry(region) for region in ranked]
+        self._position: int | None = None
+
+    @classmethod
+    def restored(cls, entries: Iterable[ReviewEntry], position: int | None) -> ReviewQueue:
+        """Return a queue that was left before.
+
+        Parameters
+        ----------
+        entries : iterable of ReviewEntry
+            In any order.
+        position : int or None
+            The current one, from 0 in the queue's order.
+
+        Raises
+        ------
+        ValueError
+            There is no such position.
+        """
+        known = {entry.region.id: entry for entry in entries}
+        queue = cls([entry.region for entry in known.values()])
+        queue._entries = [known[entry.region.id] for entry in queue._entries]
+        if position is not None and not 0 <= position < len(queue._entries):
+            raise ValueError(f"there is no position {position} in {len(queue._entries)} entries")
+        queue._position = position
+        return queue
+
+    @property
+    def entries(self) -> tuple[ReviewEntry, ...]:
+        """All entries, most expected wrong voxels first."""
+        return tuple(self._entries)
+
+    @property
+    def position(self) -> int | None:
+        """Index of the current entry, from 0; None before the walk."""
+        return self._position
+
+    @property
+    def current(self) -> ReviewEntry | None:
+        """The current entry; None before the walk."""
+        return None if self._position is None else self._entries[self._position]
+
+    @property
+    def to_do_count(self) -> int:
+        """How many entries nothing was done with yet; skipped ones do not count."""
+        return sum(entry.status == "to do" for entry in self._entries)
+
+    @property
+    def share_done(self) -> float:
+        """Share of the queue's expected wrong voxels that is dealt with, in [0, 1].
+
+        It is 1 where nothing is expected to be wrong.
+        """
+        expected = sum(entry.region.expected_wrong_voxels for entry in self._entries)
+        left = sum(
+            entry.region.expected_wrong_voxels
+            for entry in self._entries
+            if entry.status not in DEALT_WITH
+        )
+        return 1.0 - left / expected if expected > 0 else 1.0
+
+    def next(self) -> ReviewEntry | None:
+        """Go to the next entry whatever its status, the first one at the start; stay at the end."""
+        if self._entries:
+            before = -1 if self._position is None else self._position
+            self._position = min(before + 1, len(self._entries) - 1)
+        return self.current
+
+    def previous(self) -> ReviewEntry | None:
+        """Go to the entry before whatever its status; stay at the first one."""
+        if self._position is not None:
+            self._position = max(self._position - 1, 0)
+        return self.current
+
+    def go_to(self, region_id: int) -> ReviewEntry:
+        """Go to a region.
+
+        Raises
+        ------
+        KeyError
+            It is not in the queue.
+        """
+        self._position = self._index(region_id)
+        return self._entries[self._position]
+
+    def accept(self) -> ReviewEntry | None:
+        """Leave the current region as it is, and go to the next one to do.
+
+        It is the next in order, or else the first that was passed over; with
+        nothing to do the current one stays.
+        """
+        return self._dismiss("accepted")
+
+    def skip(self) -> ReviewEntry | None:
+        """Put the current region off, and go on as :meth:`accept` does."""
+        return self._dismiss("skipped")
+
+    def toggle_flag(self) -> ReviewEntry | None:
+        """Mark the current region for another look, or take that back."""
+        if self.current is not None:
+            self._change(self.current, flagged=not self.current.flagged)
+        return self.current
+
+    def add_seconds(self, seconds: float) -> None:
+        """Add time that the reader spent on the current region, if there is one."""
+        if self.current is not None:
+            self._change(self.current, seconds=self.current.seconds + seconds)
+
+    def mark_corrected(self, region_ids: Collection[int]) -> None:
+        """Say that voxels of these regions were changed.
+
+        Raises
+        ------
+        KeyError
+            One is not in the queue.
+        """
+        for region_id in region_ids:
+            self._change(self._entries[self._index(region_id)], status="corrected")
+
+    def reopen(self, region_ids: Collection[int]) -> None:
+        """Say that these regions, where corrected, are again as the model left them: to do.
+
+        Raises
+        ------
+        KeyError
+            One is not in the queue.
+        """
+        for region_id in region_ids:
+            entry = self._entries[self._index(region_id)]
+            if entry.status == "corrected":
+                self._change(entry, status="to do")
+
+    def follow_changes(self, changed: Collection[int]) -> None:
+        """Let the statuses follow the labels after an edit, an undo or a redo.
+
+        Parameters
+        ----------
+        changed : collection of int
+            All regions whose voxels now differ from the model's, see
+            :func:`musclefm.review.changes.changed_regions`.
+
+        Raises
+        ------
+        KeyError
+            One is not in the queue.
+        """
+        self.mark_corrected(changed)
+        self.reopen({entry.region.id for entry in self._entries} - set(changed))
+
+    def _dismiss(self, status: Status) -> ReviewEntry | None:
+        if self._position is None:
+            return None
+        if self._entries[self._position].status != "corrected":
+            self._change(self._entries[self._position], status=status)
+        count = len(self._entries)
+        onwards = [(self._position + step) % count for step in range(1, count)]
+        left = [index for index in onwards if self._entries[index].status == "to do"]
+        self._position = left[0] if left else self._position
+        return self.current
+
+    def _change(
+        self,
+        entry: ReviewEntry,
+        *,
+        status: Status | None = None,
+        flagged: bool | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self._entries[self._index(entry.region.id)] = replace(
+            entry,
+            status=entry.status if status is None else status,
+            flagged=entry.flagged if flagged is None else flagged,
+            seconds=entry.seconds if seconds is None else seconds,
+        )
+
+    def _index(self, region_id: int) -> int:
+        for index, entry in enumerate(self._entries):
+            if entry.region.id == region_id:
+                return index
+        raise KeyError(region_id)

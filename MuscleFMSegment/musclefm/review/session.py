@@ -1,0 +1,316 @@
+"""A review in progress, kept on the disk so that a crash costs at most the time between saves.
+
+A folder holds at most one: ``session.json`` with the statuses, and the labels
+in a file that is named after its content and that the JSON names with its hash.
+New labels are whole on the disk before the JSON is replaced, and old ones go
+after that: at every moment the JSON names labels that are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from musclefm.errors import MuscleFMError
+from musclefm.review.findings import FlaggedRegion
+from musclefm.review.queue import ReviewEntry, ReviewQueue, Status
+from musclefm.volumes.affine import grid_of_affine
+from musclefm.volumes.encoding import encode_volume
+from musclefm.volumes.itk import read_itk
+from musclefm.volumes.volume import Volume
+from musclefm.volumes.writing import atomic_bytes, atomic_text
+
+SESSION_FILE = "session.json"
+SCHEMA_VERSION = 1
+
+_SHA256 = "^[0-9a-f]{64}$"
+_LABELS_FILES = "session-labels-*.nrrd"
+
+# An autosave in a thread may meet the save at the program's end.
+_saving = threading.Lock()
+
+
+class SessionEntry(BaseModel):
+    """What the reader did with one region, see :class:`ReviewEntry`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    region_id: int = Field(ge=1)
+    status: Status
+    flagged: bool
+    seconds: float = Field(ge=0.0)
+
+
+class ReviewSession(BaseModel):
+    """All of a review but the labels.
+
+    Attributes
+    ----------
+    model_sha256, input_sha256 : str
+        Of the model and the image whose results are reviewed, as in provenance.json.
+    label_scheme : str
+        Name of the scheme of the labels.
+    entries : tuple of SessionEntry
+        In the queue's order.
+    position : int or None
+        Index of the current entry; None before the walk.
+    reader : str
+        The reader's pseudonym, empty where none was given.
+    saved_at : datetime
+        When this state was taken.
+    stored_sample : str or None
+        Id of the training sample that holds exactly this state; None while there is none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_sha256: str = Field(pattern=_SHA256)
+    input_sha256: str = Field(pattern=_SHA256)
+    label_scheme: str
+    entries: tuple[SessionEntry, ...]
+    position: int | None = Field(ge=0)
+    reader: str = ""
+    saved_at: AwareDatetime
+    stored_sample: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        queue: ReviewQueue,
+        provenance: Mapping[str, Any],
+        reader: str = "",
+        stored_sample: str | None = None,
+    ) -> ReviewSession:
+        """Take down the state of a queue, now.
+
+        Parameters
+        ----------
+        queue : ReviewQueue
+            The review.
+        provenance : mapping
+            The content of provenance.json beside the reviewed results.
+        reader, stored_sample
+            See the attributes.
+        """
+        return cls(
+            model_sha256=provenance["model"]["sha256"],
+            input_sha256=provenance["input"]["sha256"],
+            label_scheme=provenance["model"]["label_scheme"],
+            entries=tuple(
+                SessionEntry(
+                    region_id=entry.region.id,
+                    status=entry.status,
+                    flagged=entry.flagged,
+                    seconds=entry.seconds,
+                )
+                for entry in queue.entries
+            ),
+            position=queue.position,
+            reader=reader,
+            saved_at=datetime.now(timezone.utc),
+            stored_sample=stored_sample,
+        )
+
+    def belongs_to(self, provenance: Mapping[str, Any]) -> bool:
+        """Tell whether the reviewed results are those of a provenance.json."""
+        model = provenance["model"]
+        return (
+            self.model_sha256 == model["sha256"]
+            and self.label_scheme == model["label_scheme"]
+            and self.input_sha256 == provenance["input"]["sha256"]
+        )
+
+    def queue(self, regions: Sequence[FlaggedRegion]) -> ReviewQueue:
+        """Return the queue as it was left.
+
+        Parameters
+        ----------
+        regions : sequence of FlaggedRegion
+            Of the reviewed results.
+
+        Raises
+        ------
+        MuscleFMError
+            These are not the regions that were reviewed.
+        """
+        saved = {entry.region_id: entry for entry in self.entries}
+        position = self.position
+        if saved.keys() != {region.id for region in regions} or (
+            position is not None and position >= len(saved)
+        ):
+            raise MuscleFMError(
+                "the saved review is of other flagged regions",
+                "segment the scan and review it anew",
+            )
+        return ReviewQueue.restored(
+            (
+                ReviewEntry(
+                    region=region,
+                    status=saved[region.id].status,
+                    flagged=saved[region.id].flagged,
+                    seconds=saved[region.id].seconds,
+                )
+                for region in regions
+            ),
+            position,
+        )
+
+
+class _Document(BaseModel):
+    """What session.json holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    session: ReviewSession
+    labels_file: str = Field(pattern=r"^session-labels-[0-9a-f]{16}\.nrrd$")
+    labels_sha256: str = Field(pattern=_SHA256)
+
+
+def save_session(folder: Path, session: ReviewSession, sided_labels: Volume) -> None:
+    """Save a review, whole or not at all: until it is, the one saved before stays.
+
+    It may run in a thread of its own if the labels are not edited meanwhile.
+    Labels that are on the disk already are not written again.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists; usually that of the case's results.
+    session : ReviewSession
+        The review.
+    sided_labels : Volume
+        ``(K, J, I) uint8``: values of ``LabelScheme.labels_of_sides``.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder cannot be written or the disk is full.
+    ValueError
+        The labels are not uint8: a programming error.
+    """
+    if sided_labels.array.dtype != np.uint8:
+        raise ValueError(f"labels are uint8, not {sided_labels.array.dtype}")
+    content = encode_volume(sided_labels, ".nrrd")
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = _LABELS_FILES.replace("*", sha256[:16])
+    document = _Document(session=session, labels_file=name, labels_sha256=sha256)
+    with _saving:
+        try:
+            if not _holds(folder / name, content):
+                atomic_bytes(folder / name, content)
+            atomic_text(folder / SESSION_FILE, document.model_dump_json(indent=2) + "\n")
+        except MuscleFMError as error:
+            raise MuscleFMError(
+                f"the review is not saved, {error.cause}",
+                "make room or give access to the folder of the results; what is open is not lost",
+            ) from error
+        _tidy(folder, keep=name)
+
+
+def load_session(folder: Path) -> tuple[ReviewSession, Volume] | None:
+    """Load the review that was saved in a folder.
+
+    Returns
+    -------
+    tuple or None
+        The session and its labels, ``(K, J, I) uint8`` sided values; None
+        where none was saved.
+
+    Raises
+    ------
+    MuscleFMError
+        It is of another version, damaged, or cannot be read.
+    """
+    try:
+        text = (folder / SESSION_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(error) from error
+    document = _document(text)
+    try:
+        content = (folder / document.labels_file).read_bytes()
+    except FileNotFoundError as error:
+        raise _damaged("its labels are missing") from error
+    except OSError as error:
+        raise _unreadable(error) from error
+    if hashlib.sha256(content).hexdigest() != document.labels_sha256:
+        raise _damaged("its labels were changed")
+    decoded = read_itk(folder / document.labels_file, "the saved review", None)
+    k, j, i = decoded.array.shape
+    grid, _ = grid_of_affine(decoded.ijk_to_lps, (k, j, i), "the saved review")
+    return document.session, Volume(decoded.array.astype(np.uint8), grid)
+
+
+def remove_session(folder: Path) -> None:
+    """Remove the saved review of a folder, if there is one.
+
+    Raises
+    ------
+    MuscleFMError
+        It cannot be removed.
+    """
+    with _saving:
+        try:
+            (folder / SESSION_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise MuscleFMError(
+                f"the saved review cannot be removed ({error.strerror})",
+                "check the access rights of the folder of the results",
+            ) from error
+        _tidy(folder)
+
+
+def _document(text: bytes) -> _Document:
+    try:
+        version = json.loads(text)["schema_version"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged("it is no review") from error
+    if version != SCHEMA_VERSION:
+        raise MuscleFMError(
+            f"the saved review has format {version}, and this version of MuscleFM reads format "
+            f"{SCHEMA_VERSION}",
+            "open it with the version that saved it, or review the scan anew",
+        )
+    try:
+        return _Document.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise _damaged(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _tidy(folder: Path, keep: str = "") -> None:
+    """Remove labels that no session names, and what killed processes left half written."""
+    stale = [path for path in folder.glob(_LABELS_FILES) if path.name != keep]
+    for path in [*stale, *folder.glob(".session*.partial")]:
+        # They do no harm but for their size.
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _damaged(how: str) -> MuscleFMError:
+    return MuscleFMError(f"the saved review is damaged ({how})", "review the scan anew")
+
+
+def _unreadable(error: OSError) -> MuscleFMError:
+    return MuscleFMError(
+        f"the saved review cannot be read ({error.strerror or 'input or output error'})",
+        "check the access rights of the folder of the results",
+    )
