@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,31 @@ from musclefm.volumes.slice_positions import RegularSlices, regular_slices
 
 _LISTED = 8
 _THIGH_WORDS = ("THIGH", "LEG", "FEMUR", "EXTREMITY", "EXTREMITIES", "HAMSTRING", "QUADRICEPS")
+
+
+@dataclass(frozen=True)
+class PlacedStack:
+    """The slices of an image and the regular grid that they lie on.
+
+    Attributes
+    ----------
+    stack : Stack
+        The slices.
+    shape : tuple of int
+        ``(K, J, I)``, with slots for slices that are missing.
+    slots : tuple of int
+        Where on axis K each slice of the stack lies.
+    ijk_to_lps : ndarray
+        ``(4, 4)``, homogeneous ``(i, j, k, 1)`` to LPS in mm.
+    notes : tuple of str
+        What the user should know of the slices, a line each.
+    """
+
+    stack: Stack
+    shape: tuple[int, int, int]
+    slots: tuple[int, ...]
+    ijk_to_lps: npt.NDArray[np.float64]
+    notes: tuple[str, ...]
 
 
 def read_dicom(
@@ -42,11 +68,7 @@ def read_dicom(
         no regular grid, are in colour or cannot be decoded.
     """
     scan = _scan(path)
-    found = find_series(scan.frames)
-    descriptions = tuple(describe(series, number) for number, series in enumerate(found, 1))
-    if not found:
-        raise _no_series(scan, path, what)
-    series = _chosen_series(found, descriptions, path, choice.series, what)
+    series, descriptions = _find(scan, path, choice, what)
     stack, notes = _chosen_stack(series, choice.echo, what)
     decoded = _decode(stack, what)
     if series.duplicates:
@@ -58,6 +80,15 @@ def read_dicom(
         Decoded(decoded.array, decoded.ijk_to_lps, notes, stack.frames[0].modality),
         descriptions,
     )
+
+
+def find_stack(path: Path, what: str, choice: SeriesChoice) -> PlacedStack:
+    """Find the slices that :func:`read_dicom` reads, without their pixels.
+
+    Parameters and errors are those of :func:`read_dicom`.
+    """
+    series, _ = _find(_scan(path), path, choice, what)
+    return _place(_chosen_stack(series, choice.echo, what)[0], what)
 
 
 def list_series(path: Path) -> tuple[SeriesDescription, ...]:
@@ -88,6 +119,16 @@ def _no_series(scan: Scan, path: Path, what: str) -> MuscleFMError:
             "give the folder with the DICOM files, or a NIfTI, NRRD or MHA file",
         )
     return MuscleFMError(f"{what} is a DICOM file without an image", "give a series of images")
+
+
+def _find(
+    scan: Scan, path: Path, choice: SeriesChoice, what: str
+) -> tuple[Series, tuple[SeriesDescription, ...]]:
+    found = find_series(scan.frames)
+    descriptions = tuple(describe(series, number) for number, series in enumerate(found, 1))
+    if not found:
+        raise _no_series(scan, path, what)
+    return _chosen_series(found, descriptions, path, choice.series, what), descriptions
 
 
 def _chosen_series(
@@ -141,21 +182,25 @@ def _chosen_stack(series: Series, number: int | None, what: str) -> tuple[Stack,
 
 
 def _decode(stack: Stack, what: str) -> Decoded:
-    first = stack.frames[0]
-    if first.samples > 1:
+    if stack.frames[0].samples > 1:
         raise colour_error(what)
-    grid, step, notes = _slices(stack, what)
-    shape = (grid.count, *first.shape)
-    check_header_shape(shape, what)
+    placed = _place(stack, what)
+    check_header_shape(placed.shape, what)
     pixels = _pixels(stack.frames, what)
-    array = np.full(shape, pixels.min(), dtype=np.float32)
-    array[list(grid.slots)] = pixels
+    array = np.full(placed.shape, pixels.min(), dtype=np.float32)
+    array[list(placed.slots)] = pixels
+    return Decoded(array, placed.ijk_to_lps, placed.notes)
+
+
+def _place(stack: Stack, what: str) -> PlacedStack:
+    first = stack.frames[0]
+    grid, step, notes = _slices(stack, what)
     matrix = np.eye(4)
     matrix[:3, 0] = np.asarray(first.orientation[:3]) * first.spacing[0]
     matrix[:3, 1] = np.asarray(first.orientation[3:]) * first.spacing[1]
     matrix[:3, 2] = first.normal * step
     matrix[:3, 3] = first.position
-    return Decoded(array, matrix, notes)
+    return PlacedStack(stack, (grid.count, *first.shape), grid.slots, matrix, notes)
 
 
 def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, ...]]:
