@@ -19,8 +19,12 @@ import pytest
 import SimpleITK as sitk
 
 from musclefm import __version__
+from musclefm.anatomy.scheme import load_scheme
 from musclefm.models.bundle import open_bundle
+from musclefm.review.export import muscles_from_csv
+from musclefm.review.measures import measure_muscles
 from musclefm.volumes.reading import read_volume
+from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
@@ -28,8 +32,10 @@ Musclefm = Callable[..., subprocess.CompletedProcess[str]]
 
 IMAGES = {"labels.nii.gz", "uncertainty.nii.gz", "aleatoric.nii.gz", "epistemic.nii.gz"}
 RESULTS = IMAGES | {
-    "labels.seg.nrrd", "regions.json", "muscles.csv", "report.html", "provenance.json",
+    "labels.seg.nrrd", "regions.nii.gz", "regions.json", "muscles.csv", "report.html",
+    "provenance.json",
 }  # fmt: skip
+OF_FAT_AND_WATER = {"fat_fraction.nii.gz"}
 COMMANDS = (
     [], ["demo"], ["segment"], ["info"], ["models"], ["models", "list"], ["models", "show"],
     ["models", "import"], ["phantom"], ["train-demo"],
@@ -76,19 +82,46 @@ def fat_fractions(out: Path) -> list[str]:
 
 def test_writes_all_results_and_nothing_else(segmented) -> None:
     out, _ = segmented
-    assert {path.name for path in out.iterdir()} == RESULTS
+    assert {path.name for path in out.iterdir()} == RESULTS | OF_FAT_AND_WATER
     assert [path.name for path in out.parent.iterdir()] == [out.name]
-    for name in RESULTS:
+    for name in RESULTS | OF_FAT_AND_WATER:
         assert (out / name).stat().st_size > 0
 
 
 def test_images_lie_on_the_grid_of_the_input(segmented, scan: Path) -> None:
     out, _ = segmented
     wanted = read_volume(scan / "water.nii.gz").volume.grid
-    for name in [*IMAGES, "labels.seg.nrrd"]:
-        found = read_volume(out / name).volume.grid
+    for name in [*IMAGES, *OF_FAT_AND_WATER, "regions.nii.gz", "labels.seg.nrrd"]:
+        found = read_stored(out / name, "a map").grid
         assert found.shape == wanted.shape
         assert np.allclose(found.ijk_to_ras, wanted.ijk_to_ras, atol=1e-5), name
+
+
+def test_regions_lie_where_the_queue_says(segmented) -> None:
+    out, _ = segmented
+    ids = read_stored(out / "regions.nii.gz", "the regions").array
+    regions = json.loads((out / "regions.json").read_text())["regions"]
+    assert len(regions) == ids.max() > 0
+    for region in regions:
+        at = np.argwhere(ids == region["id"])[:, ::-1]
+        assert len(at) == region["voxels"]
+        assert np.stack([at.min(0), at.max(0)], axis=1).ravel().tolist() == region["bounds_ijk"]
+
+
+def test_the_fat_fraction_is_that_of_the_table(segmented) -> None:
+    out, _ = segmented
+    fat = read_stored(out / "fat_fraction.nii.gz", "the fat fraction").array
+    assert np.isnan(fat).any() and np.nanmin(fat) >= 0 and np.nanmax(fat) <= 1
+    sided = read_stored(out / "labels.seg.nrrd", "the labels").array.astype(np.uint8)
+    measures = measure_muscles(sided, load_scheme("thigh-11"), 48.0, fat)
+    rows = muscles_from_csv((out / "muscles.csv").read_text())
+    table = {(row.side, row.label_id): row for row in rows}
+    seen = [measure for measure in measures if measure.fat_fraction is not None]
+    assert seen
+    for measure in seen:
+        row = table[measure.side, measure.label_id]
+        assert measure.volume_ml == pytest.approx(row.volume_ml, rel=1e-5)
+        assert measure.fat_fraction == pytest.approx(row.fat_fraction, rel=1e-4)
 
 
 def test_uncertainties_are_normalised_and_add_up(segmented) -> None:
@@ -375,7 +408,7 @@ def test_phantom_renders_a_case_that_info_reads(musclefm: Musclefm, tmp_path: Pa
 def test_demo_shows_where_to_look(musclefm: Musclefm, tmp_path: Path) -> None:
     done = musclefm("demo", "--out", tmp_path / "demo")
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == RESULTS
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == RESULTS | OF_FAT_AND_WATER
     assert f"Open {tmp_path / 'demo' / 'report.html'} in a browser." in done.stdout
     fractions = [float(value) for value in fat_fractions(tmp_path / "demo") if value]
     # It is a severe case.

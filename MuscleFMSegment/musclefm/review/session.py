@@ -23,9 +23,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from musclefm.errors import MuscleFMError
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.queue import ReviewEntry, ReviewQueue, Status
-from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.encoding import encode_volume
-from musclefm.volumes.itk import read_itk
+from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import atomic_bytes, atomic_text
 
@@ -246,10 +245,8 @@ def load_session(folder: Path) -> tuple[ReviewSession, Volume] | None:
         raise _unreadable(error) from error
     if hashlib.sha256(content).hexdigest() != document.labels_sha256:
         raise _damaged("its labels were changed")
-    decoded = read_itk(folder / document.labels_file, "the saved review", None)
-    k, j, i = decoded.array.shape
-    grid, _ = grid_of_affine(decoded.ijk_to_lps, (k, j, i), "the saved review")
-    return document.session, Volume(decoded.array.astype(np.uint8), grid)
+    labels = read_stored(folder / document.labels_file, "the saved review")
+    return document.session, labels.with_array(labels.array.astype(np.uint8))
 
 
 def remove_session(folder: Path) -> None:

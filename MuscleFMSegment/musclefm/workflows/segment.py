@@ -43,6 +43,9 @@ class SegmentedCase:
         The reader's queue.
     muscles : tuple of MuscleSummary
         The muscle table.
+    fat_fraction : ndarray or None
+        ``(K, J, I) float32`` in [0, 1], NaN where undefined; None without fat
+        and water.
     notes : tuple of str
         What the reader is to be told, a line each.
     provenance : dict
@@ -57,6 +60,7 @@ class SegmentedCase:
     maps: EnsembleMaps
     regions: Regions
     muscles: tuple[MuscleSummary, ...]
+    fat_fraction: npt.NDArray[np.float32] | None
     notes: tuple[str, ...]
     provenance: Mapping[str, object]
     bundle: Bundle
@@ -96,7 +100,8 @@ def segment_case(
     maps = run_case(provided, channels.grid, bundle, EnsemblePredictor(bundle, runtime, progress))
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)
-    muscles = summarise_muscles(maps, regions.queue, channels.fat_fraction())
+    fat_fraction = channels.fat_fraction()
+    muscles = summarise_muscles(maps, regions.queue, fat_fraction)
     progress(ProgressEvent("review", 2, 2, f"{len(regions.queue)} regions to check"))
     notes = [*channels.notes, *channels.derivation_notes(wanted)]
     if not maps.labels.any():
@@ -106,6 +111,7 @@ def segment_case(
         maps=maps,
         regions=regions,
         muscles=muscles,
+        fat_fraction=fat_fraction,
         notes=tuple(notes),
         provenance=provenance(channels, bundle, runtime, rule),
         bundle=bundle,
@@ -126,12 +132,15 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
     def volume(array: npt.NDArray[np.generic]) -> Volume:
         return Volume(array, maps.grid)
 
-    images = {
+    images: dict[str, npt.NDArray[np.generic]] = {
         "labels.nii.gz": maps.labels,
+        "regions.nii.gz": case.regions.labelmap,
         "uncertainty.nii.gz": maps.total / np.float32(maps.nats_at_most),
         "aleatoric.nii.gz": maps.aleatoric / np.float32(maps.nats_at_most),
         "epistemic.nii.gz": maps.epistemic / np.float32(maps.nats_at_most),
     }
+    if case.fat_fraction is not None:
+        images["fat_fraction.nii.gz"] = case.fat_fraction
     total = len(images) + 2
     with staged_folder(out) as folder:
         for done, (name, array) in enumerate(images.items()):

@@ -1,0 +1,49 @@
+"""Reading maps that this library wrote: every value as it is, NaN and all-zero labels too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from musclefm.errors import MuscleFMError
+from musclefm.volumes.affine import grid_of_affine
+from musclefm.volumes.itk import read_itk
+from musclefm.volumes.nifti import read_nifti
+from musclefm.volumes.volume import Volume
+
+
+def read_stored(path: Path, what: str) -> Volume:
+    """Read a map that :func:`musclefm.volumes.writing.write_volume` wrote.
+
+    Unlike :func:`musclefm.volumes.reading.read_volume` it does not judge the
+    values: labels may be empty, a fat fraction may be undefined.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha``.
+    what : str
+        What the map is called in messages, e.g. ``"the fat fraction"``.
+
+    Returns
+    -------
+    Volume
+        ``(K, J, I) float32``: exact for labels and region ids.
+
+    Raises
+    ------
+    MuscleFMError
+        The file is missing, damaged or cannot be read.
+    """
+    nifti = path.name.lower().endswith((".nii", ".nii.gz"))
+    try:
+        with path.open("rb"):
+            pass
+        decoded = (read_nifti if nifti else read_itk)(path, what, None)
+    except OSError as error:
+        raise MuscleFMError(
+            f"{what} cannot be opened ({error.strerror or 'input or output error'})",
+            "check that the folder is whole and may be read",
+        ) from error
+    k, j, i = decoded.array.shape
+    grid, _ = grid_of_affine(decoded.ijk_to_lps, (k, j, i), what)
+    return Volume(decoded.array, grid)
