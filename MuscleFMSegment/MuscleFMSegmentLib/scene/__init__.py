@@ -1,0 +1,1 @@
+"""What the module does in the MRML scene; no Qt here."""

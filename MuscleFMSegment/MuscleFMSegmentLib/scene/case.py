@@ -1,0 +1,75 @@
+"""A segmented case as the scene holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+from musclefm.anatomy.scheme import LabelScheme
+from musclefm.review.findings import MuscleSummary
+from musclefm.volumes.grid import Grid
+
+if TYPE_CHECKING:
+    from musclefm.review.queue import ReviewQueue
+
+HeatKind = Literal["total", "aleatoric", "epistemic"]
+HEAT_KINDS: tuple[HeatKind, ...] = ("total", "aleatoric", "epistemic")
+
+
+@dataclass(frozen=True)
+class CaseInScene:
+    """Everything of one case: its nodes, and what is not kept in nodes.
+
+    Attributes
+    ----------
+    folder : Path
+        The results folder that it was loaded from.
+    volumeNode : vtkMRMLScalarVolumeNode
+        The image that was segmented; it is the user's, not the case's.
+    segmentationNode : vtkMRMLSegmentationNode
+        One segment a muscle and side, which the reader corrects.
+    heatmapNodes : dict
+        A float32 volume in [0, 1] for each kind of uncertainty.
+    regions : ndarray
+        ``(K, J, I) uint16``: ids of the flagged regions, 0 for none.
+    queue : ReviewQueue
+        The reader's queue.
+    muscles : tuple of MuscleSummary
+        The muscle table as the model left it.
+    scheme : LabelScheme
+        What the labels mean.
+    modelLabels : ndarray
+        ``(K, J, I) uint8``: the model's sided labels, never changed.
+    fatFraction : ndarray or None
+        ``(K, J, I) float32`` in [0, 1], NaN where undefined; None without fat and water.
+    provenance : Mapping
+        What ``provenance.json`` says.
+    grid : Grid
+        Where all these voxels lie.
+    """
+
+    folder: Path
+    volumeNode: slicer.vtkMRMLScalarVolumeNode
+    segmentationNode: slicer.vtkMRMLSegmentationNode
+    heatmapNodes: Mapping[HeatKind, slicer.vtkMRMLScalarVolumeNode]
+    regions: npt.NDArray[np.uint16]
+    queue: ReviewQueue
+    muscles: tuple[MuscleSummary, ...]
+    scheme: LabelScheme
+    modelLabels: npt.NDArray[np.uint8]
+    fatFraction: npt.NDArray[np.float32] | None
+    provenance: Mapping[str, Any]
+    grid: Grid
+
+    @property
+    def isComplete(self) -> bool:
+        """Whether volume and segmentation are still in the scene.
+
+        The user may delete any node behind the module's back.
+        """
+        return all(node.GetScene() for node in (self.volumeNode, self.segmentationNode))

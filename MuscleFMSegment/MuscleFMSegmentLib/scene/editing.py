@@ -1,0 +1,76 @@
+"""Setting up Slicer's Segment Editor so that an edit keeps the neighbours."""
+
+from __future__ import annotations
+
+import slicer
+from musclefm.anatomy.scheme import Side
+from musclefm.volumes.segmentation import segment_id
+
+from MuscleFMSegmentLib.scene.case import CaseInScene
+
+_TAG = "MuscleFMSegment"
+
+
+class Editing:
+    """The module's own Segment Editor node for a case.
+
+    Masking and overwriting belong to the node and hold for every effect.
+    Neighbours are kept by a mask, outside all segments but the edited one; so
+    the edited segment can still be erased. Segments still overwrite each other,
+    which the mask leaves no voxel for: else Slicer would take the edited
+    segment out into a layer of its own with every stroke.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Where the editor node lives; it is a singleton of the module.
+    case : CaseInScene
+        The case to edit.
+
+    Attributes
+    ----------
+    editorNode : vtkMRMLSegmentEditorNode
+        For ``qMRMLSegmentEditorWidget.setMRMLSegmentEditorNode``.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene, case: CaseInScene) -> None:
+        self._case = case
+        node = scene.GetSingletonNode(_TAG, "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.vtkMRMLSegmentEditorNode()
+            node.SetSingletonTag(_TAG)
+            node.SetName("MuscleFMSegment editor")
+            node = scene.AddNode(node)
+        self.editorNode = node
+        node.SetAndObserveSegmentationNode(case.segmentationNode)
+        node.SetAndObserveSourceVolumeNode(case.volumeNode)
+        self.setNeighboursKept(True)
+
+    @property
+    def neighboursKept(self) -> bool:
+        """Whether edits stay out of other segments."""
+        return (
+            self.editorNode.GetMaskMode()
+            == slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments
+        )
+
+    def setNeighboursKept(self, kept: bool) -> None:
+        """Keep other segments from edits, or let edits take voxels away from them."""
+        modes = slicer.vtkMRMLSegmentationNode
+        self.editorNode.SetMaskMode(
+            modes.EditAllowedOutsideAllSegments if kept else modes.EditAllowedEverywhere
+        )
+        self.editorNode.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments)
+
+    def selectMuscle(self, side: Side, labelId: int) -> bool:
+        """Select a muscle's segment for editing; tell whether the segment is there."""
+        segmentId = segment_id(side, self._case.scheme.label(labelId))
+        if not self._case.segmentationNode.GetSegmentation().GetSegment(segmentId):
+            return False
+        self.editorNode.SetSelectedSegmentID(segmentId)
+        return True
+
+    def release(self) -> None:
+        """Let go of the case's nodes; the editor node stays for the next case."""
+        self.editorNode.SetAndObserveSegmentationNode(None)
+        self.editorNode.SetAndObserveSourceVolumeNode(None)

@@ -1,0 +1,159 @@
+"""Uncertainty as a heatmap over the slices, with colours that compare between patients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import slicer
+
+from MuscleFMSegmentLib.scene.case import HeatKind
+from MuscleFMSegmentLib.scene.nodes import nodesOfClass
+
+DEFAULT_OPACITY = 0.7
+DEFAULT_THRESHOLD = 0.1
+"""Normalised uncertainty below which nothing is drawn, as in the library's report."""
+
+_TAG = "MuscleFMHeat"
+_LEGEND_TITLES = {
+    "total": "Uncertainty",
+    "aleatoric": "Aleatoric",
+    "epistemic": "Epistemic",
+}
+# Plasma (matplotlib, CC0), at each tenth from 0 to 1: perceptually uniform, safe for
+# the colour-blind, and its low end is a visible blue.
+_PLASMA = (
+    (13, 8, 135), (65, 4, 157), (106, 0, 168), (143, 13, 164), (177, 42, 144), (204, 71, 120),
+    (225, 100, 98), (242, 132, 75), (252, 166, 54), (252, 206, 37), (240, 249, 33),
+)  # fmt: skip
+
+
+def heatColours(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+    """Return the colours of uncertainty from 0 to 1, made in the scene where they are not yet."""
+    node = scene.GetSingletonNode(_TAG, "vtkMRMLColorTableNode")
+    if node is not None:
+        return node
+    node = slicer.vtkMRMLColorTableNode()
+    node.SetSingletonTag(_TAG)
+    node.SetName("MuscleFM uncertainty")
+    node.SetTypeToUser()
+    node.SetNumberOfColors(256)
+    values = np.linspace(0.0, 1.0, 256)
+    tenths = np.linspace(0.0, 1.0, len(_PLASMA))
+    channels = [np.interp(values, tenths, channel) / 255 for channel in zip(*_PLASMA, strict=True)]
+    for index, (red, green, blue) in enumerate(zip(*channels, strict=True)):
+        node.SetColor(index, f"{values[index]:.3f}", float(red), float(green), float(blue), 1.0)
+    return scene.AddNode(node)
+
+
+def showAsHeat(heatmapNode: slicer.vtkMRMLScalarVolumeNode, threshold: float) -> None:
+    """Give a volume in the scene the heatmap's look: colours and a range that is always 0 to 1."""
+    heatmapNode.CreateDefaultDisplayNodes()
+    display = heatmapNode.GetDisplayNode()
+    display.SetAndObserveColorNodeID(heatColours(heatmapNode.GetScene()).GetID())
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(0.0, 1.0)
+    display.InterpolateOff()
+    display.AutoThresholdOff()
+    display.SetThreshold(threshold, 1.0)
+    display.ApplyThresholdOn()
+
+
+class Heatmap:
+    """One of a case's heatmaps as the foreground of all slice views, with a colour legend.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Whose slice views are meant.
+    heatmapNodes : Mapping
+        The volumes, as in :class:`CaseInScene`.
+    """
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        heatmapNodes: Mapping[HeatKind, slicer.vtkMRMLScalarVolumeNode],
+    ) -> None:
+        self._scene = scene
+        self._nodes = dict(heatmapNodes)
+        self._kind: HeatKind = "total"
+        self._opacity = DEFAULT_OPACITY
+        self._threshold = DEFAULT_THRESHOLD
+        self._visible = False
+
+    @property
+    def kind(self) -> HeatKind:
+        """Which uncertainty is shown."""
+        return self._kind
+
+    @property
+    def opacity(self) -> float:
+        """From 0 to 1."""
+        return self._opacity
+
+    @property
+    def threshold(self) -> float:
+        """Normalised uncertainty in [0, 1] below which the image is clear."""
+        return self._threshold
+
+    @property
+    def isVisible(self) -> bool:
+        """Whether the heatmap is shown."""
+        return self._visible
+
+    def setKind(self, kind: HeatKind) -> None:
+        """Choose which uncertainty is shown."""
+        self._kind = kind
+        self.apply()
+
+    def setOpacity(self, opacity: float) -> None:
+        """Choose the opacity, from 0 to 1."""
+        self._opacity = opacity
+        self.apply()
+
+    def setThreshold(self, threshold: float) -> None:
+        """Choose the normalised uncertainty in [0, 1] below which the image is clear."""
+        self._threshold = threshold
+        self.apply()
+
+    def setVisible(self, visible: bool) -> None:
+        """Show or hide the heatmap and its legend."""
+        self._visible = visible
+        self.apply()
+
+    def toggle(self) -> None:
+        """Show the heatmap where it is hidden, and hide it where it is shown."""
+        self.setVisible(not self._visible)
+
+    def apply(self) -> None:
+        """Bring all slice views in line, those of a new layout too."""
+        shown = self._present().get(self._kind) if self._visible else None
+        for kind, node in self._present().items():
+            node.GetDisplayNode().SetThreshold(self._threshold, 1.0)
+            self._showLegend(kind, node, visible=node is shown)
+        for composite in nodesOfClass(self._scene, "vtkMRMLSliceCompositeNode"):
+            if shown is not None:
+                composite.SetForegroundVolumeID(shown.GetID())
+                composite.SetForegroundOpacity(self._opacity)
+            elif self._isOurs(composite.GetForegroundVolumeID()):
+                composite.SetForegroundVolumeID(None)
+
+    def _present(self) -> dict[HeatKind, slicer.vtkMRMLScalarVolumeNode]:
+        """Return the heatmaps that the user has not deleted."""
+        return {kind: node for kind, node in self._nodes.items() if node.GetScene()}
+
+    def _isOurs(self, volumeId: str | None) -> bool:
+        return any(node.GetID() == volumeId for node in self._present().values())
+
+    def _showLegend(
+        self, kind: HeatKind, node: slicer.vtkMRMLScalarVolumeNode, visible: bool
+    ) -> None:
+        legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
+        if legend is None:
+            if not visible:
+                return
+            legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+            legend.SetTitleText(_LEGEND_TITLES[kind])
+            legend.SetLabelFormat("%.1f")
+        legend.SetVisibility(visible)

@@ -1,0 +1,66 @@
+"""The outline of the region that the reader is asked to look at."""
+
+from __future__ import annotations
+
+import slicer
+
+from MuscleFMSegmentLib.scene.case import CaseInScene
+from MuscleFMSegmentLib.scene.geometry import orientedImage
+from MuscleFMSegmentLib.scene.labels import BINARY_LABELMAP
+from MuscleFMSegmentLib.scene.nodes import removeDisplayed
+from MuscleFMSegmentLib.scene.outlines import showOutlines
+
+COLOUR = (0.0, 235 / 255, 1.0)
+"""Cyan as in the report: neither in the heat nor in a grey image nor in the schemes."""
+
+_LINE_WIDTH = 3
+_SEGMENT = "region"
+
+
+class RegionMarker:
+    """Marks one region of a case in all slice views.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        The scene. The mark is not saved with it and is not offered for editing.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self._scene = scene
+        self._node: slicer.vtkMRMLSegmentationNode | None = None
+
+    def show(self, case: CaseInScene, regionId: int) -> None:
+        """Mark a region instead of the one that was marked before."""
+        (region,) = (x.region for x in case.queue.entries if x.region.id == regionId)
+        i0, i1, j0, j1, k0, k1 = region.bounds_ijk
+        inside = case.regions[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] == regionId
+        matrix = case.grid.ijk_to_ras
+        matrix[:, 3] = matrix @ (i0, j0, k0, 1.0)
+        segment = slicer.vtkSegment()
+        segment.SetName("Region to check")
+        segment.SetColor(*COLOUR)
+        segment.AddRepresentation(BINARY_LABELMAP, orientedImage(inside.view("uint8"), matrix))
+        node = self._presentNode()
+        node.GetSegmentation().RemoveAllSegments()
+        node.GetSegmentation().AddSegment(segment, _SEGMENT)
+        node.SetDisplayVisibility(True)
+
+    def hide(self) -> None:
+        """Mark nothing."""
+        if self._node is not None and self._node.GetScene():
+            self._node.SetDisplayVisibility(False)
+
+    def remove(self) -> None:
+        """Take the mark out of the scene."""
+        if self._node is not None:
+            removeDisplayed(self._scene, self._node)
+            self._node = None
+
+    def _presentNode(self) -> slicer.vtkMRMLSegmentationNode:
+        if self._node is None or self._node.GetScene() is None:
+            self._node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Region to check")
+            self._node.SetHideFromEditors(True)
+            self._node.SetSaveWithScene(False)
+            showOutlines(self._node, _LINE_WIDTH)
+        return self._node

@@ -1,0 +1,134 @@
+"""Slice views that lie in the volume's planes and go to what is to be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+from musclefm.review.findings import FlaggedRegion
+
+from MuscleFMSegmentLib.scene.case import CaseInScene
+from MuscleFMSegmentLib.scene.nodes import nodesOfClass
+
+LEAST_FIELD_MM = 120.0
+"""A smaller field of view would leave the reader without the muscles around a region."""
+
+_FIELD_PER_REGION = 2.0
+
+
+class SliceViews:
+    """All slice views of a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        The scene.
+    applicationLogic : vtkMRMLApplicationLogic
+        ``slicer.app.applicationLogic()``: knows the logic of each slice view.
+    """
+
+    def __init__(
+        self, scene: slicer.vtkMRMLScene, applicationLogic: slicer.vtkMRMLApplicationLogic
+    ) -> None:
+        self._scene = scene
+        self._applicationLogic = applicationLogic
+
+    def showVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+        """Put a volume into the background, turn the views into its planes, and fit them to it."""
+        for composite in nodesOfClass(self._scene, "vtkMRMLSliceCompositeNode"):
+            composite.SetBackgroundVolumeID(volumeNode.GetID())
+        self.alignTo(volumeNode)
+        self.fit()
+
+    def alignTo(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+        """Turn each view into the plane of the volume that is closest to it."""
+        for sliceNode in self._sliceNodes():
+            sliceNode.RotateToVolumePlane(volumeNode)
+
+    def fit(self) -> None:
+        """Show the whole background in every view."""
+        for sliceNode in self._sliceNodes():
+            logic = self._applicationLogic.GetSliceLogic(sliceNode)
+            if logic is not None:
+                logic.FitSliceToBackground()
+
+    def jumpTo(self, ras: tuple[float, float, float]) -> None:
+        """Centre all views on a point in mm, RAS."""
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            self._scene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice
+        )
+
+    def showRegion(self, case: CaseInScene, region: FlaggedRegion) -> None:
+        """Centre all views on a flagged region and zoom until it and its surroundings fill them.
+
+        The point is a voxel of the region, in the slice that holds most of it:
+        the centre of a crescent may lie outside of it, or between two slices.
+        """
+        point = regionPoint(case, region)
+        self._zoomTo(_corners(case, region), point)
+        self.jumpTo((float(point[0]), float(point[1]), float(point[2])))
+
+    def jumpToSlice(self, case: CaseInScene, axis: int, index: int) -> None:
+        """Move the view that shows slices along an axis of the volume to one of them.
+
+        Parameters
+        ----------
+        case : CaseInScene
+            The case.
+        axis : int
+            0 for i, 1 for j, 2 for k.
+        index : int
+            Voxel index along it.
+        """
+        centre = (np.asarray(case.grid.shape[::-1], float) - 1) / 2
+        centre[axis] = index
+        point = (case.grid.ijk_to_ras @ np.append(centre, 1.0))[:3]
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
+        )
+
+    def _zoomTo(self, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]) -> None:
+        for sliceNode in self._sliceNodes():
+            toRas = sliceNode.GetSliceToRAS()
+            axes = np.array([[toRas.GetElement(r, c) for r in range(3)] for c in range(2)])
+            wanted = 2 * np.abs((corners - point) @ axes.T).max(axis=0) * _FIELD_PER_REGION
+            width, height, _ = sliceNode.GetDimensions()
+            perPixel = max(*np.maximum(wanted, LEAST_FIELD_MM) / (width, height))
+            sliceNode.SetFieldOfView(
+                perPixel * width, perPixel * height, sliceNode.GetFieldOfView()[2]
+            )
+
+    def _sliceNodes(self) -> list[Any]:
+        return nodesOfClass(self._scene, "vtkMRMLSliceNode")
+
+
+def regionPoint(case: CaseInScene, region: FlaggedRegion) -> npt.NDArray[np.float64]:
+    """Return the centre in mm, RAS, of a voxel where a region is to be looked at.
+
+    It is the voxel closest to the middle of the region in the slice (along
+    ``slice_axis``) that holds most of it.
+    """
+    i0, i1, j0, j1, k0, k1 = region.bounds_ijk
+    inside = case.regions[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] == region.id
+    ijk = np.stack(np.nonzero(inside)[::-1], axis=1) + (i0, j0, k0)
+    along = ijk[:, region.slice_axis]
+    ijk = ijk[along == np.bincount(along).argmax()]
+    apart = (ijk - ijk.mean(axis=0)) * case.grid.spacing
+    nearest = ijk[np.square(apart).sum(axis=1).argmin()]
+    return (case.grid.ijk_to_ras @ np.append(nearest, 1.0))[:3]
+
+
+def _corners(case: CaseInScene, region: FlaggedRegion) -> npt.NDArray[np.float64]:
+    """Return the corners ``(8, 3)`` of a region's box in mm, RAS."""
+    i0, i1, j0, j1, k0, k1 = region.bounds_ijk
+    corners = np.array(
+        [
+            [i, j, k, 1.0]
+            for i in (i0 - 0.5, i1 + 0.5)
+            for j in (j0 - 0.5, j1 + 0.5)
+            for k in (k0 - 0.5, k1 + 0.5)
+        ]
+    )
+    return (corners @ case.grid.ijk_to_ras.T)[:, :3]
