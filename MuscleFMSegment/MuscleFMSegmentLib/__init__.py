@@ -1,0 +1,1 @@
+"""The parts of the Slicer module: ``scene`` touches MRML, ``widgets`` touches Qt."""
