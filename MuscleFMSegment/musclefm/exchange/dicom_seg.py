@@ -1,0 +1,117 @@
+"""Labels as a DICOM Segmentation of the series that they were made on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musclefm import __version__
+from musclefm.anatomy.scheme import Label, LabelScheme, Side, segment_name
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.derived_object import (
+    identification,
+    told,
+    volume_in_frame_of_reference,
+    write_object,
+)
+from musclefm.exchange.extra import import_extra
+from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
+from musclefm.exchange.source_series import SourceSeries
+from musclefm.volumes.volume import Volume
+
+SIDE_CODES: dict[Side, tuple[str, str, str]] = {
+    "right": ("24028007", "SCT", "Right"),
+    "left": ("7771000", "SCT", "Left"),
+}
+"""The patient's side as DICOM codes it: value, scheme, meaning."""
+
+_ANATOMICAL_STRUCTURE = ("123037004", "SCT", "Anatomical Structure")
+_ARTIFICIAL_INTELLIGENCE = ("123109", "DCM", "Artificial Intelligence")
+_SERIES_NUMBER = 7001
+
+
+def write_dicom_segmentation(
+    path: Path,
+    labels: Volume,
+    scheme: LabelScheme,
+    source: SourceSeries,
+    *,
+    corrected: bool = False,
+) -> None:
+    """Write labels as a DICOM SEG that refers to the source's slices.
+
+    It belongs to the source's patient and study and so holds their identity, as
+    DICOM demands: of all that this project writes, only the DICOM objects do.
+
+    Each muscle and side with any voxel is a binary segment with its colour, its
+    code from the label scheme and the side as the code's modifier.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, by custom ending in ``.dcm``.
+    labels : Volume
+        ``(K, J, I) uint8``: sided values, see
+        :meth:`LabelScheme.labels_of_sides`; voxels to be ignored are left out.
+    scheme : LabelScheme
+        Names, colours and codes.
+    source : SourceSeries
+        The slices that were segmented.
+    corrected : bool
+        Whether a reader has worked on the labels: they are then
+        semi-automatic.
+
+    Raises
+    ------
+    MuscleFMError
+        There is no label, the labels are not the scheme's or not on the
+        source's voxels, the source cannot be referred to, highdicom is not
+        installed, or the file cannot be written.
+    """
+    check_sided_labels(labels.array, scheme)
+    array = np.where(labels.array == IGNORE, np.uint8(0), labels.array)
+    named = scheme.labels_of_sides()
+    values = [value for value in np.unique(array).tolist() if value]
+    if not values:
+        raise MuscleFMError(
+            "there is no label to export", "segment the image first, or draw a muscle"
+        )
+    # Segments are numbered from 1 without gaps.
+    numbers = np.zeros(IGNORE + 1, np.uint8)
+    numbers[values] = np.arange(1, len(values) + 1)
+    volume = volume_in_frame_of_reference(labels.with_array(numbers[array]), source)
+    kind = "SEMIAUTOMATIC" if corrected else "AUTOMATIC"
+    segments = [_segment(number, *named[value], kind) for number, value in enumerate(values, 1)]
+    with told():
+        segmentation = import_extra("highdicom").seg.Segmentation(
+            source_images=source.instances,
+            pixel_array=volume,
+            segmentation_type="BINARY",
+            segment_descriptions=segments,
+            # Readers that build the grid from the frames would crop it to the muscles.
+            omit_empty_frames=bool(array.any(axis=(1, 2)).all()),
+            content_label="THIGH_MUSCLES",
+            series_description=f"Thigh muscles ({scheme.name})",
+            **identification(_SERIES_NUMBER),
+        )
+    write_object(segmentation, path)
+
+
+def _segment(number: int, side: Side, label: Label, kind: str) -> Any:
+    highdicom = import_extra("highdicom")
+    coded = highdicom.sr.CodedConcept
+    muscle = coded(label.code.value, label.code.scheme, label.code.meaning)
+    muscle.SegmentedPropertyTypeModifierCodeSequence = [coded(*SIDE_CODES[side])]
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment_name(side, label),
+        segmented_property_category=coded(*_ANATOMICAL_STRUCTURE),
+        segmented_property_type=muscle,
+        algorithm_type=kind,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name="MuscleFM", family=coded(*_ARTIFICIAL_INTELLIGENCE), version=__version__
+        ),
+        display_color=highdicom.color.CIELabColor.from_rgb(*label.colour),
+    )

@@ -1,0 +1,104 @@
+"""The DICOM images that labels belong to, for objects that refer to them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.valuerep import format_number_as_ds
+
+from musclefm.errors import MuscleFMError
+from musclefm.volumes.affine import grid_of_affine
+from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.dicom import find_stack
+from musclefm.volumes.dicom_frames import is_dicom
+from musclefm.volumes.grid import Grid
+
+_WHAT = "the image"
+_NEEDED = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+# Files must have these attributes of the patient and the study, if only empty.
+_MAY_BE_EMPTY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
+    "StudyDate", "StudyTime",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SourceSeries:
+    """The slices of one image of a DICOM series.
+
+    Attributes
+    ----------
+    grid : Grid
+        As :func:`~musclefm.volumes.reading.read_volume` reads the image.
+    instances : tuple of pydicom.Dataset
+        The headers of its files, whole, with the patient's identity, and
+        without pixels; in the order of the slices.
+    """
+
+    grid: Grid
+    instances: tuple[pydicom.Dataset, ...]
+
+
+def find_source_series(path: Path, choice: SeriesChoice | None = None) -> SourceSeries:
+    """Find the files of the image that :func:`~musclefm.volumes.reading.read_volume` reads.
+
+    Parameters
+    ----------
+    path : Path
+        A DICOM folder, or any file of the series.
+    choice : SeriesChoice, optional
+        The series and echo that were segmented; without, the first.
+
+    Raises
+    ------
+    MuscleFMError
+        It is no DICOM, is no regular grid of slices, or lacks the identifiers
+        by which other objects refer to it.
+    """
+    if not path.exists() or not (path.is_dir() or is_dicom(path)):
+        raise MuscleFMError(
+            "the image is no DICOM series, so no DICOM object can refer to it",
+            "give the series that was segmented, or export as NIfTI or .seg.nrrd",
+        )
+    placed = find_stack(path, _WHAT, choice or SeriesChoice())
+    grid, _ = grid_of_affine(placed.ijk_to_lps, placed.shape, _WHAT)
+    files = dict.fromkeys(frame.path for frame in placed.stack.frames)
+    instances = [_header(file) for file in files]
+    for instance in instances:
+        _make_alike(instance, instances[0], grid)
+    return SourceSeries(grid, tuple(instances))
+
+
+def _header(path: Path) -> pydicom.Dataset:
+    with warnings.catch_warnings():
+        # pydicom warns of odd values and cites them.
+        warnings.simplefilter("ignore")
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+    if missing := [name for name in _NEEDED if not header.get(name)]:
+        raise MuscleFMError(
+            f"the DICOM series lacks {', '.join(missing)}, so no other object can refer to it",
+            "export it again from the scanner or archive",
+        )
+    for name in _MAY_BE_EMPTY:
+        if name not in header:
+            setattr(header, name, "")
+    return header
+
+
+def _make_alike(instance: pydicom.Dataset, first: pydicom.Dataset, grid: Grid) -> None:
+    """Give a header the first one's study and the grid's geometry, for objects that copy them.
+
+    Some anonymisers give every file a study of its own. Headers round the
+    orientation differently from slice to slice, and some name another distance
+    between slices than their positions have.
+    """
+    instance.StudyInstanceUID = first.StudyInstanceUID
+    if "PerFrameFunctionalGroupsSequence" in instance:
+        return
+    instance.ImageOrientationPatient = first.ImageOrientationPatient
+    instance.SpacingBetweenSlices = format_number_as_ds(grid.spacing[2])
+    if not instance.get("SliceThickness"):
+        instance.SliceThickness = instance.SpacingBetweenSlices
