@@ -1,4 +1,7 @@
-"""Where the shipped data lies: inside the installed package, or in the checkout."""
+"""Where the shipped data lies: beside the installed code, or in the checkout.
+
+The Python package and the Slicer extension both install it into ``musclefm/Resources``.
+"""
 
 from pathlib import Path
 

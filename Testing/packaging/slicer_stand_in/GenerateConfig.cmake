@@ -1,0 +1,1 @@
+# Slicer writes here what other extensions would need to build upon this one.
