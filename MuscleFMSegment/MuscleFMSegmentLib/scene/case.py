@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import slicer
+
 from musclefm.anatomy.scheme import LabelScheme
 from musclefm.review.findings import MuscleSummary
+from musclefm.review.queue import ReviewQueue
 from musclefm.volumes.grid import Grid
-
-if TYPE_CHECKING:
-    from musclefm.review.queue import ReviewQueue
 
 HeatKind = Literal["total", "aleatoric", "epistemic"]
 HEAT_KINDS: tuple[HeatKind, ...] = ("total", "aleatoric", "epistemic")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import slicer
 
 from MuscleFMSegmentLib.scene.case import CaseInScene
+from MuscleFMSegmentLib.scene.geometry import orientedImage
+from MuscleFMSegmentLib.scene.labels import addMuscle
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
+from MuscleFMSegmentLib.scene.outlines import showOutlines
 
 MODEL_COLOUR = (1.0, 1.0, 1.0)
 """White, thinner than the corrected outlines and beneath them: it shows where they part."""
+
+_LINE_WIDTH = 1
 
 
 class Comparison:
@@ -30,16 +36,36 @@ class Comparison:
     @property
     def isVisible(self) -> bool:
         """Whether the model's outlines are shown."""
-        return bool(
-            self._node is not None and self._node.GetScene() and self._node.GetDisplayVisibility()
-        )
+        return bool(self._isPresent() and self._node.GetDisplayVisibility())
 
     def setVisible(self, visible: bool) -> None:
         """Show or hide the model's outlines."""
-        raise NotImplementedError
+        if visible and not self._isPresent():
+            self._node = self._made()
+        if self._isPresent():
+            self._node.SetDisplayVisibility(visible)
 
     def remove(self) -> None:
         """Take the model's outlines out of the scene."""
         if self._node is not None:
             removeDisplayed(self._scene, self._node)
             self._node = None
+
+    def _isPresent(self) -> bool:
+        return self._node is not None and self._node.GetScene() is not None
+
+    def _made(self) -> slicer.vtkMRMLSegmentationNode:
+        case = self._case
+        node = slicer.vtkMRMLSegmentationNode()
+        node.SetName("Model's outlines")
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        layer = orientedImage(case.modelLabels, case.grid.ijk_to_ras)
+        present = np.bincount(case.modelLabels.ravel())
+        for value, (side, label) in case.scheme.labels_of_sides().items():
+            if value < len(present) and present[value]:
+                segment = addMuscle(node.GetSegmentation(), side, label, layer, value)
+                segment.SetColor(*MODEL_COLOUR)
+        node = self._scene.AddNode(node)
+        showOutlines(node, _LINE_WIDTH)
+        return node

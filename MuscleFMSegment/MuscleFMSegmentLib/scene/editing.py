@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import slicer
+
 from musclefm.anatomy.scheme import Side
 from musclefm.volumes.segmentation import segment_id
-
 from MuscleFMSegmentLib.scene.case import CaseInScene
 
 _TAG = "MuscleFMSegment"

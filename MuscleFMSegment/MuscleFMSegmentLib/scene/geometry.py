@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

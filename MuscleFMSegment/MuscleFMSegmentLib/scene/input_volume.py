@@ -7,10 +7,10 @@ from pathlib import Path
 
 import slicer
 import vtk
-from musclefm.errors import MuscleFMError
-from musclefm.volumes.checks import check_header_shape, colour_error, looks_like_ct
 from vtk.util.numpy_support import vtk_to_numpy
 
+from musclefm.errors import MuscleFMError
+from musclefm.volumes.checks import check_header_shape, colour_error, looks_like_ct
 from MuscleFMSegmentLib.scene.geometry import volumeGrid, voxels
 
 _WHAT = "the volume"

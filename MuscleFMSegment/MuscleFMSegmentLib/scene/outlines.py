@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import slicer
-from musclefm.anatomy.scheme import LabelScheme
-from musclefm.volumes.segmentation import segment_id
 
-if TYPE_CHECKING:
-    from musclefm.review.queue import ReviewEntry
+from musclefm.anatomy.scheme import LabelScheme
+from musclefm.review.queue import DEALT_WITH, ReviewEntry
+from musclefm.volumes.segmentation import segment_id
 
 LINE_WIDTH = 2
 """In pixels of the screen."""
-
-_DONE = {"corrected", "accepted"}
 
 
 def showOutlines(
@@ -66,7 +62,7 @@ def showStatuses(
 
 def _statusOf(entries: list[ReviewEntry]) -> int:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    done = [entry.status in _DONE for entry in entries]
+    done = [entry.status in DEALT_WITH for entry in entries]
     if any(entry.flagged for entry in entries):
         return logic.Flagged
     if all(done):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import slicer
 
+from musclefm.review.findings import FlaggedRegion
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.geometry import orientedImage
 from MuscleFMSegmentLib.scene.labels import BINARY_LABELMAP
@@ -30,11 +31,10 @@ class RegionMarker:
         self._scene = scene
         self._node: slicer.vtkMRMLSegmentationNode | None = None
 
-    def show(self, case: CaseInScene, regionId: int) -> None:
+    def show(self, case: CaseInScene, region: FlaggedRegion) -> None:
         """Mark a region instead of the one that was marked before."""
-        (region,) = (x.region for x in case.queue.entries if x.region.id == regionId)
         i0, i1, j0, j1, k0, k1 = region.bounds_ijk
-        inside = case.regions[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] == regionId
+        inside = case.regions[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] == region.id
         matrix = case.grid.ijk_to_ras
         matrix[:, 3] = matrix @ (i0, j0, k0, 1.0)
         segment = slicer.vtkSegment()

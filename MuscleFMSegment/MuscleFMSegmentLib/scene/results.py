@@ -2,12 +2,70 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import slicer
+import vtk
 
-from MuscleFMSegmentLib.scene.case import CaseInScene
+from musclefm.anatomy.scheme import LabelScheme, load_scheme
+from musclefm.errors import MuscleFMError
+from musclefm.review.export import RegionsDocument, muscles_from_csv, regions_from_json
+from musclefm.review.findings import MuscleSummary
+from musclefm.review.queue import ReviewQueue
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.stored import read_stored
+from musclefm.volumes.volume import Volume
+from MuscleFMSegmentLib.scene.case import CaseInScene, HeatKind
+from MuscleFMSegmentLib.scene.geometry import setVoxels, volumeGrid, vtkMatrix
+from MuscleFMSegmentLib.scene.heatmap import DEFAULT_THRESHOLD, showAsHeat
+from MuscleFMSegmentLib.scene.labels import sidedLabels
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
+from MuscleFMSegmentLib.scene.outlines import showOutlines
+
+_HEAT_FILES: dict[str, HeatKind] = {
+    "uncertainty.nii.gz": "total",
+    "aleatoric.nii.gz": "aleatoric",
+    "epistemic.nii.gz": "epistemic",
+}
+_HEAT_NAMES: dict[HeatKind, str] = {
+    "total": "Uncertainty",
+    "aleatoric": "Uncertainty, aleatoric",
+    "epistemic": "Uncertainty, epistemic",
+}
+_REGIONS_FILE = "regions.nii.gz"
+_FAT_FILE = "fat_fraction.nii.gz"
+_REMEDY = "segment the scan again"
+
+
+@dataclass(frozen=True)
+class _Files:
+    """A results folder, read and judged.
+
+    Attributes
+    ----------
+    document : RegionsDocument
+        The queue.
+    muscles : tuple of MuscleSummary
+        The muscle table.
+    provenance : dict
+        What made the results.
+    maps : dict
+        ``(K, J, I) float32`` with its grid, by file name.
+    segmentation : vtkSegmentation
+        The sided segments.
+    """
+
+    document: RegionsDocument
+    muscles: tuple[MuscleSummary, ...]
+    provenance: Mapping[str, Any]
+    maps: Mapping[str, Volume]
+    segmentation: slicer.vtkSegmentation
 
 
 def loadResults(
@@ -35,10 +93,134 @@ def loadResults(
         A file is missing, damaged or truncated, or the results lie on another
         grid than the volume.
     """
-    raise NotImplementedError
+    grid = volumeGrid(volumeNode)
+    files = _read(folder)
+    _checkGrids(files, grid)
+    scheme = load_scheme(files.document.label_scheme)
+    added: list[Any] = []
+    try:
+        segmentationNode = _addSegmentation(scene, files.segmentation, volumeNode, added)
+        heatmapNodes = {
+            kind: _addHeatmap(scene, kind, files.maps[name], volumeNode, added)
+            for name, kind in _HEAT_FILES.items()
+        }
+        fatFraction = files.maps.get(_FAT_FILE)
+        return CaseInScene(
+            folder=folder,
+            volumeNode=volumeNode,
+            segmentationNode=segmentationNode,
+            heatmapNodes=heatmapNodes,
+            regions=files.maps[_REGIONS_FILE].array.astype(np.uint16),
+            queue=ReviewQueue(files.document.regions),
+            muscles=files.muscles,
+            scheme=scheme,
+            modelLabels=_modelLabels(segmentationNode, scheme, volumeNode),
+            fatFraction=None if fatFraction is None else fatFraction.array,
+            provenance=files.provenance,
+            grid=grid,
+        )
+    except BaseException:
+        for node in added:
+            removeDisplayed(scene, node)
+        raise
 
 
 def removeCase(scene: slicer.vtkMRMLScene, case: CaseInScene) -> None:
     """Remove the nodes of a case; the volume is the user's and stays."""
     for node in (case.segmentationNode, *case.heatmapNodes.values()):
         removeDisplayed(scene, node)
+
+
+def _read(folder: Path) -> _Files:
+    names = [*_HEAT_FILES, _REGIONS_FILE]
+    if (folder / _FAT_FILE).exists():
+        names.append(_FAT_FILE)
+    # Unpacking lets go of Python's lock: two cores need half the time.
+    with ThreadPoolExecutor() as pool:
+        maps = dict(zip(names, pool.map(lambda x: read_stored(folder / x, x), names), strict=True))
+    try:
+        provenance = json.loads(_text(folder / "provenance.json"))
+    except json.JSONDecodeError as error:
+        raise MuscleFMError("provenance.json cannot be read", _REMEDY) from error
+    return _Files(
+        document=regions_from_json(_text(folder / "regions.json")),
+        muscles=muscles_from_csv(_text(folder / "muscles.csv")),
+        provenance=provenance,
+        maps=maps,
+        segmentation=_readSegmentation(folder / "labels.seg.nrrd"),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MuscleFMError(f"{path.name} cannot be read", _REMEDY) from error
+
+
+def _readSegmentation(path: Path) -> slicer.vtkSegmentation:
+    # Reading needs a scene; the user's is touched only when everything is read.
+    scene = slicer.vtkMRMLScene()
+    node, storage = slicer.vtkMRMLSegmentationNode(), slicer.vtkMRMLSegmentationStorageNode()
+    scene.AddNode(node)
+    scene.AddNode(storage)
+    storage.SetFileName(str(path))
+    if not path.is_file() or not storage.ReadData(node):
+        raise MuscleFMError(f"{path.name} is missing or damaged", _REMEDY)
+    segmentation = slicer.vtkSegmentation()
+    segmentation.DeepCopy(node.GetSegmentation())
+    return segmentation
+
+
+def _checkGrids(files: _Files, grid: Grid) -> None:
+    if not all(volume.grid.matches(grid) for volume in files.maps.values()):
+        raise MuscleFMError(
+            "the results lie on another grid than the volume",
+            "choose the volume that they were made from, or segment this one",
+        )
+    if files.maps[_REGIONS_FILE].array.max() > len(files.document.regions):
+        raise MuscleFMError("regions.nii.gz and regions.json do not belong together", _REMEDY)
+
+
+def _addSegmentation(
+    scene: slicer.vtkMRMLScene,
+    segmentation: slicer.vtkSegmentation,
+    volumeNode: slicer.vtkMRMLScalarVolumeNode,
+    added: list[Any],
+) -> slicer.vtkMRMLSegmentationNode:
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetName(scene.GenerateUniqueName("Thigh muscles"))
+    node.SetAndObserveSegmentation(segmentation)
+    added.append(scene.AddNode(node))
+    # Painting and saving follow the volume's grid, not the box of what is labelled now.
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    showOutlines(node)
+    return node
+
+
+def _addHeatmap(
+    scene: slicer.vtkMRMLScene,
+    kind: HeatKind,
+    volume: Volume,
+    volumeNode: slicer.vtkMRMLScalarVolumeNode,
+    added: list[Any],
+) -> slicer.vtkMRMLScalarVolumeNode:
+    image = vtk.vtkImageData()
+    setVoxels(image, volume.array)
+    node = slicer.vtkMRMLScalarVolumeNode()
+    node.SetName(scene.GenerateUniqueName(_HEAT_NAMES[kind]))
+    node.SetIJKToRASMatrix(vtkMatrix(volumeGrid(volumeNode).ijk_to_ras))
+    node.SetAndObserveImageData(image)
+    added.append(scene.AddNode(node))
+    showAsHeat(node, DEFAULT_THRESHOLD)
+    return node
+
+
+def _modelLabels(
+    segmentationNode: slicer.vtkMRMLSegmentationNode,
+    scheme: LabelScheme,
+    volumeNode: slicer.vtkMRMLScalarVolumeNode,
+) -> np.ndarray:
+    labels = sidedLabels(segmentationNode, scheme, volumeNode)
+    labels.flags.writeable = False
+    return labels

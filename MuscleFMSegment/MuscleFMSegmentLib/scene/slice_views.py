@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import slicer
-from musclefm.review.findings import FlaggedRegion
 
+from musclefm.review.findings import FlaggedRegion
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
 

@@ -76,6 +76,24 @@ def segment_id(side: Side, label: Label) -> str:
     return f"{side}_{label.name}".replace(" ", "_")
 
 
+def terminology_entry(side: Side, label: Label) -> str:
+    """Return what Slicer's tag ``TerminologyEntry`` says of a segment.
+
+    It holds category, type and modifier as DICOM codes; no anatomic region is needed.
+    """
+    return "~".join(
+        (
+            "Segmentation category and type - 3D Slicer General Anatomy list",
+            "SCT^123037004^Anatomical Structure",
+            f"{label.code.scheme}^{label.code.value}^{label.code.meaning}",
+            _LATERALITY[side],
+            "Anatomic codes - DICOM master list",
+            "^^",
+            "^^",
+        )
+    )
+
+
 def _segmentation_fields(grid: Grid) -> list[str]:
     # Slicer crops what it saves to the segments unless it is told the image's geometry.
     matrix = [repr(value) for value in grid.ijk_to_ras.ravel().tolist()]
@@ -101,24 +119,9 @@ def _segment_fields(number: int, value: int, side: Side, label: Label, grid: Gri
         "Layer": "0",
         # Slicer clips the whole layer to the extent of its first segment.
         "Extent": _extent(grid),
-        "Tags": f"TerminologyEntry:{_terminology(side, label)}|",
+        "Tags": f"TerminologyEntry:{terminology_entry(side, label)}|",
     }
     return [f"Segment{number}_{key}:={content}" for key, content in fields.items()]
-
-
-def _terminology(side: Side, label: Label) -> str:
-    """Return category, type and modifier as DICOM codes; no anatomic region is needed."""
-    return "~".join(
-        (
-            "Segmentation category and type - 3D Slicer General Anatomy list",
-            "SCT^123037004^Anatomical Structure",
-            f"{label.code.scheme}^{label.code.value}^{label.code.meaning}",
-            _LATERALITY[side],
-            "Anatomic codes - DICOM master list",
-            "^^",
-            "^^",
-        )
-    )
 
 
 def _extent(grid: Grid) -> str:
