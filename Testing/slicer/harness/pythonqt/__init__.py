@@ -1,0 +1,1 @@
+"""Qt with PythonQt's manners, on PySide6."""

@@ -1,0 +1,1 @@
+"""Fakes of CTK's and Slicer's widgets, drawn with plain Qt."""
