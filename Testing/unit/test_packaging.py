@@ -116,6 +116,8 @@ def test_description_of_the_extension_stands_on_lines_of_its_own() -> None:
         "ICONURL",
         "SCREENSHOTURLS",
         "DEPENDS",
+        "LICENSE_FILE",
+        "README_FILE",
     }
     assert set(metadata()) == expected
     text = (REPOSITORY / "CMakeLists.txt").read_text("utf-8")
@@ -168,6 +170,8 @@ def test_entry_for_the_extension_index() -> None:
     assert entry["$schema"].endswith("/slicer-extension-catalog-entry-schema-v1.0.1.json#")
     assert entry["scm_type"] in ("git", "local") and entry["tier"] in (1, 3, 5)
     assert entry["scm_url"] == metadata()["HOMEPAGE"] + ".git"
+    # The index takes no repository without Slicer in its name.
+    assert Path(entry["scm_url"]).stem == "SlicerMuscleFMSegment"
     assert " ".join(entry["build_dependencies"]) == metadata()["DEPENDS"]
 
 
