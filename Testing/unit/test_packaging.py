@@ -55,7 +55,7 @@ def test_every_file_is_installed(installed: Path) -> None:
         if len(path.parts) > 1 and path.parts[0] not in PAGE_ONLY
     }
     expected = (files_below(MODULE) - {Path("CMakeLists.txt")}) | shipped
-    assert files_below(installed) == expected, "run `python Testing/packaging/list_module_files.py`"
+    assert files_below(installed) == expected, LIST_FILES
 
 
 def test_extension_and_python_package_ship_the_same_data(installed: Path) -> None:
