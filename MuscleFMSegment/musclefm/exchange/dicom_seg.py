@@ -17,15 +17,10 @@ from musclefm.exchange.derived_object import (
     write_object,
 )
 from musclefm.exchange.extra import import_extra
+from musclefm.exchange.side_codes import SIDE_CODES
 from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.volumes.volume import Volume
-
-SIDE_CODES: dict[Side, tuple[str, str, str]] = {
-    "right": ("24028007", "SCT", "Right"),
-    "left": ("7771000", "SCT", "Left"),
-}
-"""The patient's side as DICOM codes it: value, scheme, meaning."""
 
 _ANATOMICAL_STRUCTURE = ("123037004", "SCT", "Anatomical Structure")
 _ARTIFICIAL_INTELLIGENCE = ("123109", "DCM", "Artificial Intelligence")
