@@ -1,0 +1,253 @@
+"""A corrected case: what a reader made of a segmentation, and what of it is known to be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from musclefm.anatomy.scheme import Side, load_scheme
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
+from musclefm.review.queue import ReviewQueue, Status
+from musclefm.volumes.channels import CHANNEL_NAMES
+from musclefm.volumes.volume import Volume
+
+_PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """Where the reader says that the labels are right.
+
+    Attributes
+    ----------
+    kind : str
+        ``"all"`` of the volume, ``"slices"`` or ``"muscles"``.
+    slices : tuple of int
+        For ``"slices"``: indices along ``slice_axis``, from 0.
+    slice_axis : int
+        0 for i, 1 for j, 2 for k.
+    muscles : tuple of int
+        For ``"muscles"``: sided values, see :meth:`LabelScheme.labels_of_sides`.
+    """
+
+    kind: Literal["all", "slices", "muscles"]
+    slices: tuple[int, ...] = ()
+    slice_axis: Literal[0, 1, 2] = 2
+    muscles: tuple[int, ...] = ()
+
+    def mask(
+        self, labels: npt.NDArray[np.uint8], model_labels: npt.NDArray[np.uint8] | None
+    ) -> npt.NDArray[np.bool_]:
+        """Return which voxels were reviewed.
+
+        Of a reviewed muscle these are its voxels, and those that the reader took
+        from what the model had called so. What else lies around it was not looked
+        at: another muscle may be missing there.
+
+        Parameters
+        ----------
+        labels, model_labels : ndarray
+            ``(K, J, I) uint8``: sided values, corrected and before that, if known.
+
+        Returns
+        -------
+        ndarray
+            ``(K, J, I) bool``.
+        """
+        if self.kind == "all":
+            return np.ones(labels.shape, bool)
+        if self.kind == "slices":
+            mask = np.zeros(labels.shape, bool)
+            np.moveaxis(mask, 2 - self.slice_axis, 0)[list(self.slices)] = True
+            return mask
+        mask = np.isin(labels, self.muscles)
+        return mask if model_labels is None else mask | np.isin(model_labels, self.muscles)
+
+
+@dataclass(frozen=True)
+class ReviewedRegion:
+    """What a reader did with a flagged region.
+
+    Attributes
+    ----------
+    region_id : int
+        Its rank in the queue, from 1.
+    side : Side
+        The patient's side.
+    label_ids : tuple of int
+        Muscles concerned, as ids of the label scheme.
+    status : Status
+        What was done.
+    flagged : bool
+        Whether the reader marked it for another look.
+    seconds : float
+        How long it was looked at.
+    """
+
+    region_id: int
+    side: Side
+    label_ids: tuple[int, ...]
+    status: Status
+    flagged: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ReviewLog:
+    """Who reviewed the flagged regions, how, and for how long.
+
+    Attributes
+    ----------
+    entries : tuple of ReviewedRegion
+        In the queue's order.
+    reader : str
+        A pseudonym: up to 32 letters, digits, dots, hyphens and underscores; empty
+        where none is given.
+    seconds : float
+        Time spent on the case as a whole.
+
+    Raises
+    ------
+    MuscleFMError
+        The pseudonym is none.
+    """
+
+    entries: tuple[ReviewedRegion, ...] = ()
+    reader: str = ""
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.reader and not _PSEUDONYM.fullmatch(self.reader):
+            raise MuscleFMError(
+                "the reader's pseudonym holds other characters than letters, digits, '.', '-', '_'",
+                "choose a short one that is not a name, e.g. reader-1",
+            )
+
+    @classmethod
+    def of(cls, queue: ReviewQueue, reader: str = "") -> ReviewLog:
+        """Take down a reader's walk through the queue.
+
+        Raises
+        ------
+        MuscleFMError
+            The pseudonym is none.
+        """
+        entries = tuple(
+            ReviewedRegion(
+                region_id=entry.region.id,
+                side=entry.region.side,
+                label_ids=entry.region.label_ids,
+                status=entry.status,
+                flagged=entry.flagged,
+                seconds=entry.seconds,
+            )
+            for entry in queue.entries
+        )
+        return cls(entries, reader, sum(entry.seconds for entry in entries))
+
+
+@dataclass(frozen=True)
+class CorrectedCase:
+    """A case and its corrected labels, all on one grid.
+
+    Attributes
+    ----------
+    channels : mapping of str to Volume
+        ``(K, J, I) float32`` each, by names of ``volumes.channels.CHANNEL_NAMES``.
+    labels : Volume
+        ``(K, J, I) uint8``: corrected, sided values, see
+        :meth:`LabelScheme.labels_of_sides`; 0 background, 255 unknown.
+    reviewed : Reviewed
+        Where they are right.
+    scheme : str
+        Name of the label scheme.
+    model_labels : Volume or None
+        ``(K, J, I) uint8``: sided values as the model gave them.
+    uncertainty : Volume or None
+        ``(K, J, I) float32`` in [0, 1]: the model's total uncertainty.
+    review : ReviewLog or None
+        What was done with the flagged regions.
+    provenance : mapping
+        As in ``provenance.json``. What names the model, its versions and parameters
+        is stored; all else is left out, see :func:`identity.without_identity`.
+    case_key : str
+        The same for all versions of a case. The store fills it in, with a salted hash
+        of the voxels, when the case is added.
+    subject_key : str or None
+        The same for all cases of a person, where that was told to the store.
+    parent : str or None
+        Id of the sample that this one corrects. The store fills in the newest one of
+        the same case.
+
+    Raises
+    ------
+    MuscleFMError
+        The scheme is unknown; labels or maps lie on another grid than the image; there
+        are labels, slices or muscles that are not there.
+    ValueError
+        Voxels are of another type, or a channel has another name: a programming error.
+    """
+
+    channels: Mapping[str, Volume]
+    labels: Volume
+    reviewed: Reviewed
+    scheme: str
+    model_labels: Volume | None = None
+    uncertainty: Volume | None = None
+    review: ReviewLog | None = None
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    case_key: str = ""
+    subject_key: str | None = None
+    parent: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.channels or not set(self.channels) <= set(CHANNEL_NAMES):
+            raise ValueError(f"channels {list(self.channels)} are not among {CHANNEL_NAMES}")
+        floats = {f"the {name} image": volume for name, volume in self.channels.items()}
+        bytes_ = {"the labels": self.labels}
+        if self.uncertainty is not None:
+            floats["the uncertainty"] = self.uncertainty
+        if self.model_labels is not None:
+            bytes_["the model's labels"] = self.model_labels
+        for volumes, kind in ((floats, np.float32), (bytes_, np.uint8)):
+            for what, volume in volumes.items():
+                if volume.array.dtype != kind:
+                    raise ValueError(f"{what} are {volume.array.dtype}, not {kind.__name__}")
+                if not volume.grid.matches(next(iter(self.channels.values())).grid):
+                    raise MuscleFMError(
+                        f"{what} and the image lie on different grids",
+                        "give those of the same scan, or resample them to the image first",
+                    )
+        scheme = load_scheme(self.scheme)
+        for volume in bytes_.values():
+            check_sided_labels(volume.array, scheme)
+        slices = self.labels.array.shape[2 - self.reviewed.slice_axis]
+        if any(not 0 <= index < slices for index in self.reviewed.slices):
+            raise MuscleFMError(
+                f"slices were reviewed that are not there (the image has {slices})",
+                f"give slices from 0 to {slices - 1}",
+            )
+        if unknown := set(self.reviewed.muscles) - scheme.labels_of_sides().keys():
+            raise MuscleFMError(
+                f"muscles {sorted(unknown)} are not in label scheme '{self.scheme}'",
+                "give muscles of the scheme",
+            )
+
+    def training_labels(self) -> Volume:
+        """Return what a network may learn from.
+
+        Returns
+        -------
+        Volume
+            ``(K, J, I) uint8``: the corrected labels, sided values, and IGNORE (255)
+            wherever they were not reviewed.
+        """
+        before = None if self.model_labels is None else self.model_labels.array
+        reviewed = self.reviewed.mask(self.labels.array, before)
+        return self.labels.with_array(np.where(reviewed, self.labels.array, np.uint8(IGNORE)))

@@ -1,0 +1,169 @@
+"""``sample.json``: what a stored sample says of itself, validated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from musclefm import __version__
+from musclefm.corrections.case import Reviewed, ReviewLog
+from musclefm.errors import MuscleFMError
+from musclefm.volumes.grid import Grid
+
+RECORD_FILE = "sample.json"
+
+SAMPLE_ID = r"^[0-9a-f]{8}-[0-9a-f]{16}$"
+"""The beginning of the case's key, and of the hash of ``sample.json``."""
+
+_SHA256 = r"^[0-9a-f]{64}$"
+_KEY = r"^[0-9a-f]{32}$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StoredFile(_Strict):
+    """A file beside ``sample.json``.
+
+    Attributes
+    ----------
+    file : str
+        Its name, without a folder.
+    bytes : int
+        Its size.
+    sha256 : str
+        Its hash, lower-case hexadecimal.
+    """
+
+    file: str = Field(pattern=r"^[a-z][a-z-]*\.nrrd$", max_length=40)
+    bytes: int = Field(ge=1)
+    sha256: str = Field(pattern=_SHA256)
+
+
+class SampleRecord(_Strict):
+    """The whole of ``sample.json``.
+
+    Attributes
+    ----------
+    format_version : int
+        Of this file.
+    case_key : str
+        The same for all versions of a case: a salted hash.
+    subject_key : str or None
+        The same for all cases of a person, where that is known: a salted hash.
+    parent : str or None
+        Id of the sample that this one corrects; it may have been removed since.
+    saved_at : datetime
+        When it was saved.
+    scheme : str
+        Name of the label scheme of all labels.
+    grid : Grid
+        Of all files; every digit counts.
+    channels : dict of str to StoredFile
+        Images, float32.
+    labels : StoredFile
+        Corrected labels, uint8: right muscles keep the scheme's id, left ones add the
+        number of labels; 255 unknown.
+    model_labels : StoredFile or None
+        The model's labels, likewise.
+    uncertainty : StoredFile or None
+        The model's total uncertainty in [0, 1], float32.
+    reviewed : Reviewed
+        Where the corrected labels are right.
+    review : ReviewLog or None
+        What was done with the flagged regions.
+    provenance : dict
+        Of the model's labels: time, versions, model and parameters.
+    saved_with : dict of str to str
+        Versions of the software that wrote the sample.
+    """
+
+    format_version: Literal[1] = 1
+    case_key: str = Field(pattern=_KEY)
+    subject_key: str | None = Field(default=None, pattern=_KEY)
+    parent: str | None = Field(default=None, pattern=SAMPLE_ID)
+    saved_at: AwareDatetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+    scheme: str
+    grid: Grid
+    channels: dict[str, StoredFile] = Field(min_length=1)
+    labels: StoredFile
+    model_labels: StoredFile | None = None
+    uncertainty: StoredFile | None = None
+    reviewed: Reviewed
+    review: ReviewLog | None = None
+    provenance: dict[str, Any] = {}
+    saved_with: dict[str, str] = {"musclefm": __version__}
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All files of the sample but ``sample.json``."""
+        maps = (self.labels, self.model_labels, self.uncertainty)
+        return (*self.channels.values(), *(entry for entry in maps if entry is not None))
+
+
+def record_bytes(record: SampleRecord) -> bytes:
+    """Return the content of ``sample.json``."""
+    return (record.model_dump_json(indent=2) + "\n").encode()
+
+
+def sample_id(record: SampleRecord, content: bytes) -> str:
+    """Return the id of a sample, which is the name of its folder.
+
+    Parameters
+    ----------
+    record : SampleRecord
+        What ``sample.json`` says.
+    content : bytes
+        All of ``sample.json``. As the id holds its hash, a change of any byte shows.
+    """
+    return f"{record.case_key[:8]}-{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def parse_record(content: bytes, name: str) -> SampleRecord:
+    """Validate the content of a ``sample.json``.
+
+    Parameters
+    ----------
+    content : bytes
+        All of it.
+    name : str
+        The sample's id.
+
+    Raises
+    ------
+    MuscleFMError
+        It is not what was saved under this id, or of a version that is not known here.
+    """
+    if hashlib.sha256(content).hexdigest()[:16] != name[9:]:
+        raise damaged(name, f"{RECORD_FILE} has changed")
+    try:
+        record = SampleRecord.model_validate_json(content)
+    except ValidationError as error:
+        raise MuscleFMError(
+            f"sample {name} was saved by another version of musclefm", "update musclefm"
+        ) from error
+    if sample_id(record, content) != name:
+        raise damaged(name, "its folder was renamed")
+    return record
+
+
+def damaged(name: str, how: str) -> MuscleFMError:
+    """Return the error for a sample that is not as it was saved."""
+    return MuscleFMError(
+        f"sample {name} is damaged ({how})",
+        "restore it from a backup, or remove it with 'musclefm corrections remove'",
+    )
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of ``sample.json``, as committed in ``Resources/Schemas``."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **SampleRecord.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
