@@ -1,0 +1,121 @@
+"""From a folder of results to files that other programs read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from musclefm.anatomy.scheme import LabelScheme, load_scheme
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.dicom_seg import write_dicom_segmentation
+from musclefm.exchange.labelmap_file import write_labelmap
+from musclefm.exchange.labelmaps import read_labels
+from musclefm.exchange.parametric_map import Uncertainty, write_parametric_map
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
+from musclefm.exchange.source_series import SourceSeries
+from musclefm.review.session import load_session
+from musclefm.volumes.stored import read_stored
+from musclefm.volumes.volume import Volume
+from musclefm.volumes.writing import staged_folder
+
+ExportFormat = Literal["nifti", "seg.nrrd", "dicom"]
+
+_MAPS: dict[Uncertainty, str] = {
+    "total": "uncertainty",
+    "aleatoric": "aleatoric",
+    "epistemic": "epistemic",
+}
+
+
+@dataclass(frozen=True)
+class CaseLabels:
+    """The labels of a folder of results.
+
+    Attributes
+    ----------
+    volume : Volume
+        ``(K, J, I) uint8``: sided values, see
+        :meth:`LabelScheme.labels_of_sides`.
+    scheme : LabelScheme
+        What they mean.
+    corrected : bool
+        Whether they are those of a saved review.
+    """
+
+    volume: Volume
+    scheme: LabelScheme
+    corrected: bool
+
+
+def case_labels(results: Path) -> CaseLabels:
+    """Return the labels of a saved review of the results, or else the model's.
+
+    Parameters
+    ----------
+    results : Path
+        Folder that ``musclefm segment`` wrote.
+
+    Raises
+    ------
+    MuscleFMError
+        It is no such folder, it is damaged, or slicerio is not installed.
+    """
+    try:
+        provenance = json.loads((results / "provenance.json").read_text("utf-8"))
+        scheme = load_scheme(provenance["model"]["label_scheme"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MuscleFMError(
+            "the folder holds no results of a case", "give one that 'musclefm segment' wrote"
+        ) from error
+    saved = load_session(results)
+    if saved is not None and saved[0].belongs_to(provenance):
+        return CaseLabels(saved[1], scheme, corrected=True)
+    read = read_labels(results / "labels.seg.nrrd", scheme, what="the segmentation")
+    return CaseLabels(read.volume, scheme, corrected=False)
+
+
+def export_case(
+    results: Path, out: Path, to: ExportFormat, source: SourceSeries | None = None
+) -> None:
+    """Export a case, all files of it or none.
+
+    Parameters
+    ----------
+    results : Path
+        Folder that ``musclefm segment`` wrote, with or without a saved review.
+    out : Path
+        Folder for the files.
+    to : str
+        ``"nifti"``: ``labels.nii.gz`` with sided values, ``labels.json`` names
+        them. ``"seg.nrrd"``: ``labels.seg.nrrd``. ``"dicom"``: ``labels.dcm``, a
+        DICOM SEG, and a Parametric Map of each uncertainty; these hold the
+        patient's identity, as DICOM demands.
+    source : SourceSeries, optional
+        The slices that were segmented; DICOM needs them.
+
+    Raises
+    ------
+    MuscleFMError
+        The results or the source do not fit, a library is missing, or the
+        folder cannot be written.
+    """
+    labels = case_labels(results)
+    with staged_folder(out) as folder:
+        if to == "nifti":
+            write_labelmap(folder / "labels.nii.gz", labels.volume, labels.scheme)
+            return
+        if to == "seg.nrrd":
+            write_seg_nrrd(folder / "labels.seg.nrrd", labels.volume, labels.scheme)
+            return
+        if source is None:
+            raise MuscleFMError(
+                "a DICOM export needs the series that was segmented", "give it with --image"
+            )
+        write_dicom_segmentation(
+            folder / "labels.dcm", labels.volume, labels.scheme, source, corrected=labels.corrected
+        )
+        for kind, name in _MAPS.items():
+            uncertainty = read_stored(results / f"{name}.nii.gz", "the uncertainty")
+            write_parametric_map(folder / f"{name}.dcm", uncertainty, source, kind=kind)
