@@ -80,6 +80,7 @@ def atomic_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         with _told(), _publishing:
             temporary.replace(path)
+            _sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -119,7 +120,9 @@ def staged_folder(final: Path) -> Iterator[Path]:
             if final.is_dir():
                 _replace_files(staging, final)
             else:
+                _sync(staging)
                 staging.rename(final)
+                _sync(final.parent)
 
 
 def check_folder(final: Path) -> None:
@@ -151,11 +154,23 @@ def _replace_files(staging: Path, final: Path) -> None:
     files = [file.relative_to(staging) for file in sorted(staging.rglob("*")) if file.is_file()]
     if any((final / file).is_dir() for file in files):
         raise MuscleFMError(
-            "a folder has the name of a result", "move it away or give another folder with --out"
+            "a folder has the name of a result", "move it away or give another folder"
         )
     for file in files:
         (final / file).parent.mkdir(parents=True, exist_ok=True)
         (staging / file).replace(final / file)
+        _sync((final / file).parent)
+
+
+def _sync(folder: Path) -> None:
+    """Put the names in a folder on the disk, so that they outlast a power cut."""
+    # Windows and some network drives know no such thing.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -164,7 +179,7 @@ def _staging(final: Path) -> Iterator[Path]:
     with _told():
         if final.exists() and not final.is_dir():
             raise MuscleFMError(
-                "the name given for the results is that of a file", "give another folder with --out"
+                "the name given for the results is that of a file", "give another folder"
             )
         # A folder that exists may be a disk of its own, so its results are staged inside it.
         staging = _hidden(final if final.is_dir() else final.parent, final.name)
@@ -212,11 +227,11 @@ def _writing_error(error: OSError) -> MuscleFMError:
     if error.errno in _FULL:
         return MuscleFMError(
             "the disk is full or its quota is used up",
-            "free some space or write to another folder with --out",
+            "free some space or write to another folder",
         )
     return MuscleFMError(
         f"the results cannot be written ({error.strerror or 'input or output error'})",
-        "check the access rights of the folder or give another with --out",
+        "check the access rights of the folder or give another",
     )
 
 
