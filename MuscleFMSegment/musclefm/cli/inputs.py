@@ -19,13 +19,18 @@ def add_input_options(parser: argparse.ArgumentParser, *, channels: bool = True)
         metavar="INPUT",
         help="NIfTI, NRRD or MHA file, DICOM folder or file",
     )
+    add_image_choices(parser, channels=channels)
+
+
+def add_image_choices(parser: argparse.ArgumentParser, *, channels: bool = True) -> None:
+    """Add what chooses within an input that is named ``input`` in the arguments."""
     if channels:
         parser.add_argument(
             "--channel",
             action="append",
             default=[],
             metavar="NAME=PATH",
-            help=f"in place of INPUT, a channel of a Dixon scan: {', '.join(CHANNEL_NAMES[1:])}",
+            help=f"for a Dixon scan, in place of one image: {', '.join(CHANNEL_NAMES[1:])}",
         )
     parser.add_argument(
         "--series", type=int, metavar="N", help="which series of a DICOM folder, from 1"
@@ -59,7 +64,7 @@ def choice_of(arguments: argparse.Namespace) -> SeriesChoice:
 def _paths(arguments: argparse.Namespace) -> dict[str, Path]:
     if bool(arguments.input) == bool(arguments.channel):
         raise MuscleFMError(
-            "one input is needed", "give either INPUT, or --channel NAME=PATH for each channel"
+            "one input is needed", "give either an image, or --channel NAME=PATH for each channel"
         )
     if arguments.input:
         return {"image": arguments.input}

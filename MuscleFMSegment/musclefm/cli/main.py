@@ -18,7 +18,17 @@ _EPILOG = "Research use only. Not for clinical use."
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     # Imported late: signals that come meanwhile are heeded already.
-    from musclefm.cli import demo, export, info, inventory, models, phantom, segment, train_demo
+    from musclefm.cli import (
+        corrections,
+        demo,
+        export,
+        info,
+        inventory,
+        models,
+        phantom,
+        segment,
+        train_demo,
+    )
 
     parser = argparse.ArgumentParser(
         prog="musclefm",
@@ -28,7 +38,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"musclefm {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (demo, segment, export, info, inventory, models, phantom, train_demo):
+    for command in (
+        demo,
+        segment,
+        export,
+        corrections,
+        info,
+        inventory,
+        models,
+        phantom,
+        train_demo,
+    ):
         command.add_parser(commands)
     return parser
 

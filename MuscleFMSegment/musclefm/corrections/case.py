@@ -15,6 +15,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
 from musclefm.review.queue import ReviewQueue, Status
 from musclefm.volumes.channels import CHANNEL_NAMES
+from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -38,7 +39,7 @@ class Reviewed:
 
     kind: Literal["all", "slices", "muscles"]
     slices: tuple[int, ...] = ()
-    slice_axis: Literal[0, 1, 2] = 2
+    slice_axis: int = 2
     muscles: tuple[int, ...] = ()
 
     def mask(
@@ -219,7 +220,7 @@ class CorrectedCase:
             for what, volume in volumes.items():
                 if volume.array.dtype != kind:
                     raise ValueError(f"{what} are {volume.array.dtype}, not {kind.__name__}")
-                if not volume.grid.matches(next(iter(self.channels.values())).grid):
+                if not volume.grid.matches(self.grid):
                     raise MuscleFMError(
                         f"{what} and the image lie on different grids",
                         "give those of the same scan, or resample them to the image first",
@@ -238,6 +239,11 @@ class CorrectedCase:
                 f"muscles {sorted(unknown)} are not in label scheme '{self.scheme}'",
                 "give muscles of the scheme",
             )
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of all volumes: that of the first channel."""
+        return next(iter(self.channels.values())).grid
 
     def training_labels(self) -> Volume:
         """Return what a network may learn from.

@@ -101,7 +101,7 @@ class CorrectionStore:
                 subject_key=_subject_key(salt, subject, parent),
                 parent=parent.id if parent else None,
                 scheme=case.scheme,
-                grid=case.labels.grid,
+                grid=case.grid,
                 channels=dict(files.channels),
                 labels=files.labels,
                 model_labels=files.model_labels,

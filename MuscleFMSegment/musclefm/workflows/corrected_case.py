@@ -1,0 +1,133 @@
+"""From files of work that was done elsewhere to a corrected case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musclefm.anatomy.scheme import LabelScheme, load_scheme
+from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.label_mapping import read_mapping
+from musclefm.exchange.labelmaps import read_labels
+from musclefm.volumes.channels import Channels
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.stored import read_stored
+from musclefm.volumes.volume import Volume
+
+_DEFAULT_SCHEME = "thigh-11"
+
+
+@dataclass(frozen=True)
+class CorrectionFiles:
+    """Where the parts of a corrected case lie.
+
+    Attributes
+    ----------
+    labels : Path
+        Corrected labels: a labelmap, ``.seg.nrrd`` or DICOM SEG.
+    scheme : str or None
+        Name of their label scheme; by default that of the results.
+    mapping : Path or None
+        What foreign labels mean, see :func:`read_mapping`.
+    model_labels : Path or None
+        The labels before they were corrected.
+    results : Path or None
+        In place of ``model_labels``, the folder of results that were corrected.
+    """
+
+    labels: Path
+    scheme: str | None = None
+    mapping: Path | None = None
+    model_labels: Path | None = None
+    results: Path | None = None
+
+
+def read_corrected_case(
+    channels: Channels,
+    files: CorrectionFiles,
+    reviewed: Callable[[LabelScheme, Grid], Reviewed],
+    *,
+    reader: str = "",
+    parent: str | None = None,
+) -> tuple[CorrectedCase, tuple[str, ...]]:
+    """Read a corrected case.
+
+    Parameters
+    ----------
+    channels : Channels
+        The images.
+    files : CorrectionFiles
+        Labels, and what they were made from.
+    reviewed : callable
+        Takes the label scheme and the grid of the images.
+    reader : str
+        The reader's pseudonym.
+    parent : str, optional
+        Id of the sample that the case corrects.
+
+    Returns
+    -------
+    case : CorrectedCase
+        The case.
+    notes : tuple of str
+        What the user should know, a line each.
+
+    Raises
+    ------
+    MuscleFMError
+        A file cannot be read, does not fit the image, or holds unknown labels.
+    """
+    image = next(iter(channels.images.values()))
+    provenance = _provenance(files.results) if files.results else {}
+    scheme = load_scheme(files.scheme or _scheme_of(provenance))
+    mapping = read_mapping(files.mapping, scheme) if files.mapping else None
+    labels = read_labels(
+        files.labels, scheme, image=image, mapping=mapping, what="the corrected labels"
+    )
+    notes = [*channels.notes, *labels.notes]
+    model_path = files.results / "labels.seg.nrrd" if files.results else files.model_labels
+    model_labels = None
+    if model_path:
+        read = read_labels(
+            model_path, scheme, image=image, mapping=mapping, what="the model's labels"
+        )
+        model_labels = read.volume
+        notes.extend(read.notes)
+    uncertainty = None
+    if files.results:
+        stored = read_stored(files.results / "uncertainty.nii.gz", "the uncertainty")
+        uncertainty = Volume(stored.array.astype(np.float32), stored.grid)
+    case = CorrectedCase(
+        channels=channels.images,
+        labels=labels.volume,
+        reviewed=reviewed(scheme, image.grid),
+        scheme=scheme.name,
+        model_labels=model_labels,
+        uncertainty=uncertainty,
+        review=ReviewLog(reader=reader) if reader else None,
+        provenance=provenance,
+        parent=parent,
+    )
+    return case, tuple(dict.fromkeys(notes))
+
+
+def _provenance(results: Path) -> Mapping[str, Any]:
+    try:
+        provenance = json.loads((results / "provenance.json").read_text("utf-8"))
+        if isinstance(provenance["model"]["label_scheme"], str):
+            return dict(provenance)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise MuscleFMError(
+        "the folder holds no results of a case", "give one that 'musclefm segment' wrote"
+    )
+
+
+def _scheme_of(provenance: Mapping[str, Any]) -> str:
+    return provenance["model"]["label_scheme"] if provenance else _DEFAULT_SCHEME
