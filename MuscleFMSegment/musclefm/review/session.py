@@ -216,6 +216,18 @@ def save_session(folder: Path, session: ReviewSession, sided_labels: Volume) -> 
         _tidy(folder, keep=name)
 
 
+def read_session(folder: Path) -> ReviewSession | None:
+    """Return the review that was saved in a folder, without its labels; None where none was.
+
+    Raises
+    ------
+    MuscleFMError
+        It is of another version, damaged, or cannot be read.
+    """
+    document = _read_document(folder)
+    return document.session if document else None
+
+
 def load_session(folder: Path) -> tuple[ReviewSession, Volume] | None:
     """Load the review that was saved in a folder.
 
@@ -230,13 +242,9 @@ def load_session(folder: Path) -> tuple[ReviewSession, Volume] | None:
     MuscleFMError
         It is of another version, damaged, or cannot be read.
     """
-    try:
-        text = (folder / SESSION_FILE).read_bytes()
-    except FileNotFoundError:
+    document = _read_document(folder)
+    if document is None:
         return None
-    except OSError as error:
-        raise _unreadable(error) from error
-    document = _document(text)
     try:
         content = (folder / document.labels_file).read_bytes()
     except FileNotFoundError as error:
@@ -268,7 +276,13 @@ def remove_session(folder: Path) -> None:
         _tidy(folder)
 
 
-def _document(text: bytes) -> _Document:
+def _read_document(folder: Path) -> _Document | None:
+    try:
+        text = (folder / SESSION_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(error) from error
     try:
         version = json.loads(text)["schema_version"]
     except (ValueError, TypeError, KeyError) as error:

@@ -1,0 +1,131 @@
+"""What an edit does to regions and to a muscle's numbers, and where along the leg doubt lies."""
+
+import math
+
+import numpy as np
+import pytest
+
+from musclefm.anatomy.scheme import load_scheme
+from musclefm.review.changes import changed_regions
+from musclefm.review.leg_profile import slice_doubt
+from musclefm.review.measures import measure_muscles
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
+
+SCHEME = load_scheme("thigh-12")
+LEFT_LATERALIS = 3 + len(SCHEME.labels)
+
+
+@pytest.fixture
+def labels():
+    """Return two thighs of which one muscle touches two regions."""
+    labels = np.zeros((6, 20, 30), np.uint8)
+    labels[1:5, 4:16, 3:12] = 3
+    labels[1:5, 4:16, 18:27] = LEFT_LATERALIS
+    return labels
+
+
+@pytest.fixture
+def regions():
+    regions = np.zeros((6, 20, 30), np.uint16)
+    regions[1:3, 4:8, 3:12] = 1
+    regions[3:5, 4:8, 3:12] = 2
+    regions[2:4, 12:18, 18:24] = 300
+    return regions
+
+
+def measure(measures, side, label_id):
+    (found,) = (x for x in measures if (x.side, x.label_id) == (side, label_id))
+    return found
+
+
+def test_only_regions_whose_voxels_differ_are_changed(labels, regions):
+    edited = labels.copy()
+    assert changed_regions(labels, edited, regions) == frozenset()
+    edited[2, 5, 5] = 0
+    assert changed_regions(labels, edited, regions) == {1}
+    edited[3, 17, 20] = LEFT_LATERALIS
+    assert changed_regions(labels, edited, regions) == {1, 300}
+    edited[5, 0, 0] = 3
+    assert changed_regions(labels, edited, regions) == {1, 300}, "no region lies there"
+    edited[2, 5, 5] = 3
+    assert changed_regions(labels, edited, regions) == {300}, "an edit was undone"
+
+
+def test_a_muscle_painted_as_another_is_a_change(labels, regions):
+    swapped = np.where(labels == 3, np.uint8(4), labels)
+    assert changed_regions(labels, swapped, regions) == {1, 2}
+
+
+def test_arrays_of_other_scans_are_not_compared(labels, regions):
+    with pytest.raises(ValueError, match="shapes differ"):
+        changed_regions(labels, labels[:5], regions)
+
+
+def test_volumes_follow_an_edit_and_every_muscle_has_a_row(labels):
+    before = measure_muscles(labels, SCHEME, 45.0)
+    assert len(before) == 2 * len(SCHEME.labels)
+    assert [x.side for x in before] == ["right"] * 12 + ["left"] * 12
+    assert measure(before, "right", 3).volume_ml == pytest.approx(4 * 12 * 9 * 45.0 / 1000)
+    assert measure(before, "right", 3).fat_fraction is None
+    assert measure(before, "right", 4).volume_ml == 0.0
+
+    edited = labels.copy()
+    edited[1:5, 4:16, 11] = 4
+    after = measure_muscles(edited, SCHEME, 45.0)
+    assert measure(after, "right", 3).volume_ml == pytest.approx(4 * 12 * 8 * 45.0 / 1000)
+    assert measure(after, "right", 4).volume_ml == pytest.approx(4 * 12 * 1 * 45.0 / 1000)
+    assert measure(after, "left", 3) == measure(before, "left", 3)
+
+
+def test_fat_is_averaged_where_it_is_defined(labels):
+    fat = np.full(labels.shape, np.nan, np.float32)
+    fat[1, 4:16, :12] = 0.2
+    fat[2, 4:16, :12] = 0.6
+    measures = measure_muscles(labels, SCHEME, 45.0, fat)
+    assert measure(measures, "right", 3).fat_fraction == pytest.approx(0.4)
+    assert measure(measures, "left", 3).fat_fraction is None
+
+
+def test_a_label_of_another_scheme_is_not_counted_as_anything(labels):
+    labels[0, 0, 0] = 2 * len(SCHEME.labels) + 1
+    with pytest.raises(ValueError, match="not of scheme"):
+        measure_muscles(labels, SCHEME, 45.0)
+
+
+def test_doubt_along_the_leg_does_not_depend_on_how_the_scan_is_stored(
+    oblique_volume, stored_48_ways
+):
+    rng = np.random.default_rng(5)
+    uncertainty = rng.uniform(0.0, 0.4, oblique_volume.array.shape).astype(np.float32)
+    labels = (rng.random(uncertainty.shape) < 0.3).astype(np.uint8)
+    labels[2] = 0
+    uncertainty[4] += 0.5
+    # One array with both, so that both are stored alike.
+    both = oblique_volume.with_array(uncertainty + 2 * labels)
+    expected = None
+    for stored in stored_48_ways(both):
+        profile = slice_doubt(stored.array % 2, (stored.array // 2).astype(np.uint8), stored.grid)
+        heights = [x.superior_mm for x in profile]
+        assert heights == sorted(heights)
+        facts = np.array([(x.superior_mm, x.mean_uncertainty, x.uncertain_ml) for x in profile])
+        expected = facts if expected is None else expected
+        np.testing.assert_allclose(facts, expected, rtol=1e-5, atol=1e-6)
+
+        superior = stored.grid.ijk_to_ras[2, :3] / stored.grid.spacing
+        axis = 2 - int(np.abs(superior).argmax())
+        for doubt in profile:
+            voxels = np.take(stored.array % 2, doubt.index, axis) >= 0.25
+            volume_ml = voxels.sum() * stored.grid.voxel_volume_mm3 / 1000
+            assert doubt.uncertain_ml == pytest.approx(volume_ml)
+    assert np.isnan(expected[:, 1]).sum() == 1
+    assert expected[:, 2].argmax() == np.nanargmax(expected[:, 1])
+
+
+def test_a_slice_without_labels_has_no_mean():
+    grid = Grid((2, 16, 16), (1.0, 1.0, 5.0), (0.0, 0.0, 40.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    volume = Volume(np.full(grid.shape, 0.5, np.float32), grid)
+    lower, upper = slice_doubt(volume.array, np.zeros(grid.shape, np.uint8), grid)
+    assert (lower.superior_mm, upper.superior_mm) == (40.0, 45.0)
+    assert math.isnan(lower.mean_uncertainty)
+    assert lower.uncertain_ml == pytest.approx(256 * 5 / 1000)
