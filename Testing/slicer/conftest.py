@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
+# Slicer's package takes any folder of its name that is on the path for a part of itself.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE.parent]
 for folder in (HERE, HERE.parents[1] / "MuscleFMSegment"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))

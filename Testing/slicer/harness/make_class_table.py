@@ -16,6 +16,11 @@ MANIFEST = REPOSITORY.parent / "shared" / "slicer-api" / "manifest.json"
 CLASS_NAME = re.compile(r"\b(?:qMRML|qSlicer|ctk)[A-Z]\w+")
 METHOD_KINDS = ("invokables", "enums")
 DECORATORS = "PythonQtDecorators"
+# Every scripted module calls these; the manifest was read from the headers by patterns that
+# their declarations do not fit.
+UNREAD = {
+    "qSlicerAbstractCoreModule": {"logic", "widgetRepresentation", "createNewWidgetRepresentation"}
+}
 
 
 def usedClasses(manifest: dict[str, dict]) -> set[str]:
@@ -40,9 +45,9 @@ def usedClasses(manifest: dict[str, dict]) -> set[str]:
 def classEntry(name: str, manifest: dict[str, dict]) -> dict:
     """Return the members of a class, with what Python decorators add to it."""
     entry = manifest[name]
-    methods = {
-        method for kind in METHOD_KINDS for method in entry.get(kind, {})
-    } | {value for values in entry.get("enums", {}).values() for value in values}
+    methods = {method for kind in METHOD_KINDS for method in entry.get(kind, {})}
+    methods |= {value for values in entry.get("enums", {}).values() for value in values}
+    methods |= UNREAD.get(name, set())
     for decorator in (key for key in manifest if key.endswith(DECORATORS)):
         for method, overloads in manifest[decorator].get("slots", {}).items():
             if method.startswith(f"static_{name}_"):

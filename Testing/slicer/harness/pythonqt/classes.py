@@ -33,6 +33,8 @@ class PythonQtType(ObjectType):
 class PythonQtObject:
     """What PythonQt adds to every QObject."""
 
+    _guarded = True
+
     def className(self) -> str:
         return type(self).__name__
 
@@ -64,16 +66,28 @@ class PythonQtObject:
         ]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") and "plainQtClass" in type(self).__dict__:
-            found = getattr(type(self), name, None)
-            if not hasattr(type(found), "__set__"):
-                raise AttributeError(f"{self.className()} has no property {name!r} to be set")
+        refused = PythonQtObject._guarded and type(self)._isQts() and not name.startswith("_")
+        if refused and not isSettable(type(self), name):
+            self._refuse(name)
         super().__setattr__(name, value)
+
+    def _refuse(self, name: str) -> None:
+        raise AttributeError(f"{self.className()} has no property {name!r} to be set")
+
+    @classmethod
+    def _isQts(cls) -> bool:
+        """Whether this is Qt's own class: a script may add what it likes to its own."""
+        return "plainQtClass" in cls.__dict__
 
     def _connections(self) -> Connections:
         if "_slots" not in self.__dict__:
             self._slots = Connections()
         return self._slots
+
+
+def isSettable(kind: type, name: str) -> bool:
+    """Return whether a class has a property of this name."""
+    return isinstance(getattr(kind, name, None), (property, QtCore.Property))
 
 
 # PySide6's name for it; PythonQt has Qt 5's.

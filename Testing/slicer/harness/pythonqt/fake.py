@@ -43,12 +43,13 @@ class Fake(PythonQtObject):
             raise NotImplementedError(f"{kind.name}.{name} is real, but the harness lacks it")
         raise AttributeError(f"{kind.name} has no {name!r}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") and type(self).__name__ == type(self)._real.name:
-            if not hasattr(type(getattr(type(self), name, None)), "__set__"):
-                self.__getattr__(name)
-                raise AttributeError(f"{type(self)._real.name}.{name} cannot be set")
-        super().__setattr__(name, value)
+    def _refuse(self, name: str) -> None:
+        self.__getattr__(name)
+        raise AttributeError(f"{type(self)._real.name}.{name} cannot be set")
+
+    @classmethod
+    def _isQts(cls) -> bool:
+        return cls.__name__ == cls._real.name
 
     def _signalOf(self, signature: str) -> Any:
         name, types = split(signature)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -59,4 +60,6 @@ def _attribute(qtClass: type, name: str, writable: bool) -> property:
 
 def _method(qtClass: type, name: str) -> Callable[..., Any] | None:
     found = getattr(qtClass, name, None)
+    if isinstance(found, types.BuiltinFunctionType):
+        return lambda self, *arguments: found(*arguments)
     return found if callable(found) and not isinstance(found, type) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,17 +56,23 @@ class UiFile:
             or _qtClass(self._classes()[connection[2]]) is None
         ]
 
+    def withoutSlicerConnections(self) -> bytes:
+        """Return the file's text for QUiLoader."""
+        root = copy.deepcopy(self.root)
+        foreign = self.slicerConnections()
+        for group in root.iter("connections"):
+            for entry in group.findall("connection"):
+                if _parts(entry) in foreign:
+                    group.remove(entry)
+        return ElementTree.tostring(root)
+
     def _classes(self) -> dict[str, str]:
         """Return the class by object name."""
         widgets = {entry.get("name", ""): entry.get("class", "") for entry in self.root.iter("widget")}
         return widgets | {entry.get("name", ""): "QAction" for entry in self.root.iter("action")}
 
     def _connections(self) -> list[Connection]:
-        parts = ("sender", "signal", "receiver", "slot")
-        return [
-            tuple(entry.findtext(part, "") for part in parts)
-            for entry in self.root.iter("connection")
-        ]
+        return [_parts(entry) for entry in self.root.iter("connection")]
 
     def _wrongClasses(self) -> Iterator[str]:
         declared = {
@@ -99,6 +106,13 @@ class UiFile:
                     yield f"a connection names {name}, which is not here"
                 elif not find(classes[name], signature):
                     yield f"{classes[name]} {name} has no {signature}"
+
+
+def _parts(entry: ElementTree.Element) -> Connection:
+    sender, signal, receiver, slot = (
+        entry.findtext(part, "") for part in ("sender", "signal", "receiver", "slot")
+    )
+    return sender, signal, receiver, slot
 
 
 def _real(name: str) -> RealClass | None:

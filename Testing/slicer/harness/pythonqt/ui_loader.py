@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
+from harness.pythonqt.classes import PythonQtObject
 from harness.pythonqt.signals import split
 from harness.pythonqt.ui_file import UiFile
 
@@ -36,8 +37,18 @@ class UiLoader(QtUiTools.QUiLoader):
     def load(self, file: QtCore.QFile, parent: Any = None) -> QtWidgets.QWidget | None:
         description = UiFile.read(file.fileName())
         description.check()
-        widget = super().load(file, parent)
+        buffer = QtCore.QBuffer()
+        buffer.setData(description.withoutSlicerConnections())
+        buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
+        # PySide6 makes the children attributes of the widget, which PythonQt does not.
+        PythonQtObject._guarded = False
+        try:
+            widget = super().load(buffer, parent)
+        finally:
+            PythonQtObject._guarded = True
         if widget is not None:
+            for child in widget.findChildren(QtCore.QObject):
+                vars(widget).pop(child.objectName, None)
             for connection in description.slicerConnections():
                 _connect(widget, *connection)
         return widget

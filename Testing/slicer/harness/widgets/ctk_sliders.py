@@ -67,7 +67,7 @@ class ctkSliderWidget(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
     def reset(self) -> None:
         self.value = 0.0
 
-    def setRange(self, minimum: float, maximum: float) -> None:
+    def _setRange(self, minimum: float, maximum: float) -> None:
         self._box.setRange(minimum, maximum)
         self._showTrack()
 
@@ -77,12 +77,12 @@ class ctkSliderWidget(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
     minimum = QtCore.Property(
         float,
         lambda self: self._box.minimum,
-        lambda self, value: self.setRange(value, max(value, self.maximum)),
+        lambda self, value: self._setRange(value, max(value, self.maximum)),
     )
     maximum = QtCore.Property(
         float,
         lambda self: self._box.maximum,
-        lambda self, value: self.setRange(min(value, self.minimum), value),
+        lambda self, value: self._setRange(min(value, self.minimum), value),
     )
     singleStep = QtCore.Property(
         float, lambda self: self._box.singleStep, lambda self, step: self._box.setSingleStep(step)

@@ -37,9 +37,6 @@ class qSlicerWidget(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         super().__init__(parent)
         self._scene = None
 
-    def mrmlScene(self) -> Any:
-        return self._scene
-
     def setMRMLScene(self, scene: Any) -> None:
         if scene is not self._scene:
             self._scene = scene

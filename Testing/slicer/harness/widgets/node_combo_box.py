@@ -9,6 +9,7 @@ from PySide6 import QtCore, QtWidgets
 
 from harness.pythonqt.classes import PythonQtType
 from harness.pythonqt.fake import Fake, stored
+from harness.widgets.observations import Observations
 
 
 class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
@@ -26,7 +27,8 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._scene, self._tags, self._nodeTags = None, [], {}
+        self._scene = None
+        self._observations = Observations(self)
         self._attributes: list[tuple[str, str, Any]] = []
         self._currentID: str | None = None
         layout = QtWidgets.QHBoxLayout(self)
@@ -87,18 +89,13 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         self.nodeActivated.emit(self.currentNode())
 
     def setMRMLScene(self, scene: Any) -> None:
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._scene, self._tags = scene, []
+        self._observations.clear()
+        self._scene = scene
         if scene is not None:
-            watched = (
-                (scene.NodeAddedEvent, self._onNodeAdded),
-                (scene.NodeAboutToBeRemovedEvent, self._onNodeLeaving),
-                (scene.NodeRemovedEvent, lambda *_: self._fill()),
-                (scene.EndCloseEvent, lambda *_: self._fill()),
-                (scene.EndImportEvent, lambda *_: self._fill()),
-            )
-            self._tags = [scene.AddObserver(event, function) for event, function in watched]
+            self._observations.add(scene, scene.NodeAddedEvent, self._onNodeAdded)
+            self._observations.add(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeLeaving)
+            for event in (scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
+                self._observations.add(scene, event, self._onSceneChanged)
             for node in self._nodes():
                 self._watch(node)
         self._fill()
@@ -115,11 +112,11 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         if any(node.IsA(nodeType) for nodeType in self.nodeTypes):
             self.nodeAboutToBeRemoved.emit(node)
 
+    def _onSceneChanged(self, scene: Any, event: str) -> None:
+        self._fill()
+
     def _watch(self, node: Any) -> None:
-        identifier = node.GetID()
-        if identifier not in self._nodeTags:
-            event = vtk.vtkCommand.ModifiedEvent
-            self._nodeTags[identifier] = node.AddObserver(event, self._onNodeModified)
+        self._observations.add(node, vtk.vtkCommand.ModifiedEvent, self._onNodeModified)
 
     def _onNodeModified(self, node: Any, event: int) -> None:
         index = self._combo.findData(node.GetID())

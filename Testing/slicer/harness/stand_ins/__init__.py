@@ -1,0 +1,1 @@
+"""Stand-ins for Slicer's own Python packages, which are in no wheel."""

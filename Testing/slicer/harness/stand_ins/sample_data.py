@@ -1,0 +1,29 @@
+"""Stand-in for Slicer's Sample Data module: keeps what extensions register."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SOURCES: list[dict[str, Any]] = []
+"""What was registered, by argument."""
+
+
+class SampleDataLogic:
+    """The logic of the module."""
+
+    @staticmethod
+    def registerCustomSampleDataSource(
+        category: str = "Custom",
+        sampleName: str | None = None,
+        uris: Any = None,
+        fileNames: Any = None,
+        nodeNames: Any = None,
+        customDownloader: Any = None,
+        thumbnailFileName: str | None = None,
+        loadFileType: Any = "VolumeFile",
+        loadFiles: Any = None,
+        loadFileProperties: Any = None,
+        checksums: Any = None,
+    ) -> None:
+        """Keep a source."""
+        SOURCES.append(locals())
