@@ -18,6 +18,7 @@ from musclefm.volumes.grid import Grid
 
 _WHAT = "the image"
 _NEEDED = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+_SAME_SPACING_MM = 1e-3
 # Files must have these attributes of the patient and the study, if only empty.
 _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
@@ -92,13 +93,22 @@ def _make_alike(instance: pydicom.Dataset, first: pydicom.Dataset, grid: Grid) -
     """Give a header the first one's study and the grid's geometry, for objects that copy them.
 
     Some anonymisers give every file a study of its own. Headers round the
-    orientation differently from slice to slice, and some name another distance
-    between slices than their positions have.
+    orientation differently from slice to slice, some name another distance
+    between slices than their positions have, and enhanced files may repeat for
+    every frame what all frames share.
     """
     instance.StudyInstanceUID = first.StudyInstanceUID
     if "PerFrameFunctionalGroupsSequence" in instance:
-        return
-    instance.ImageOrientationPatient = first.ImageOrientationPatient
-    instance.SpacingBetweenSlices = format_number_as_ds(grid.spacing[2])
-    if not instance.get("SliceThickness"):
-        instance.SliceThickness = instance.SpacingBetweenSlices
+        shared = instance.SharedFunctionalGroupsSequence[0]
+        for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+            if name not in shared:
+                setattr(shared, name, instance.PerFrameFunctionalGroupsSequence[0][name].value)
+        measures = shared.PixelMeasuresSequence[0]
+    else:
+        instance.ImageOrientationPatient = first.ImageOrientationPatient
+        measures = instance
+    step = grid.spacing[2]
+    if abs(float(measures.get("SpacingBetweenSlices") or 0) - step) > _SAME_SPACING_MM:
+        measures.SpacingBetweenSlices = format_number_as_ds(step)
+    if not measures.get("SliceThickness"):
+        measures.SliceThickness = format_number_as_ds(step)

@@ -1,0 +1,300 @@
+"""DICOM objects of labels and uncertainty, read back by pydicom and by dcmqi's own programs."""
+
+import json
+import sys
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from dcmqi_programs import run_dcmqi
+from made_dicom import NAME, edit, write_enhanced, write_series
+from pydicom.uid import generate_uid
+
+from musclefm.anatomy.scheme import load_scheme, segment_name
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.dicom_seg import write_dicom_segmentation
+from musclefm.exchange.parametric_map import write_parametric_map
+from musclefm.exchange.source_series import find_source_series
+from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.reading import read_volume
+
+SCHEME = load_scheme("thigh-12")
+MM = 1e-3
+
+
+@pytest.fixture
+def series(tmp_path, oblique_volume):
+    """Return a folder with an oblique series."""
+    folder = tmp_path / "series"
+    write_series(folder, oblique_volume, FrameOfReferenceUID=generate_uid())
+    return folder
+
+
+def labels_on(grid, empty=()):
+    """Return random sided labels; some slices are empty, the left gracilis is nowhere."""
+    rng = np.random.default_rng(3)
+    array = rng.integers(0, 25, grid.shape).astype(np.uint8)
+    array[array == 18] = 0
+    array[list(empty)] = 0
+    return array
+
+
+def read_by_dcmqi(path, program, *options):
+    """Return the image that a program of dcmqi makes of a DICOM file, and what it tells."""
+    out = path.with_suffix(".dcmqi")
+    out.mkdir()
+    run_dcmqi(program, "--inputDICOM", path, "--outputDirectory", out, *options)
+    (image,) = out.glob("*.nrrd")
+    (told,) = out.glob("*.json")
+    return sitk.ReadImage(str(image)), json.loads(told.read_text("utf-8"))
+
+
+def segments_by_dcmqi(path):
+    """Return the labelmap that dcmqi makes of a DICOM SEG, and what it tells of each segment."""
+    image, told = read_by_dcmqi(path, "segimage2itkimage", "--mergeSegments", "-p", "seg")
+    return image, [entry for group in told["segmentAttributes"] for entry in group]
+
+
+def assert_same_place(image, grid):
+    assert image.GetSize() == grid.shape[::-1]
+    np.testing.assert_allclose(image.GetSpacing(), grid.spacing, rtol=0, atol=MM)
+    np.testing.assert_allclose(image.GetOrigin(), grid.origin, rtol=0, atol=MM)
+    np.testing.assert_allclose(image.GetDirection(), grid.direction, rtol=0, atol=1e-5)
+
+
+def assert_dcmqi_reads(path, labels, grid):
+    """Every voxel carries the name of its muscle and side, at its place in the patient."""
+    image, entries = segments_by_dcmqi(path)
+    assert_same_place(image, grid)
+    names = {0: ""} | {entry["labelID"]: entry["SegmentLabel"] for entry in entries}
+    named = SCHEME.labels_of_sides()
+    expected = {0: ""} | {value: segment_name(*named[value]) for value in named}
+    found = np.vectorize(names.get)(sitk.GetArrayFromImage(image))
+    assert (found == np.vectorize(expected.get)(labels)).all()
+
+
+class TestSegmentation:
+    @pytest.mark.parametrize("empty", [(), (0, 1, 3, 6)], ids=["full", "with empty slices"])
+    def test_dcmqi_finds_every_voxel_in_its_place(self, tmp_path, series, empty):
+        source = find_source_series(series)
+        image = read_volume(series).volume
+        labels = labels_on(image.grid, empty)
+        write_dicom_segmentation(tmp_path / "s.dcm", image.with_array(labels), SCHEME, source)
+        assert_dcmqi_reads(tmp_path / "s.dcm", labels, image.grid)
+
+    def test_a_real_series_of_thick_slices_far_apart(self, tmp_path, shared):
+        folder = shared / "scans/thigh-mese-dicom"
+        source = find_source_series(folder)
+        image = read_volume(folder).volume
+        labels = labels_on(image.grid)
+        path = tmp_path / "s.dcm"
+        write_dicom_segmentation(path, image.with_array(labels), SCHEME, source)
+        assert_dcmqi_reads(path, labels, image.grid)
+        written = pydicom.dcmread(path)
+        measures = written.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        assert (measures.SliceThickness, measures.SpacingBetweenSlices) == (10, 40)
+
+    def test_each_frame_names_the_slice_that_it_lies_on(self, tmp_path, shared):
+        folder = shared / "scans/thigh-mese-dicom"
+        source = find_source_series(folder, SeriesChoice(echo=3))
+        image = read_volume(folder).volume
+        path = tmp_path / "s.dcm"
+        labels = image.with_array(labels_on(image.grid))
+        write_dicom_segmentation(path, labels, SCHEME, source)
+        slices = {}
+        for file in folder.iterdir():
+            header = pydicom.dcmread(file, stop_before_pixels=True)
+            slices[header.SOPInstanceUID] = (header.ImagePositionPatient, header.EchoNumbers)
+        seen = set()
+        for frame in pydicom.dcmread(path).PerFrameFunctionalGroupsSequence:
+            (item,) = frame.DerivationImageSequence[0].SourceImageSequence
+            position, echo = slices[item.ReferencedSOPInstanceUID]
+            assert frame.PlanePositionSequence[0].ImagePositionPatient == position
+            assert echo == 3
+            seen.add(item.ReferencedSOPInstanceUID)
+        assert len(seen) == 7
+
+    def test_it_belongs_to_the_patient_and_study_of_the_source(self, tmp_path, series):
+        source = find_source_series(series)
+        labels = read_volume(series).volume.with_array(labels_on(source.grid))
+        write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, source)
+        written = pydicom.dcmread(tmp_path / "s.dcm")
+        original = pydicom.dcmread(sorted(series.iterdir())[0])
+        for name in ("PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
+            assert written[name].value == original[name].value
+        (referenced,) = written.ReferencedSeriesSequence
+        assert referenced.SeriesInstanceUID == original.SeriesInstanceUID
+        assert written.SeriesInstanceUID != original.SeriesInstanceUID
+        assert written.Modality == "SEG"
+
+    def test_segments_are_coded_coloured_and_sided(self, tmp_path, series):
+        source = find_source_series(series)
+        labels = read_volume(series).volume.with_array(labels_on(source.grid))
+        write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, source, corrected=True)
+        _, entries = segments_by_dcmqi(tmp_path / "s.dcm")
+        by_name = {entry["SegmentLabel"]: entry for entry in entries}
+        assert len(by_name) == 23 and "Left gracilis" not in by_name
+        for side, label in SCHEME.labels_of_sides().values():
+            if (side, label.name) == ("left", "gracilis"):
+                continue
+            entry = by_name[segment_name(side, label)]
+            kind = entry["SegmentedPropertyTypeCodeSequence"]
+            assert (kind["CodingSchemeDesignator"], kind["CodeValue"]) == (
+                label.code.scheme,
+                label.code.value,
+            )
+            modifier = entry["SegmentedPropertyTypeModifierCodeSequence"]
+            assert modifier["CodeMeaning"] == side.capitalize()
+            # CIELab in 16 bits is rounded.
+            np.testing.assert_allclose(entry["recommendedDisplayRGBValue"], label.colour, atol=3)
+            assert entry["SegmentAlgorithmType"] == "SEMIAUTOMATIC"
+
+    def test_labels_stored_in_any_order_of_axes_go_to_their_slices(
+        self, tmp_path, series, stored_48_ways
+    ):
+        source = find_source_series(series)
+        volume = read_volume(series).volume
+        labels = volume.with_array(labels_on(source.grid))
+        write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, source)
+        expected = pydicom.dcmread(tmp_path / "s.dcm").pixel_array
+        for number, stored in enumerate(stored_48_ways(labels)):
+            if number % 11 == 0:
+                write_dicom_segmentation(tmp_path / "other.dcm", stored, SCHEME, source)
+                found = pydicom.dcmread(tmp_path / "other.dcm").pixel_array
+                np.testing.assert_array_equal(found, expected)
+
+    def test_voxels_to_be_ignored_are_in_no_segment(self, tmp_path, series):
+        source = find_source_series(series)
+        labels = np.zeros(source.grid.shape, np.uint8)
+        labels[:, 3:9, 4:8] = 5
+        reviewed = read_volume(series).volume.with_array(labels.copy())
+        labels[:, 10:, 10:] = 255
+        unreviewed = reviewed.with_array(labels)
+        written = []
+        for number, volume in enumerate((reviewed, unreviewed)):
+            path = tmp_path / f"{number}.dcm"
+            write_dicom_segmentation(path, volume, SCHEME, source)
+            written.append(pydicom.dcmread(path).pixel_array)
+        np.testing.assert_array_equal(*written)
+
+
+class TestParametricMap:
+    def test_dcmqi_finds_every_value_in_its_place(self, tmp_path, series):
+        source = find_source_series(series)
+        image = read_volume(series).volume
+        values = np.random.default_rng(0).random(image.array.shape, np.float32)
+        write_parametric_map(tmp_path / "p.dcm", image.with_array(values), source)
+        read, _ = read_by_dcmqi(tmp_path / "p.dcm", "paramap2itkimage", "-n", "p")
+        assert_same_place(read, image.grid)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read), values)
+
+    def test_pydicom_finds_frames_that_name_their_slices(self, tmp_path, series):
+        source = find_source_series(series)
+        image = read_volume(series).volume
+        values = np.random.default_rng(0).random(image.array.shape, np.float32)
+        path = tmp_path / "p.dcm"
+        write_parametric_map(path, image.with_array(values), source, kind="epistemic")
+        written = pydicom.dcmread(path)
+        at = {tuple(s.ImagePositionPatient): (k, s) for k, s in enumerate(source.instances)}
+        for frame, pixels in zip(
+            written.PerFrameFunctionalGroupsSequence, written.pixel_array, strict=True
+        ):
+            k, slice_ = at[tuple(frame.PlanePositionSequence[0].ImagePositionPatient)]
+            np.testing.assert_array_equal(pixels, values[k])
+            (item,) = frame.DerivationImageSequence[0].SourceImageSequence
+            assert item.ReferencedSOPInstanceUID == slice_.SOPInstanceUID
+        (mapping,) = written.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+        quantity = mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0]
+        assert quantity.CodeMeaning.startswith("Epistemic")
+        assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+
+
+class TestOtherSources:
+    def test_real_mosaics_in_every_plane(self, tmp_path, shared):
+        for plane in ("ax/axdesc35", "cor/corint36", "sag/sagasc35", "axmb/AxInt36mb"):
+            folder = shared / "dicom-robustness/orientation" / plane
+            source = find_source_series(folder, SeriesChoice(series=1))
+            image = read_volume(folder, choice=SeriesChoice(series=1)).volume
+            labels = labels_on(image.grid)
+            path = tmp_path / plane.replace("/", "-") / "s.dcm"
+            path.parent.mkdir()
+            write_dicom_segmentation(path, image.with_array(labels), SCHEME, source)
+            assert_dcmqi_reads(path, labels, image.grid)
+            (referenced,) = pydicom.dcmread(path).ReferencedSeriesSequence
+            assert len(referenced.ReferencedInstanceSequence) == 1
+
+    def test_an_enhanced_file_is_referred_to_by_frame(self, tmp_path, oblique_volume):
+        folder = tmp_path / "enhanced"
+        folder.mkdir()
+        write_enhanced(folder / "e.dcm", {2.3: oblique_volume})
+        edit(folder / "e.dcm", FrameOfReferenceUID=generate_uid())
+        own_groups = pydicom.dcmread(folder / "e.dcm").PerFrameFunctionalGroupsSequence
+        source = find_source_series(folder)
+        labels = labels_on(source.grid)
+        path = tmp_path / "s.dcm"
+        write_dicom_segmentation(path, oblique_volume.with_array(labels), SCHEME, source)
+        assert_dcmqi_reads(path, labels, source.grid)
+        places = [group.PlanePositionSequence[0].ImagePositionPatient for group in own_groups]
+        for frame in pydicom.dcmread(path).PerFrameFunctionalGroupsSequence:
+            (item,) = frame.DerivationImageSequence[0].SourceImageSequence
+            place = frame.PlanePositionSequence[0].ImagePositionPatient
+            assert places[item.ReferencedFrameNumber - 1] == place
+
+    def test_a_missing_slice_leaves_a_gap_in_its_place(self, tmp_path, series):
+        sorted(series.iterdir())[3].unlink()
+        source = find_source_series(series)
+        image = read_volume(series).volume
+        assert image.array.shape[0] == 7 and len(source.instances) == 6
+        labels = labels_on(image.grid, empty=(3,))
+        write_dicom_segmentation(tmp_path / "s.dcm", image.with_array(labels), SCHEME, source)
+        assert_dcmqi_reads(tmp_path / "s.dcm", labels, image.grid)
+
+    def test_wrong_and_missing_header_fields_are_made_up_for(self, tmp_path, oblique_volume):
+        folder = tmp_path / "series"
+        write_series(
+            folder,
+            oblique_volume,
+            FrameOfReferenceUID=generate_uid(),
+            SpacingBetweenSlices=1.0,
+            SliceThickness=None,
+        )
+        source = find_source_series(folder)
+        labels = labels_on(source.grid)
+        path = tmp_path / "s.dcm"
+        write_dicom_segmentation(path, oblique_volume.with_array(labels), SCHEME, source)
+        assert_dcmqi_reads(path, labels, oblique_volume.grid)
+
+
+class TestRefusals:
+    def test_in_one_line_without_the_patient(self, tmp_path, series, oblique_volume):
+        labels = oblique_volume.with_array(labels_on(oblique_volume.grid))
+        source = find_source_series(series)
+        path = tmp_path / "s.dcm"
+        nothing = labels.with_array(np.zeros_like(labels.array))
+        with pytest.raises(MuscleFMError, match="no label"):
+            write_dicom_segmentation(path, nothing, SCHEME, source)
+        with pytest.raises(MuscleFMError, match=r"\[23, 24\] that 'thigh-11'"):
+            write_dicom_segmentation(path, labels, load_scheme("thigh-11"), source)
+        for file in series.iterdir():
+            edit(file, FrameOfReferenceUID=None)
+        with pytest.raises(MuscleFMError, match="lacks FrameOfReferenceUID") as told:
+            find_source_series(series)
+        assert NAME.split("^")[0] not in str(told.value) and str(tmp_path) not in str(told.value)
+        with pytest.raises(MuscleFMError, match="no DICOM series"):
+            find_source_series(tmp_path / "image.nii.gz")
+        assert [entry.name for entry in tmp_path.iterdir()] == ["series"]
+
+    def test_slices_of_several_frames_of_reference(self, tmp_path, oblique_volume):
+        folder = tmp_path / "series"
+        write_series(folder, oblique_volume, FrameOfReferenceUID=lambda _: generate_uid())
+        labels = oblique_volume.with_array(labels_on(oblique_volume.grid))
+        with pytest.raises(MuscleFMError, match="headers of the DICOM series"):
+            write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, find_source_series(folder))
+
+    def test_without_highdicom_the_remedy_is_a_command(self, tmp_path, series, monkeypatch):
+        monkeypatch.setitem(sys.modules, "highdicom", None)
+        source = find_source_series(series)
+        labels = read_volume(series).volume.with_array(labels_on(source.grid))
+        with pytest.raises(MuscleFMError, match=r"pip install .*musclefm\[exchange\]"):
+            write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, source)
