@@ -1,0 +1,100 @@
+"""``musclefm export``: from a folder of results to the files of other programs."""
+
+import json
+import sys
+
+import numpy as np
+import pydicom
+import pytest
+from made_dicom import write_series
+from pydicom.uid import generate_uid
+
+from musclefm.anatomy.scheme import load_scheme
+from musclefm.cli.main import main
+from musclefm.exchange.labelmaps import read_labels
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
+from musclefm.review.queue import ReviewQueue
+from musclefm.review.session import ReviewSession, save_session
+from musclefm.volumes.writing import write_volume
+
+SCHEME = load_scheme("thigh-11")
+PROVENANCE = {
+    "model": {"sha256": "a" * 64, "label_scheme": SCHEME.name},
+    "input": {"sha256": "b" * 64},
+}
+FILES = {"nifti": "labels.nii.gz", "seg.nrrd": "labels.seg.nrrd", "dicom": "labels.dcm"}
+
+
+@pytest.fixture
+def labels(oblique_volume):
+    values = np.random.default_rng(1).integers(0, 23, oblique_volume.array.shape)
+    return oblique_volume.with_array(values.astype(np.uint8))
+
+
+@pytest.fixture
+def case(tmp_path, oblique_volume, labels):
+    """Return a DICOM series and a folder with what the export takes of its results."""
+    series, results = tmp_path / "series", tmp_path / "results"
+    write_series(series, oblique_volume, FrameOfReferenceUID=generate_uid())
+    results.mkdir()
+    (results / "provenance.json").write_text(json.dumps(PROVENANCE))
+    write_seg_nrrd(results / "labels.seg.nrrd", labels, SCHEME)
+    for number, name in enumerate(("uncertainty", "aleatoric", "epistemic"), 1):
+        values = np.full(labels.array.shape, number / 4, np.float32)
+        write_volume(labels.with_array(values), results / f"{name}.nii.gz")
+    return series, results
+
+
+def export(case, to, out):
+    series, results = case
+    arguments = ["export", "--case", results, "--format", to, "--out", out, "--image", series]
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("to", FILES)
+def test_the_labels_of_the_model(tmp_path, case, labels, oblique_volume, to):
+    assert export(case, to, tmp_path / "out") == 0
+    read = read_labels(tmp_path / "out" / FILES[to], SCHEME, image=oblique_volume)
+    np.testing.assert_array_equal(read.volume.array, labels.array)
+
+
+@pytest.mark.parametrize("to", FILES)
+def test_the_labels_of_a_saved_review_go_before(tmp_path, case, labels, oblique_volume, to):
+    corrected = labels.with_array(np.roll(labels.array, 1, axis=2))
+    save_session(case[1], ReviewSession.of(ReviewQueue(()), PROVENANCE), corrected)
+    assert export(case, to, tmp_path / "out") == 0
+    read = read_labels(tmp_path / "out" / FILES[to], SCHEME, image=oblique_volume)
+    np.testing.assert_array_equal(read.volume.array, corrected.array)
+
+
+def test_a_review_of_other_results_does_not(tmp_path, case, labels, oblique_volume):
+    other = {**PROVENANCE, "model": {**PROVENANCE["model"], "sha256": "c" * 64}}
+    moved = labels.with_array(np.roll(labels.array, 1, axis=2))
+    save_session(case[1], ReviewSession.of(ReviewQueue(()), other), moved)
+    assert export(case, "nifti", tmp_path / "out") == 0
+    read = read_labels(tmp_path / "out/labels.nii.gz", SCHEME, image=oblique_volume)
+    np.testing.assert_array_equal(read.volume.array, labels.array)
+
+
+def test_each_uncertainty_is_a_map_of_its_own(tmp_path, case):
+    assert export(case, "dicom", tmp_path / "out") == 0
+    for number, name in enumerate(("uncertainty", "aleatoric", "epistemic"), 1):
+        written = pydicom.dcmread(tmp_path / "out" / f"{name}.dcm")
+        assert (written.pixel_array == number / 4).all()
+    series = {pydicom.dcmread(file).SeriesInstanceUID for file in (tmp_path / "out").iterdir()}
+    assert len(series) == 4
+
+
+def test_what_lacks_is_said_in_a_line_and_nothing_is_left(tmp_path, case, capsys, monkeypatch):
+    series, results = case
+    for name in ("slicerio", "highdicom"):
+        monkeypatch.setitem(sys.modules, name, None)
+        assert export(case, "dicom", tmp_path / "out") == 2
+        monkeypatch.undo()
+        assert f"this needs {name}" in capsys.readouterr().err
+    arguments = ["export", "--case", str(results), "--format", "dicom", "--out"]
+    assert main([*arguments, str(tmp_path / "out")]) == 2
+    assert "--image" in capsys.readouterr().err
+    assert export((series, tmp_path), "nifti", tmp_path / "out") == 2
+    assert "holds no results" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
