@@ -1,0 +1,206 @@
+"""The scripted module MuscleFMSegment of 3D Slicer.
+
+Only what Slicer asks of a module is here; see the package MuscleFMSegmentLib.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from MuscleFMSegmentLib.citation import ACKNOWLEDGEMENT
+from MuscleFMSegmentLib.parameter_node import DixonPair, MuscleFMSegmentParameterNode
+
+if TYPE_CHECKING:
+    from MuscleFMSegmentLib.job_progress import Standing
+    from MuscleFMSegmentLib.scene.case import CaseInScene
+
+
+class MuscleFMSegment(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Muscle FM Segment")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = []
+        parent.contributors = ["The MuscleFMSegment developers"]
+        parent.helpText = _(
+            "Segments thigh muscles on MR with a deep ensemble of Segment Anything models, shows "
+            "where it may be wrong, and walks the reader through what to check. Research use "
+            "only, not for clinical use."
+        )
+        parent.acknowledgementText = ACKNOWLEDGEMENT
+        slicer.app.connect("startupCompleted()", _onStartupCompleted)
+
+
+def _onStartupCompleted() -> None:
+    from MuscleFMSegmentLib.sample_data import registerSampleData
+    from MuscleFMSegmentLib.terminology import loadTerminology
+
+    registerSampleData()
+    loadTerminology(slicer.modules.terminologies.logic())
+
+
+class MuscleFMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's place in Slicer's panel."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+
+    def setup(self) -> None:
+        """Build the panel."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from MuscleFMSegmentLib.widgets.module_panel import ModulePanel
+
+        self.logic = MuscleFMSegmentLogic()
+        self.panel = ModulePanel(self.layout)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+
+    def cleanup(self) -> None:
+        """End what runs and keep what is open, before the module is unloaded."""
+        self.removeObservers()
+        self.panel.cleanup()
+
+    def enter(self) -> None:
+        """Connect the panel to the scene."""
+        self._initializeParameterNode()
+        self.panel.enter()
+
+    def exit(self) -> None:
+        """Disconnect the panel from the scene."""
+        self.panel.exit()
+        self.panel.setParameters(None)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """End the job and keep the review."""
+        self.panel.sceneAboutToClose()
+        self.panel.setParameters(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        """Begin anew."""
+        if self.parent.isEntered:
+            self._initializeParameterNode()
+        self.panel.sceneClosed()
+
+    def onSceneEndImport(self, caller, event) -> None:
+        """Take over the settings of a scene that was opened."""
+        if self.parent.isEntered:
+            self._initializeParameterNode()
+
+    def _initializeParameterNode(self) -> None:
+        with self.panel.messages.shown():
+            parameters = self.logic.getParameterNode()
+            if parameters.inputVolume is None:
+                first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+                parameters.inputVolume = first
+            self.panel.setParameters(parameters)
+
+
+class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
+    """The way without the panel, for scripts."""
+
+    def getParameterNode(self) -> MuscleFMSegmentParameterNode:
+        """Return the module's parameters; those of a scene that cannot be read are set anew."""
+        node = super().getParameterNode()
+        try:
+            return MuscleFMSegmentParameterNode(node)
+        except Exception:
+            for name in node.GetParameterNames():
+                node.UnsetParameter(name)
+            return MuscleFMSegmentParameterNode(node)
+
+    def segment(
+        self,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        secondVolumeNode: slicer.vtkMRMLScalarVolumeNode | None = None,
+        pair: DixonPair = DixonPair.WATER_AND_FAT,
+        model: str = "thigh-demo",
+        device: str = "auto",
+        folder: Path | None = None,
+        onStanding: Callable[[Standing], None] = lambda standing: None,
+        onLog: Callable[[str], None] = lambda line: None,
+    ) -> CaseInScene:
+        """Segment a volume, wait for it, and load the results into the scene.
+
+        Parameters
+        ----------
+        volumeNode, secondVolumeNode : vtkMRMLScalarVolumeNode
+            The image, or the two of a Dixon scan.
+        pair : DixonPair
+            What the two are.
+        model, device : str
+            As ``musclefm segment`` takes them.
+        folder : Path, optional
+            Where the results are kept; without, they are in the scene alone.
+        onStanding, onLog : callable
+            Told how far it is, and each line of the log.
+
+        Raises
+        ------
+        MuscleFMError
+            The volumes, the model or the device cannot be used, or the run failed.
+        """
+        from MuscleFMSegmentLib.scene.results import loadResults
+        from MuscleFMSegmentLib.segmentation_run import RunRequest, startRun, waitFor
+
+        nodes = (volumeNode, secondVolumeNode) if secondVolumeNode else (volumeNode,)
+        names = pair.value if secondVolumeNode else ("image",)
+        request = RunRequest(dict(zip(names, nodes, strict=True)), model, device)
+        request.check()
+        with tempfile.TemporaryDirectory() as temporary:
+            results = folder or Path(temporary) / "results"
+            job = startRun(request, Path(temporary), results, onStanding, onLog)
+            try:
+                outcome = waitFor(job, slicer.app.processEvents)
+            finally:
+                job.end()
+            if outcome.kind != "finished":
+                raise outcome.error
+            return loadResults(slicer.mrmlScene, results, volumeNode)
+
+
+class MuscleFMSegmentTest(ScriptedLoadableModuleTest):
+    """What "Reload and Test" runs: the shipped sample, from volume to saved correction."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """Run the test."""
+        self.setUp()
+        self.test_sampleFromVolumeToCorrection()
+
+    def test_sampleFromVolumeToCorrection(self) -> None:
+        """Segment the sample, walk, edit, and save into a store that is thrown away."""
+        from MuscleFMSegmentLib.self_test import playThrough
+
+        with tempfile.TemporaryDirectory() as home:
+            before = os.environ.get("MUSCLEFM_HOME")
+            os.environ["MUSCLEFM_HOME"] = home
+            try:
+                playThrough(MuscleFMSegmentLogic(), self.delayDisplay)
+            finally:
+                if before is None:
+                    del os.environ["MUSCLEFM_HOME"]
+                else:
+                    os.environ["MUSCLEFM_HOME"] = before

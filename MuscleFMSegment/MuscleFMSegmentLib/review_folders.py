@@ -1,0 +1,109 @@
+"""Where images, results and reviews in progress lie until they are saved as corrections.
+
+Each case has a folder: ``input`` with the volume as it was handed to the
+library, ``results`` with what the library wrote and the review's session. No
+name of a node, file or patient is in them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from musclefm.user_data import user_data_folder
+
+_INPUT, _RESULTS, _LOCK = "input", "results", "in-use.lock"
+
+
+@dataclass(frozen=True)
+class ReviewFolder:
+    """The folder of a case that this Slicer works on.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    lock : FileLock
+        Keeps other Slicers from it; the operating system frees those of killed ones.
+    """
+
+    path: Path
+    lock: FileLock
+
+    @property
+    def input(self) -> Path:
+        """Folder of the images."""
+        return self.path / _INPUT
+
+    @property
+    def results(self) -> Path:
+        """Folder of the results and the session."""
+        return self.path / _RESULTS
+
+    def keep(self) -> None:
+        """Leave the folder as it is, for a later Slicer to go on."""
+        self.lock.release()
+
+    def remove(self) -> None:
+        """Remove the folder with all that it holds."""
+        self.lock.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class ReviewFolders:
+    """All folders of cases.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Where they lie; the user's data folder unless given.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root or user_data_folder() / "reviews"
+
+    def make(self) -> ReviewFolder:
+        """Make the folder of a new case.
+
+        Raises
+        ------
+        OSError
+            It cannot be made.
+        """
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        path = self._root / name
+        (path / _INPUT).mkdir(parents=True)
+        folder = _claimed(path)
+        if folder is None:
+            raise OSError(f"the new folder {name} is in use")
+        return folder
+
+    def unfinished(self) -> list[ReviewFolder]:
+        """Lock and return the folders of reviews that ended without a save, latest first.
+
+        What a killed run left without results is removed.
+        """
+        found = []
+        paths = sorted(self._root.glob("*/"), reverse=True) if self._root.is_dir() else []
+        for path in paths:
+            folder = _claimed(path)
+            if folder and folder.results.is_dir():
+                found.append(folder)
+            elif folder:
+                folder.remove()
+        return found
+
+
+def _claimed(path: Path) -> ReviewFolder | None:
+    """Return a folder that is now this Slicer's, or None where another one works in it."""
+    lock = FileLock(path / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return ReviewFolder(path, lock)

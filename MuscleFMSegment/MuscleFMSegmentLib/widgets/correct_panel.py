@@ -1,0 +1,73 @@
+"""Slicer's own Segment Editor, embedded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
+
+if TYPE_CHECKING:
+    from MuscleFMSegmentLib.scene.editing import Editing
+
+_UNDO_STEPS = 20
+
+
+class CorrectPanel:
+    """The panel.
+
+    Shortcuts and the observation of views are on only while the module is
+    shown: other modules have a Segment Editor, too.
+    """
+
+    def __init__(self) -> None:
+        self.form = loadForm("CorrectPanel")
+        self.ui = widgetsOf(self.form)
+        editor = self.ui.segmentEditor
+        editor.setMaximumNumberOfUndoStates(_UNDO_STEPS)
+        editor.setSegmentationNodeSelectorVisible(False)
+        editor.setSourceVolumeNodeSelectorVisible(False)
+        editor.setSwitchToSegmentationsButtonVisible(False)
+        self._editing: Editing | None = None
+        self._isShown = False
+        self.form.setEnabled(False)
+
+    @property
+    def editor(self) -> Any:
+        """The editor's widget."""
+        return self.ui.segmentEditor
+
+    def show(self, editing: Editing) -> None:
+        """Edit a case."""
+        self._editing = editing
+        self.editor.setMRMLScene(slicer.mrmlScene)
+        self.editor.setMRMLSegmentEditorNode(editing.editorNode)
+        self.form.setEnabled(True)
+
+    def clear(self) -> None:
+        """Edit nothing."""
+        self._editing = None
+        self.editor.setActiveEffectByName("")
+        self.editor.setMRMLSegmentEditorNode(None)
+        self.form.setEnabled(False)
+
+    def setNeighboursKept(self, kept: bool) -> None:
+        """Keep other muscles from edits, or let edits take voxels away from them."""
+        if self._editing and self._editing.neighboursKept != kept:
+            self._editing.setNeighboursKept(kept)
+
+    def enter(self) -> None:
+        """Be ready for edits."""
+        if not self._isShown:
+            self._isShown = True
+            self.editor.setupViewObservations()
+            self.editor.installKeyboardShortcuts()
+
+    def exit(self) -> None:
+        """Leave the views and the keys to other modules."""
+        if self._isShown:
+            self._isShown = False
+            self.editor.setActiveEffectByName("")
+            self.editor.uninstallKeyboardShortcuts()
+            self.editor.removeViewObservations()

@@ -1,0 +1,269 @@
+"""The module's panel: its parts put together, and what Slicer tells handed to them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from MuscleFMSegmentLib.background import Background
+from MuscleFMSegmentLib.installer import Installer
+from MuscleFMSegmentLib.library_process import startLibrary
+from MuscleFMSegmentLib.library_query import LibraryQuery
+from MuscleFMSegmentLib.widgets.message_area import MessageArea
+from MuscleFMSegmentLib.widgets.recovery_control import RecoveryControl
+from MuscleFMSegmentLib.widgets.review_control import ReviewControl, Surroundings
+from MuscleFMSegmentLib.widgets.run_control import RunControl
+from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
+from MuscleFMSegmentLib.widgets.shortcuts import Shortcuts
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
+
+if TYPE_CHECKING:
+    from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
+    from MuscleFMSegmentLib.review_folders import ReviewFolder
+    from MuscleFMSegmentLib.segmentation_run import RunRequest
+
+
+class ModulePanel:
+    """All of the module that is seen.
+
+    Parameters
+    ----------
+    layout : qt.QLayout
+        Of the module's widget.
+    """
+
+    def __init__(self, layout: Any) -> None:
+        self.form = loadForm("MuscleFMSegment")
+        layout.addWidget(self.form)
+        ui = self.ui = widgetsOf(self.form)
+        self.messages = MessageArea(ui)
+        self.background = Background(qt.QTimer())
+        self._parameters: MuscleFMSegmentParameterNode | None = None
+        self._parameterTags: tuple[Any, Any] | None = None
+        self._timings: dict[str, float] = {}
+        self._installer = Installer()
+        self._inventory = LibraryQuery(startLibrary, qt.QTimer())
+        self._exporter = LibraryQuery(startLibrary, qt.QTimer())
+        self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
+        self.run = RunControl(self.segment, self.messages, qt.QTimer(), self._onResults)
+        self.control = ReviewControl(
+            Surroundings(
+                messages=self.messages,
+                background=self.background,
+                exporter=self._exporter,
+                makeTimer=qt.QTimer,
+                parameters=lambda: self._parameters,
+                onOpened=self._onOpened,
+                onLost=self._onLost,
+                onSaved=self._onSaved,
+            )
+        )
+        self.recovery = RecoveryControl(ui, self.messages, self.control)
+        for section, panel in self._panels():
+            section.layout().addWidget(panel.form)
+        self._fold(hasCase=False)
+        ui.installButton.connect("clicked()", self.install)
+        ui.installFrame.setVisible(False)
+        self.shortcuts = Shortcuts(
+            slicer.util.mainWindow(),
+            {
+                "n": self.control.next,
+                "Shift+n": self.control.previous,
+                "a": self.control.accept,
+                "s": self.control.skip,
+                "f": self.control.toggleFlag,
+                "u": self.toggleHeat,
+                "Ctrl+Return": self.control.saveAndNext,
+                "Ctrl+Enter": self.control.saveAndNext,
+            },
+            polite=frozenset({"s"}),
+        )
+
+    def setParameters(self, parameters: MuscleFMSegmentParameterNode | None) -> None:
+        """Follow a parameter node, or none."""
+        if self._parameters is not None:
+            guiTag, observation = self._parameterTags
+            self._parameters.disconnectGui(guiTag)
+            self._parameters.RemoveObserver(observation)
+        self._parameters = parameters
+        if parameters is None:
+            return
+        guiTag = parameters.connectGui(widgetsOf(self.form))
+        observation = parameters.AddObserver(
+            vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._follow()
+        )
+        self._parameterTags = (guiTag, observation)
+        self.segment.showChoice(parameters.modelName, parameters.deviceName)
+        self._follow()
+
+    def enter(self) -> None:
+        """Be ready to work: keys, views, and what is known of models and devices."""
+        self.control.correct.enter()
+        self.shortcuts.install()
+        self._checkPackages()
+
+    def exit(self) -> None:
+        """Keep the review, and leave keys and views to other modules."""
+        self.shortcuts.remove()
+        self.control.correct.exit()
+        self.control.autosave()
+
+    def sceneAboutToClose(self) -> None:
+        """End what runs and keep what is open."""
+        self.run.end()
+        self.control.close(removeNodes=False)
+
+    def sceneClosed(self) -> None:
+        """Begin anew, and offer to go on with what was not saved."""
+        self._fold(hasCase=False)
+        self._offerKept()
+
+    def cleanup(self) -> None:
+        """End all that runs, and keep what is open."""
+        self.exit()
+        self.run.end()
+        self._inventory.stop()
+        self._exporter.stop()
+        self.control.close()
+        self.recovery.release()
+        self.background.wait()
+        self.setParameters(None)
+
+    def apply(self) -> None:
+        """Segment the chosen volume."""
+        with self.messages.shown():
+            self.run.start(self._request())
+
+    def stop(self) -> None:
+        """Stop the segmentation."""
+        self.run.stop()
+
+    def install(self) -> None:
+        """Install the missing packages."""
+        with self.messages.shown():
+            self.messages.clear()
+            self._installer.install()
+        self._checkPackages()
+
+    def toggleHeat(self) -> None:
+        """Show or hide the heat."""
+        if self._parameters:
+            self._parameters.heatVisible = not self._parameters.heatVisible
+
+    def _panels(self) -> tuple[tuple[Any, Any], ...]:
+        ui, control = self.ui, self.control
+        return (
+            (ui.segmentSection, self.segment),
+            (ui.reviewSection, control.review),
+            (ui.correctSection, control.correct),
+            (ui.uncertaintySection, control.uncertainty),
+            (ui.musclesSection, control.muscles),
+            (ui.saveSection, control.save),
+        )
+
+    def _fold(self, hasCase: bool) -> None:
+        for section, _panel in self._panels():
+            section.collapsed = hasCase == (section is self.ui.segmentSection)
+
+    def _checkPackages(self) -> None:
+        missing = self._installer.missing()
+        self.ui.installFrame.setVisible(bool(missing))
+        if missing:
+            self.ui.installLabel.text = _(
+                "These Python packages are needed once: {names}. They come from the internet; "
+                "PyTorch may take several GB."
+            ).format(names=", ".join(missing))
+            self.segment.setReady(False, _("Install the packages first"))
+            return
+        self._follow()
+        if not self._inventory.isRunning and not self.segment.hasInventory:
+            self._inventory.ask(["inventory"], self._onInventory, self.messages.showError)
+        self._offerKept()
+
+    def _offerKept(self) -> None:
+        if not self._installer.missing():
+            with self.messages.shown():
+                self.recovery.offer()
+
+    def _request(self) -> RunRequest:
+        from MuscleFMSegmentLib.segmentation_run import RunRequest
+
+        parameters = self._parameters
+        nodes = (parameters.inputVolume, parameters.secondVolume)
+        names = parameters.dixonPair.value if nodes[1] else ("image",)
+        channels = dict(zip(names, nodes, strict=False))
+        return RunRequest(channels, self.segment.model, self.segment.device)
+
+    def _onInventory(self, told: str) -> None:
+        with self.messages.shown():
+            inventory = json.loads(told)
+            self.segment.showInventory(inventory["models"], inventory["devices"])
+            self._chosen()
+
+    def _chosen(self) -> None:
+        if self._parameters:
+            self._parameters.modelName = self.segment.model
+            self._parameters.deviceName = self.segment.device
+        self._showTiming()
+
+    def _showTiming(self) -> None:
+        model = self.segment.model
+        node = self._parameters.inputVolume if self._parameters else None
+        self.segment.showTiming(self._timings.get(model), slicesAlongLeg(node) if node else 0)
+        isWanted = self.segment.hasInventory and self.segment.runsOnCpu and node is not None
+        if isWanted and model not in self._timings and not self.run.isRunning:
+            if not self._inventory.isRunning:
+                self._inventory.ask(
+                    ["inventory", "--time", model],
+                    lambda told: self._onTimed(model, told),
+                    lambda error: None,
+                )
+
+    def _onTimed(self, model: str, told: str) -> None:
+        self._timings[model] = float(json.loads(told)["seconds_per_slice"])
+        self._showTiming()
+
+    def _follow(self) -> None:
+        parameters = self._parameters
+        if parameters is None:
+            return
+        self.segment.showSecondImage(parameters.secondVolume is not None)
+        hasVolume = parameters.inputVolume is not None
+        self.segment.setReady(
+            hasVolume and not self.ui.installFrame.isVisible(),
+            _("Segment the volume") if hasVolume else _("Choose a volume first"),
+        )
+        self._showTiming()
+        self.control.followParameters()
+
+    def _onResults(self, folder: ReviewFolder, request: RunRequest) -> None:
+        self.control.open(folder, request.volumeNode)
+
+    def _onOpened(self) -> None:
+        self.recovery.hide()
+        self._fold(hasCase=True)
+
+    def _onLost(self) -> None:
+        self._fold(hasCase=False)
+        if not slicer.mrmlScene.IsClosing():
+            self.messages.show(_("the case was deleted from the scene: its review is kept"))
+            self._offerKept()
+
+    def _onSaved(self) -> None:
+        self.messages.clear()
+
+
+def slicesAlongLeg(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:
+    """Return how many slices a volume has along its axis closest to inferior-superior."""
+    image = volumeNode.GetImageData()
+    if image is None:
+        return 0
+    directions = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASDirectionMatrix(directions)
+    along = [abs(directions.GetElement(2, axis)) for axis in range(3)]
+    return int(image.GetDimensions()[along.index(max(along))])

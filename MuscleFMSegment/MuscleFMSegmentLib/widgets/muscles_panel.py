@@ -1,0 +1,89 @@
+"""The muscle table: size, fat and trust; a click goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import isnan
+from typing import TYPE_CHECKING
+
+from slicer.i18n import tr as _
+
+from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
+
+if TYPE_CHECKING:
+    from musclefm.anatomy.scheme import Side
+    from musclefm.review.findings import MuscleSummary
+    from musclefm.review.measures import MuscleMeasure
+
+_MUSCLE, _VOLUME, _FAT, _DOUBT, _DICE, _FLAG = range(6)
+_UNKNOWN = "–"
+
+
+class MusclesPanel:
+    """The panel.
+
+    Parameters
+    ----------
+    onMuscle : callable
+        Told side and label id of a muscle that was clicked.
+    """
+
+    def __init__(self, onMuscle: Callable[[Side, int], None]) -> None:
+        self.form = loadForm("MusclesPanel")
+        self.ui = widgetsOf(self.form)
+        self._onMuscle = onMuscle
+        self._muscles: list[tuple[Side, int]] = []
+        table = self.ui.muscleTable
+        table.connect("cellClicked(int,int)", self._clicked)
+        prepareTable(table, stretched=_MUSCLE)
+        for column, text in (
+            (_VOLUME, _("Volume in mL; follows your edits")),
+            (_FAT, _("Mean fat fraction; follows your edits. Needs both images of a Dixon scan.")),
+            (_DOUBT, _("Mean total uncertainty of the model, 0 to 1")),
+            (_DICE, _("Dice that the model expects of its own label, 0 to 1")),
+            (_FLAG, _("Whether a region to check touches the muscle")),
+        ):
+            table.horizontalHeaderItem(column).setToolTip(text)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show no case."""
+        self._muscles = []
+        self.ui.muscleTable.setRowCount(0)
+        self.form.setEnabled(False)
+
+    def show(self, muscles: Iterable[MuscleSummary]) -> None:
+        """Show the muscles as the model left them."""
+        muscles = list(muscles)
+        self._muscles = [(muscle.side, muscle.label_id) for muscle in muscles]
+        self.form.setEnabled(True)
+        table = self.ui.muscleTable
+        table.setRowCount(len(muscles))
+        for row, muscle in enumerate(muscles):
+            setCell(table, row, _MUSCLE, f"{muscle.side.capitalize()} {muscle.name}")
+            self._showSize(row, muscle.volume_ml, muscle.fat_fraction)
+            setCell(table, row, _DOUBT, _number(muscle.mean_uncertainty), isNumber=True)
+            setCell(table, row, _DICE, _number(muscle.expected_dice), isNumber=True)
+            setCell(table, row, _FLAG, "●" if muscle.flagged else "", colour="#cc4778")
+
+    def showMeasures(self, measures: Iterable[MuscleMeasure]) -> None:
+        """Let volumes and fat fractions follow an edit."""
+        for measure in measures:
+            muscle = (measure.side, measure.label_id)
+            if muscle in self._muscles:
+                row = self._muscles.index(muscle)
+                self._showSize(row, measure.volume_ml, measure.fat_fraction)
+
+    def _showSize(self, row: int, volume: float, fat: float | None) -> None:
+        table = self.ui.muscleTable
+        setCell(table, row, _VOLUME, f"{volume:.1f}", isNumber=True)
+        text = _UNKNOWN if fat is None else f"{100 * fat:.1f} %"
+        setCell(table, row, _FAT, text, isNumber=True)
+
+    def _clicked(self, row: int, column: int) -> None:
+        self._onMuscle(*self._muscles[row])
+
+
+def _number(value: float) -> str:
+    return _UNKNOWN if isnan(value) else f"{value:.2f}"

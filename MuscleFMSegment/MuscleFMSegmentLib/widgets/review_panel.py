@@ -1,0 +1,133 @@
+"""The queue: what to look at, in which order, and how much is dealt with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from slicer.i18n import tr as _
+
+from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
+
+if TYPE_CHECKING:
+    from musclefm.review.queue import ReviewEntry, ReviewQueue
+
+_NUMBER, _MUSCLE, _SLICES, _ERRORS, _STATUS = range(5)
+_FLAG = "⚑ "
+
+
+class ReviewPanel:
+    """The panel.
+
+    Parameters
+    ----------
+    onPrevious, onNext, onAccept, onSkip, onFlag : callable
+        The buttons.
+    onRegion : callable
+        Told the id of a region that was clicked.
+    """
+
+    def __init__(
+        self,
+        onPrevious: Callable[[], None],
+        onNext: Callable[[], None],
+        onAccept: Callable[[], None],
+        onSkip: Callable[[], None],
+        onFlag: Callable[[], None],
+        onRegion: Callable[[int], None],
+    ) -> None:
+        self.form = loadForm("ReviewPanel")
+        self.ui = widgetsOf(self.form)
+        self._onRegion = onRegion
+        self._regionIds: list[int] = []
+        for button, act in (
+            (self.ui.previousButton, onPrevious),
+            (self.ui.nextButton, onNext),
+            (self.ui.acceptButton, onAccept),
+            (self.ui.skipButton, onSkip),
+            (self.ui.flagButton, onFlag),
+        ):
+            button.connect("clicked()", act)
+        self.ui.queueTable.connect("cellClicked(int,int)", self._clicked)
+        prepareTable(self.ui.queueTable, stretched=_MUSCLE)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show no case."""
+        self._regionIds = []
+        self.ui.queueTable.setRowCount(0)
+        self.ui.shareBar.setValue(0)
+        self.ui.currentLabel.text = _("Segment a volume to see what to check.")
+        self.form.setEnabled(False)
+
+    def show(self, queue: ReviewQueue) -> None:
+        """Show a queue as it is now."""
+        self.form.setEnabled(True)
+        entries = queue.entries
+        table = self.ui.queueTable
+        if [entry.region.id for entry in entries] != self._regionIds:
+            self._regionIds = [entry.region.id for entry in entries]
+            table.setRowCount(len(entries))
+        for row, entry in enumerate(entries):
+            self._showEntry(row, entry)
+        if queue.position is not None:
+            table.selectRow(queue.position)
+            table.scrollToItem(table.item(queue.position, _NUMBER))
+        else:
+            table.clearSelection()
+        self.ui.shareBar.setValue(int(100 * queue.share_done))
+        self.ui.currentLabel.text = currentText(queue)
+        hasCurrent = queue.current is not None
+        for button in (self.ui.acceptButton, self.ui.skipButton, self.ui.flagButton):
+            button.setEnabled(hasCurrent)
+        self.ui.previousButton.setEnabled(bool(queue.position))
+        self.ui.nextButton.setEnabled(bool(entries) and queue.position != len(entries) - 1)
+
+    def _showEntry(self, row: int, entry: ReviewEntry) -> None:
+        region = entry.region
+        muscles = ", ".join(region.muscles)
+        cells: tuple[tuple[str, dict[str, Any]], ...] = (
+            (str(row + 1), {"isNumber": True}),
+            (f"{region.side.capitalize()} {muscles}", {}),
+            (_span(region.slices), {"isNumber": True}),
+            (f"{region.expected_wrong_voxels:.0f}", {"isNumber": True}),
+        )
+        for column, (text, look) in enumerate(cells):
+            setCell(self.ui.queueTable, row, column, text, **look)
+        text, colour = {
+            "to do": (_("to do"), "#808080"),
+            "corrected": (_("✎ corrected"), "#2f6fd0"),
+            "accepted": (_("✓ accepted"), "#2a8a3a"),
+            "skipped": (_("– skipped"), "#b06a00"),
+        }[entry.status]
+        flag = _FLAG if entry.flagged else ""
+        setCell(self.ui.queueTable, row, _STATUS, flag + text, colour=colour)
+
+    def _clicked(self, row: int, column: int) -> None:
+        self._onRegion(self._regionIds[row])
+
+
+def currentText(queue: ReviewQueue) -> str:
+    """Return one line on the current region and on what is left."""
+    count, left = len(queue.entries), queue.to_do_count
+    if not count:
+        return _("Nothing is flagged: the model is sure everywhere.")
+    if queue.current is None:
+        return _("{count} regions to check. Press Next to begin.").format(count=count)
+    region = queue.current.region
+    place = _("{number} of {count}: {side} {muscles}, slices {slices}").format(
+        number=queue.position + 1,
+        count=count,
+        side=region.side,
+        muscles=", ".join(region.muscles),
+        slices=_span(region.slices),
+    )
+    if not left:
+        return place + "\n" + _("All regions are looked at.")
+    return place + "\n" + _("{left} still to do").format(left=left)
+
+
+def _span(slices: tuple[int, int]) -> str:
+    first, last = slices
+    return str(first) if first == last else f"{first}–{last}"

@@ -1,0 +1,62 @@
+"""The module's keys, there only while the module is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import qt
+import slicer
+
+
+class Shortcuts:
+    """Keys of the whole window.
+
+    Parameters
+    ----------
+    window : qt.QWidget
+        Slicer's main window.
+    acts : mapping
+        What each key does, e.g. ``{"n": …, "Shift+n": …}``.
+    polite : collection of str
+        Keys that are left to whoever has them already.
+    """
+
+    def __init__(
+        self,
+        window: Any,
+        acts: Mapping[str, Callable[[], None]],
+        polite: frozenset[str] = frozenset(),
+    ) -> None:
+        self._window = window
+        self._acts = acts
+        self._polite = polite
+        self._shortcuts: list[Any] = []
+
+    def install(self) -> None:
+        """Listen to the keys."""
+        if self._shortcuts:
+            return
+        taken = self._takenKeys() if self._polite else set()
+        for key, act in self._acts.items():
+            sequence = qt.QKeySequence(key)
+            if key in self._polite and sequence.toString() in taken:
+                continue
+            shortcut = qt.QShortcut(sequence, self._window)
+            shortcut.setAutoRepeat(False)
+            shortcut.connect("activated()", act)
+            self._shortcuts.append(shortcut)
+
+    def remove(self) -> None:
+        """Give the keys back."""
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._shortcuts = []
+
+    def _takenKeys(self) -> set[str]:
+        actions = slicer.util.findChildren(self._window, className="QAction")
+        shortcuts = slicer.util.findChildren(self._window, className="QShortcut")
+        taken = {action.shortcut.toString() for action in actions}
+        return taken | {shortcut.key.toString() for shortcut in shortcuts}
