@@ -57,8 +57,11 @@ def part_of(volume, slices):
 class TestOwnFiles:
     @pytest.mark.parametrize("name", ["labels.nii.gz", "labels.nrrd", "labels.seg.nrrd"])
     def test_what_is_written_is_read(self, tmp_path, labels, name):
+        labels.array[0] = 255
         write = write_seg_nrrd if "seg" in name else write_labelmap
         write(tmp_path / name, labels, THIGH_12)
+        if "seg" in name:
+            labels.array[0] = 0
         assert_same(read_labels(tmp_path / name, THIGH_12), labels)
 
     def test_the_table_beside_a_labelmap_tells_a_single_side(self, tmp_path, labels):
@@ -247,6 +250,11 @@ class TestRefusals:
         half = part_of(oblique_volume, (slice(0, 4), slice(0, 17), slice(0, 23)))
         with pytest.raises(MuscleFMError, match="beyond the image"):
             read_labels(path, THIGH_12, image=half)
+
+    @pytest.mark.parametrize("name", ["l.seg.nrrd", "s.dcm", "l.nii.gz"])
+    def test_a_missing_file(self, tmp_path, name):
+        with pytest.raises(MuscleFMError, match="exists: check the path"):
+            read_labels(tmp_path / name, THIGH_12)
 
     @pytest.mark.parametrize("name", ["l.seg.nrrd", "s.dcm"])
     def test_a_damaged_file(self, tmp_path, labels, oblique_volume, name):

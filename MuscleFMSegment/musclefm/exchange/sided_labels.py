@@ -7,6 +7,8 @@ nothing is known.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,13 +20,13 @@ IGNORE = 255
 """The value of voxels that nobody has reviewed."""
 
 
-def check_sided_labels(labels: npt.NDArray[np.uint8], scheme: LabelScheme) -> None:
+def check_sided_labels(labels: npt.NDArray[np.integer[Any]], scheme: LabelScheme) -> None:
     """Require that a labelmap holds nothing but what the scheme names.
 
     Parameters
     ----------
     labels : ndarray
-        ``(K, J, I) uint8``: sided values, 0 background, IGNORE.
+        ``(K, J, I)`` of an integer type: sided values, 0 background, IGNORE.
     scheme : LabelScheme
         What the labels mean.
 

@@ -1,0 +1,109 @@
+"""From what a file says of its segments to the labels of a scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from musclefm.anatomy.scheme import Label, LabelScheme, Side
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.foreign_labels import ForeignSegment
+from musclefm.exchange.label_mapping import LabelMapping, Target, parse_target
+from musclefm.exchange.sided_labels import IGNORE
+
+_LISTED = 8
+
+
+def find_meanings(
+    segments: Sequence[ForeignSegment],
+    scheme: LabelScheme,
+    source: LabelScheme,
+    mapping: LabelMapping | None,
+    what: str,
+) -> tuple[dict[int, Target], tuple[str, ...]]:
+    """Return what becomes of each value, and what the user should know of it.
+
+    Parameters
+    ----------
+    segments : sequence of ForeignSegment
+        All that the file holds.
+    scheme : LabelScheme
+        In which the labels are wanted.
+    source : LabelScheme
+        That the file was made with.
+    mapping : LabelMapping or None
+        Goes before all else, and is all there is for values that the file does
+        not describe.
+    what : str
+        What the labels are called in messages.
+
+    Raises
+    ------
+    MuscleFMError
+        The meaning of a segment is not known.
+    """
+    sided = any(len(source.labels) < segment.value < IGNORE for segment in segments)
+    meanings: dict[int, Target] = {}
+    unknown: list[str] = []
+    lost: set[str] = set()
+    for segment in segments:
+        target = _mapped(segment, mapping)
+        if target is None and (segment.described or mapping is None):
+            target, name = _known(segment, scheme, source, sided)
+            lost |= {name} if name else set()
+        if target is None:
+            unknown.append(f"'{segment.name}'" if segment.name else str(segment.value))
+        else:
+            meanings[segment.value] = target
+    if unknown:
+        more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
+        raise MuscleFMError(
+            f"{what} holds {', '.join(unknown[:_LISTED])}{more},"
+            f" which '{scheme.name}' does not know",
+            "say in a mapping file what they are, or name the label scheme they were made with",
+        )
+    return meanings, tuple(
+        f"'{scheme.name}' does not know {name}: it became background" for name in sorted(lost)
+    )
+
+
+def _mapped(segment: ForeignSegment, mapping: LabelMapping | None) -> Target | None:
+    key = segment.name.strip().lower() if segment.described else str(segment.value)
+    return mapping.get(key) if mapping else None
+
+
+def _known(
+    segment: ForeignSegment, scheme: LabelScheme, source: LabelScheme, sided: bool
+) -> tuple[Target | None, str]:
+    """Return what becomes of a segment, and the muscle's name where only ``source`` knows it."""
+    if segment.described:
+        found = _described(segment, scheme, source)
+    elif segment.value == IGNORE:
+        return Target(IGNORE), ""
+    else:
+        found = _of_value(segment.value, source, sided)
+    if found is None:
+        return None, ""
+    label, side = found
+    for own in scheme.labels:
+        if own.code == label.code:
+            return Target(own.id, side), ""
+    return Target(0), label.name
+
+
+def _of_value(value: int, source: LabelScheme, sided: bool) -> tuple[Label, Side | None] | None:
+    found = source.labels_of_sides().get(value)
+    if found is None:
+        return None
+    return found[1], found[0] if sided else None
+
+
+def _described(segment: ForeignSegment, *schemes: LabelScheme) -> tuple[Label, Side | None] | None:
+    for scheme in schemes:
+        by_name = parse_target(segment.name, scheme)
+        side = segment.side or (by_name.side if by_name else None)
+        for label in scheme.labels:
+            if segment.code == (label.code.scheme, label.code.value):
+                return label, side
+        if by_name and 0 < by_name.label_id < IGNORE:
+            return scheme.label(by_name.label_id), side
+    return None
