@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
         phantom,
         segment,
         train_demo,
+        worklist,
     )
 
     parser = argparse.ArgumentParser(
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (
         demo,
         segment,
+        worklist,
         export,
         corrections,
         info,

@@ -1,0 +1,208 @@
+"""Which scans a folder holds, and how far each case of a worklist is."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_regions import made_region
+
+from musclefm.errors import MuscleFMError
+from musclefm.review.queue import ReviewQueue
+from musclefm.review.session import ReviewSession, save_session
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
+from musclefm.workflows.case_files import find_cases
+from musclefm.workflows.worklist import INDEX_FILE, Worklist
+
+PROVENANCE = {
+    "model": {"sha256": "a" * 64, "label_scheme": "thigh-11"},
+    "input": {"sha256": "b" * 64},
+}
+GRID = Grid((3, 16, 16), (1.0, 1.0, 5.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        dicom = file.suffix in (".dcm", ".IMA") or file.name == "DICOMDIR"
+        file.write_bytes(bytes(128) + b"DICM" if dicom else b"x")
+
+
+def found(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the cases of a folder, in order, with their channels."""
+    return {
+        case.path.relative_to(folder).as_posix(): {
+            name: path.relative_to(folder).as_posix() for name, path in case.channels.items()
+        }
+        for case in find_cases(folder)
+    }
+
+
+def test_an_image_is_a_case_and_numbers_are_in_order(tmp_path):
+    make(
+        tmp_path,
+        "b10.nii.gz",
+        "b9.NRRD",
+        "a.mha",
+        "sub/c.nii",
+        "b9.seg.nrrd",
+        "notes.txt",
+        ".d.nii",
+    )
+    assert list(found(tmp_path)) == ["a.mha", "b9.NRRD", "b10.nii.gz", "sub/c.nii"]
+    assert found(tmp_path)["sub/c.nii"] == {"image": "sub/c.nii"}
+
+
+def test_channels_of_a_scan_are_one_case(tmp_path):
+    make(tmp_path, "p1/water.nii.gz", "p1/fat.nii.gz", "p1/labels.nii.gz", "p1/mprage/t1.nii")
+    make(tmp_path, "p2/In_Phase/1.dcm", "p2/out-of-phase/1.dcm")
+    assert found(tmp_path) == {
+        "p1": {"water": "p1/water.nii.gz", "fat": "p1/fat.nii.gz"},
+        "p1/mprage/t1.nii": {"image": "p1/mprage/t1.nii"},
+        "p2": {"in-phase": "p2/In_Phase", "out-of-phase": "p2/out-of-phase"},
+    }
+    assert list(found(tmp_path / "p1")) == [".", "mprage/t1.nii"]
+
+
+def test_a_folder_of_dicom_files_is_a_case(tmp_path):
+    make(tmp_path, "DICOMDIR", "s1/a.dcm", "s1/b.dcm", "s2/0.IMA", "s2/deep/1.IMA")
+    assert found(tmp_path) == {"s1": {"image": "s1"}, "s2": {"image": "s2"}}
+
+
+def test_results_are_not_taken_for_scans(tmp_path):
+    make(tmp_path, "scan.nii.gz", "results/provenance.json", "results/labels.nii.gz")
+    make(tmp_path, "list/worklist.json", "list/0a1b/input/image.nrrd")
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert list(found(tmp_path)) == ["scan.nii.gz"]
+
+
+def test_a_folder_without_scans_is_said(tmp_path):
+    make(tmp_path, "notes.txt")
+    with pytest.raises(MuscleFMError, match="holds no scan"):
+        find_cases(tmp_path)
+    with pytest.raises(MuscleFMError, match="cannot be read") as raised:
+        find_cases(tmp_path / "jane doe")
+    assert "doe" not in str(raised.value)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    make(tmp_path / "scans", *(f"doe-{n}.nii" for n in range(1, 8)))
+    return tmp_path / "scans"
+
+
+@pytest.fixture
+def worklist(scans, tmp_path):
+    return Worklist(scans, tmp_path / "new" / "list")
+
+
+def segmented(worklist, number, wrong):
+    case = worklist.cases[number - 1]
+    (worklist.case_folder(case) / "results").mkdir(parents=True)
+    worklist.note(case, "ready", wrong)
+
+
+def review(worklist, number, stored_sample=None):
+    session = ReviewSession.of(
+        ReviewQueue([made_region(1, 5.0)]), PROVENANCE, stored_sample=stored_sample
+    )
+    folder = worklist.case_folder(worklist.cases[number - 1]) / "results"
+    save_session(folder, session, Volume(np.zeros(GRID.shape, np.uint8), GRID))
+
+
+def listed(worklist, **options):
+    return [(state.path.stem, state.status) for state in worklist.states(**options)]
+
+
+def test_the_most_doubtful_case_comes_first(worklist):
+    for number, wrong in ((1, 10.0), (2, 300.0), (3, 20.0), (4, 500.0)):
+        segmented(worklist, number, wrong)
+    worklist.note(worklist.cases[5], "running")
+    worklist.note(worklist.cases[6], "failed", fault="the image is damaged: copy it again")
+    review(worklist, 3)
+    review(worklist, 4, stored_sample="s1")
+    assert listed(worklist) == [
+        ("doe-2", "ready"), ("doe-3", "in review"), ("doe-1", "ready"), ("doe-6", "running"),
+        ("doe-5", "waiting"), ("doe-7", "failed"), ("doe-4", "saved"),
+    ]  # fmt: skip
+    states = {state.path.stem: state for state in worklist.states()}
+    assert states["doe-2"].expected_wrong_voxels == 300.0
+    assert states["doe-5"].expected_wrong_voxels is None
+    assert states["doe-7"].fault == "the image is damaged: copy it again"
+    assert ("doe-6", "waiting") in listed(worklist, processing=False)
+
+
+def test_a_saved_case_is_in_review_again_when_it_is_edited(worklist):
+    segmented(worklist, 1, 1.0)
+    review(worklist, 1, stored_sample="s1")
+    review(worklist, 1)
+    assert listed(worklist)[0] == ("doe-1", "in review")
+
+
+def test_a_damaged_review_is_left_to_its_opening(worklist):
+    segmented(worklist, 1, 1.0)
+    (worklist.states()[0].results / "session.json").write_text("{")
+    assert listed(worklist)[0] == ("doe-1", "in review")
+
+
+def test_a_case_whose_results_were_removed_waits_again(worklist):
+    segmented(worklist, 1, 1.0)
+    worklist.states()[0].results.rmdir()
+    assert {status for _, status in listed(worklist)} == {"waiting"}
+
+
+def test_folders_keep_their_cases_and_name_no_patient(worklist, scans, tmp_path):
+    segmented(worklist, 2, 4.0)
+    before = {state.path: state.folder for state in worklist.states()}
+    make(scans, "doe-0.nii")
+    again = Worklist(scans, tmp_path / "new" / "list")
+    after = {state.path: state.folder for state in again.states()}
+    assert before.items() < after.items()
+    assert len(set(after.values())) == 8
+    assert not any("doe" in folder.name for folder in after.values())
+    assert "doe" not in (tmp_path / "new" / "list" / INDEX_FILE).read_text()
+    other = Worklist(scans, tmp_path / "other")
+    assert not {folder.name for folder in after.values()} & {x.folder.name for x in other.states()}
+    assert listed(again)[0] == ("doe-2", "ready")
+
+
+def test_who_begins_to_segment_lets_the_unfinished_wait(worklist):
+    segmented(worklist, 1, 1.0)
+    worklist.note(worklist.cases[1], "failed", fault="x: y")
+    worklist.note(worklist.cases[2], "running")
+    worklist.forget_unfinished()
+    assert [status for _, status in listed(worklist)] == ["ready"] + 6 * ["waiting"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"schema_version": 0}, "has format 0, and this version"),
+        ({"schema_version": 2}, "has format 2, and this version"),
+        ({"salt": "x"}, "is damaged"),
+        ({"cases": [{"key": "../..", "status": "ready"}]}, "is damaged"),
+    ],
+)
+def test_a_worklist_that_cannot_be_read_is_said_in_words(worklist, scans, tmp_path, change, told):
+    index = tmp_path / "new" / "list" / INDEX_FILE
+    index.write_text(json.dumps({**json.loads(index.read_text()), **change}))
+    for call in (worklist.states, lambda: Worklist(scans, index.parent)):
+        with pytest.raises(MuscleFMError, match=told) as raised:
+            call()
+        assert "\n" not in str(raised.value)
+
+
+def test_a_worklist_needs_a_folder_of_its_own_that_can_be_written(scans):
+    with pytest.raises(MuscleFMError, match="among the scans"):
+        Worklist(scans, scans)
+    with pytest.raises(MuscleFMError, match="cannot be made"):
+        Worklist(scans, scans / "doe-1.nii" / "list")
+
+
+def test_a_worklist_can_be_looked_at_where_torch_is_not_installed():
+    code = "import sys, musclefm.workflows.worklist; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
