@@ -22,6 +22,8 @@ WIDGETS = (
     "harness.widgets.ctk_sliders",
     "harness.widgets.mrml_widgets",
     "harness.widgets.node_combo_box",
+    "harness.widgets.segment_editor_widget",
+    "harness.widgets.segments_table_view",
     "harness.widgets.slice_view",
     "harness.modules",
 )

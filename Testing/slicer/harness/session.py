@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import slicer
 from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 
 from harness.modules import qSlicerScriptedLoadableModule
 from harness.pythonqt.dialogs import DIALOGS, Message
+from harness.widgets.editor_brush import paint
 
 Key = QtCore.Qt.Key
 NO_MODIFIER = QtCore.Qt.KeyboardModifier.NoModifier
@@ -160,6 +162,13 @@ class Session:
             QtTest.QTest.mouseMove(widget, place)
         QtTest.QTest.mouseRelease(widget, LEFT, NO_MODIFIER, places[-1])
         self.process()
+
+    @staticmethod
+    def paintBall(
+        editor: Any, centre: tuple[float, float, float], radius: float, effect: str = "Paint"
+    ) -> None:
+        """Paint or erase ("Erase") a ball in the editor's selected segment, in mm, RAS."""
+        paint(editor, effect, np.array([centre], float), radius, None)
 
     def screenshot(self, path: str | Path | None = None) -> QtGui.QImage:
         """Return a picture of the whole window, and write it where a path is given."""

@@ -56,9 +56,13 @@ class UiFile:
             or _qtClass(self._classes()[connection[2]]) is None
         ]
 
-    def withoutSlicerConnections(self) -> bytes:
-        """Return the file's text for QUiLoader."""
+    def forQt(self) -> bytes:
+        """Return the file without what QUiLoader cannot read: Slicer's signals and enums."""
         root = copy.deepcopy(self.root)
+        for widget in root.iter("widget"):
+            for entry in widget.findall("property"):
+                if _qtClass(widget.get("class", "")) is None and _enumerators(entry):
+                    widget.remove(entry)
         foreign = self.slicerConnections()
         for group in root.iter("connections"):
             for entry in group.findall("connection"):
@@ -97,6 +101,10 @@ class UiFile:
                 name = entry.get("name", "")
                 if entry.get("stdset") != "0" and not _hasProperty(kind, name):
                     yield f"{kind} {widget.get('name')} has no property {name}"
+                for owner, enumerator in _enumerators(entry):
+                    real = _real(owner)
+                    if real is not None and enumerator not in real.members:
+                        yield f"{owner} has no {enumerator}"
 
     def _wrongConnections(self) -> Iterator[str]:
         classes = self._classes()
@@ -106,6 +114,13 @@ class UiFile:
                     yield f"a connection names {name}, which is not here"
                 elif not find(classes[name], signature):
                     yield f"{classes[name]} {name} has no {signature}"
+
+
+def _enumerators(entry: ElementTree.Element) -> list[tuple[str, str]]:
+    """Return the classes and the names of a property's enumerators."""
+    text = entry.findtext("set") or entry.findtext("enum") or ""
+    names = [name.rpartition("::") for name in text.split("|") if "::" in name]
+    return [(owner, enumerator) for owner, _, enumerator in names]
 
 
 def _parts(entry: ElementTree.Element) -> Connection:

@@ -38,7 +38,7 @@ class UiLoader(QtUiTools.QUiLoader):
         description = UiFile.read(file.fileName())
         description.check()
         buffer = QtCore.QBuffer()
-        buffer.setData(description.withoutSlicerConnections())
+        buffer.setData(description.forQt())
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
         # PySide6 makes the children attributes of the widget, which PythonQt does not.
         PythonQtObject._guarded = False

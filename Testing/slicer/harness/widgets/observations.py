@@ -16,9 +16,13 @@ class Observations:
         tags = self._tags
         owner.destroyed.connect(lambda: _takeOff(tags))
 
-    def add(self, source: Any, event: Any, function: Callable[..., None]) -> None:
-        """Observe an event of a VTK object."""
-        self._tags.append((source, source.AddObserver(event, function)))
+    def add(
+        self, source: Any, event: Any, function: Callable[..., None], priority: float = 0.0
+    ) -> int:
+        """Observe an event of a VTK object; return the observer's tag."""
+        tag = source.AddObserver(event, function, priority)
+        self._tags.append((source, tag))
+        return tag
 
     def clear(self) -> None:
         """Observe nothing more."""
