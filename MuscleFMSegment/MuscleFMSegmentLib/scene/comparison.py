@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import slicer
 
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.geometry import orientedImage
-from MuscleFMSegmentLib.scene.labels import addMuscle
+from MuscleFMSegmentLib.scene.labels import addMuscles
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
 
@@ -60,12 +59,11 @@ class Comparison:
         node.SetName("Model's outlines")
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
+        segmentation = node.GetSegmentation()
         layer = orientedImage(case.modelLabels, case.grid.ijk_to_ras)
-        present = np.bincount(case.modelLabels.ravel())
-        for value, (side, label) in case.scheme.labels_of_sides().items():
-            if value < len(present) and present[value]:
-                segment = addMuscle(node.GetSegmentation(), side, label, layer, value)
-                segment.SetColor(*MODEL_COLOUR)
+        addMuscles(segmentation, case.scheme, {muscle.side for muscle in case.muscles}, layer)
+        for segmentId in segmentation.GetSegmentIDs():
+            segmentation.GetSegment(segmentId).SetColor(*MODEL_COLOUR)
         node = self._scene.AddNode(node)
         showOutlines(node, _LINE_WIDTH)
         return node

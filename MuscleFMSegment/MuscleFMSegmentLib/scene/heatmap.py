@@ -20,6 +20,8 @@ _LEGEND_TITLES = {
     "aleatoric": "Aleatoric",
     "epistemic": "Epistemic",
 }
+_LEGEND_LABELS, _LEGEND_FONT, _LEGEND_SIZE = 6, 12, (0.12, 0.4)
+
 # Plasma (matplotlib, CC0), at each tenth from 0 to 1: perceptually uniform, safe for
 # the colour-blind, and its low end is a visible blue.
 _PLASMA = (
@@ -129,15 +131,17 @@ class Heatmap:
     def apply(self) -> None:
         """Bring all slice views in line, those of a new layout too."""
         shown = self._present().get(self._kind) if self._visible else None
-        for kind, node in self._present().items():
+        for node in self._present().values():
             node.GetDisplayNode().SetThreshold(self._threshold, 1.0)
-            self._showLegend(kind, node, visible=node is shown)
         for composite in nodesOfClass(self._scene, "vtkMRMLSliceCompositeNode"):
             if shown is not None:
                 composite.SetForegroundVolumeID(shown.GetID())
                 composite.SetForegroundOpacity(self._opacity)
             elif self._isOurs(composite.GetForegroundVolumeID()):
                 composite.SetForegroundVolumeID(None)
+        # A legend is drawn only where its volume is already shown when it is made visible.
+        for kind, node in self._present().items():
+            self._showLegend(kind, node, visible=node is shown)
 
     def _present(self) -> dict[HeatKind, slicer.vtkMRMLScalarVolumeNode]:
         """Return the heatmaps that the user has not deleted."""
@@ -156,4 +160,8 @@ class Heatmap:
             legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
             legend.SetTitleText(_LEGEND_TITLES[kind])
             legend.SetLabelFormat("%.1f")
+            legend.SetNumberOfLabels(_LEGEND_LABELS)
+            legend.SetSize(*_LEGEND_SIZE)
+            for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+                text.SetFontSize(_LEGEND_FONT)
         legend.SetVisibility(visible)

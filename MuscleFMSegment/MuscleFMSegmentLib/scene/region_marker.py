@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import slicer
 
 from musclefm.review.findings import FlaggedRegion
@@ -21,6 +23,9 @@ _SEGMENT = "region"
 class RegionMarker:
     """Marks one region of a case in all slice views.
 
+    The line runs one voxel outside of the region, so that the border of a
+    muscle that ends the region, and is in doubt, stays visible.
+
     Parameters
     ----------
     scene : vtkMRMLScene
@@ -35,12 +40,13 @@ class RegionMarker:
         """Mark a region instead of the one that was marked before."""
         i0, i1, j0, j1, k0, k1 = region.bounds_ijk
         inside = case.regions[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] == region.id
+        around = _grown(inside, region.slice_axis)
         matrix = case.grid.ijk_to_ras
-        matrix[:, 3] = matrix @ (i0, j0, k0, 1.0)
+        matrix[:, 3] = matrix @ (i0 - 1, j0 - 1, k0 - 1, 1.0)
         segment = slicer.vtkSegment()
         segment.SetName("Region to check")
         segment.SetColor(*COLOUR)
-        segment.AddRepresentation(BINARY_LABELMAP, orientedImage(inside.view("uint8"), matrix))
+        segment.AddRepresentation(BINARY_LABELMAP, orientedImage(around, matrix))
         node = self._presentNode()
         node.GetSegmentation().RemoveAllSegments()
         node.GetSegmentation().AddSegment(segment, _SEGMENT)
@@ -64,3 +70,11 @@ class RegionMarker:
             self._node.SetSaveWithScene(False)
             showOutlines(self._node, _LINE_WIDTH)
         return self._node
+
+
+def _grown(inside: npt.NDArray[np.bool_], sliceAxis: int) -> npt.NDArray[np.uint8]:
+    """Return a mask ``(K, J, I)`` with one voxel more at each end, grown by one in its slices."""
+    grown = np.pad(inside, 1)
+    for axis in {0, 1, 2} - {2 - sliceAxis}:
+        grown |= np.roll(grown, 1, axis) | np.roll(grown, -1, axis)
+    return grown.view(np.uint8)

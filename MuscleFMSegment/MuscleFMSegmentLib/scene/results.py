@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 import vtk
 
-from musclefm.anatomy.scheme import LabelScheme, load_scheme
+from musclefm.anatomy.scheme import SIDES, LabelScheme, Side, load_scheme
 from musclefm.errors import MuscleFMError
 from musclefm.review.export import RegionsDocument, muscles_from_csv, regions_from_json
 from musclefm.review.findings import MuscleSummary
@@ -22,9 +23,15 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.scene.case import CaseInScene, HeatKind
-from MuscleFMSegmentLib.scene.geometry import setVoxels, volumeGrid, vtkMatrix
+from MuscleFMSegmentLib.scene.geometry import (
+    ijkToRas,
+    orientedImage,
+    setVoxels,
+    volumeGrid,
+    vtkMatrix,
+)
 from MuscleFMSegmentLib.scene.heatmap import DEFAULT_THRESHOLD, showAsHeat
-from MuscleFMSegmentLib.scene.labels import sidedLabels
+from MuscleFMSegmentLib.scene.labels import addMuscles
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
 
@@ -39,6 +46,7 @@ _HEAT_NAMES: dict[HeatKind, str] = {
     "epistemic": "Uncertainty, epistemic",
 }
 _REGIONS_FILE = "regions.nii.gz"
+_LABELS_FILE = "labels.seg.nrrd"
 _FAT_FILE = "fat_fraction.nii.gz"
 _REMEDY = "segment the scan again"
 
@@ -56,16 +64,13 @@ class _Files:
     provenance : dict
         What made the results.
     maps : dict
-        ``(K, J, I) float32`` with its grid, by file name.
-    segmentation : vtkSegmentation
-        The sided segments.
+        ``(K, J, I) float32`` with its grid, by file name; sided labels among them.
     """
 
     document: RegionsDocument
     muscles: tuple[MuscleSummary, ...]
     provenance: Mapping[str, Any]
     maps: Mapping[str, Volume]
-    segmentation: slicer.vtkSegmentation
 
 
 def loadResults(
@@ -95,11 +100,14 @@ def loadResults(
     """
     grid = volumeGrid(volumeNode)
     files = _read(folder)
-    _checkGrids(files, grid)
     scheme = load_scheme(files.document.label_scheme)
+    _check(files, scheme, grid)
+    labels = files.maps[_LABELS_FILE].array.astype(np.uint8)
+    labels.flags.writeable = False
+    sides = {muscle.side for muscle in files.muscles} or set(SIDES)
     added: list[Any] = []
     try:
-        segmentationNode = _addSegmentation(scene, files.segmentation, volumeNode, added)
+        segmentationNode = _addSegmentation(scene, scheme, sides, labels, volumeNode, added)
         heatmapNodes = {
             kind: _addHeatmap(scene, kind, files.maps[name], volumeNode, added)
             for name, kind in _HEAT_FILES.items()
@@ -114,7 +122,7 @@ def loadResults(
             queue=ReviewQueue(files.document.regions),
             muscles=files.muscles,
             scheme=scheme,
-            modelLabels=_modelLabels(segmentationNode, scheme, volumeNode),
+            modelLabels=labels,
             fatFraction=None if fatFraction is None else fatFraction.array,
             provenance=files.provenance,
             grid=grid,
@@ -132,7 +140,8 @@ def removeCase(scene: slicer.vtkMRMLScene, case: CaseInScene) -> None:
 
 
 def _read(folder: Path) -> _Files:
-    names = [*_HEAT_FILES, _REGIONS_FILE]
+    # MRML would read labels.seg.nrrd, but a truncated one takes Slicer down with it (5.13).
+    names = [*_HEAT_FILES, _REGIONS_FILE, _LABELS_FILE]
     if (folder / _FAT_FILE).exists():
         names.append(_FAT_FILE)
     # Unpacking lets go of Python's lock: two cores need half the time.
@@ -147,7 +156,6 @@ def _read(folder: Path) -> _Files:
         muscles=muscles_from_csv(_text(folder / "muscles.csv")),
         provenance=provenance,
         maps=maps,
-        segmentation=_readSegmentation(folder / "labels.seg.nrrd"),
     )
 
 
@@ -158,21 +166,7 @@ def _text(path: Path) -> str:
         raise MuscleFMError(f"{path.name} cannot be read", _REMEDY) from error
 
 
-def _readSegmentation(path: Path) -> slicer.vtkSegmentation:
-    # Reading needs a scene; the user's is touched only when everything is read.
-    scene = slicer.vtkMRMLScene()
-    node, storage = slicer.vtkMRMLSegmentationNode(), slicer.vtkMRMLSegmentationStorageNode()
-    scene.AddNode(node)
-    scene.AddNode(storage)
-    storage.SetFileName(str(path))
-    if not path.is_file() or not storage.ReadData(node):
-        raise MuscleFMError(f"{path.name} is missing or damaged", _REMEDY)
-    segmentation = slicer.vtkSegmentation()
-    segmentation.DeepCopy(node.GetSegmentation())
-    return segmentation
-
-
-def _checkGrids(files: _Files, grid: Grid) -> None:
+def _check(files: _Files, scheme: LabelScheme, grid: Grid) -> None:
     if not all(volume.grid.matches(grid) for volume in files.maps.values()):
         raise MuscleFMError(
             "the results lie on another grid than the volume",
@@ -180,17 +174,23 @@ def _checkGrids(files: _Files, grid: Grid) -> None:
         )
     if files.maps[_REGIONS_FILE].array.max() > len(files.document.regions):
         raise MuscleFMError("regions.nii.gz and regions.json do not belong together", _REMEDY)
+    if files.maps[_LABELS_FILE].array.max() > max(scheme.labels_of_sides()):
+        raise MuscleFMError(
+            f"labels.seg.nrrd holds more muscles than the label scheme '{scheme.name}'", _REMEDY
+        )
 
 
 def _addSegmentation(
     scene: slicer.vtkMRMLScene,
-    segmentation: slicer.vtkSegmentation,
+    scheme: LabelScheme,
+    sides: Collection[Side],
+    labels: npt.NDArray[np.uint8],
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
     added: list[Any],
 ) -> slicer.vtkMRMLSegmentationNode:
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(scene.GenerateUniqueName("Thigh muscles"))
-    node.SetAndObserveSegmentation(segmentation)
+    addMuscles(node.GetSegmentation(), scheme, sides, orientedImage(labels, ijkToRas(volumeNode)))
     added.append(scene.AddNode(node))
     # Painting and saving follow the volume's grid, not the box of what is labelled now.
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
@@ -214,13 +214,3 @@ def _addHeatmap(
     added.append(scene.AddNode(node))
     showAsHeat(node, DEFAULT_THRESHOLD)
     return node
-
-
-def _modelLabels(
-    segmentationNode: slicer.vtkMRMLSegmentationNode,
-    scheme: LabelScheme,
-    volumeNode: slicer.vtkMRMLScalarVolumeNode,
-) -> np.ndarray:
-    labels = sidedLabels(segmentationNode, scheme, volumeNode)
-    labels.flags.writeable = False
-    return labels

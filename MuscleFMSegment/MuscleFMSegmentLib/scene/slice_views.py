@@ -112,7 +112,7 @@ def regionPoint(case: CaseInScene, region: FlaggedRegion) -> npt.NDArray[np.floa
     """
     i0, i1, j0, j1, k0, k1 = region.bounds_ijk
     inside = case.regions[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] == region.id
-    ijk = np.stack(np.nonzero(inside)[::-1], axis=1) + (i0, j0, k0)
+    ijk = np.stack(np.nonzero(inside)[::-1], axis=1) + np.array([i0, j0, k0])
     along = ijk[:, region.slice_axis]
     ijk = ijk[along == np.bincount(along).argmax()]
     apart = (ijk - ijk.mean(axis=0)) * case.grid.spacing
