@@ -95,17 +95,22 @@ class TestSegmentation:
         measures = written.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
         assert (measures.SliceThickness, measures.SpacingBetweenSlices) == (10, 40)
 
-    def test_each_frame_names_the_slice_that_it_lies_on(self, tmp_path, shared):
+    @pytest.mark.parametrize("known_by", ["number", "files"])
+    def test_each_frame_names_the_slice_that_it_lies_on(self, tmp_path, shared, known_by):
         folder = shared / "scans/thigh-mese-dicom"
-        source = find_source_series(folder, SeriesChoice(echo=3))
+        slices, files = {}, []
+        for file in folder.iterdir():
+            header = pydicom.dcmread(file, stop_before_pixels=True)
+            slices[header.SOPInstanceUID] = (header.ImagePositionPatient, header.EchoNumbers)
+            files += [file] if header.EchoNumbers == 3 else []
+        if known_by == "files":
+            source = find_source_series(files)
+        else:
+            source = find_source_series(folder, SeriesChoice(echo=3))
         image = read_volume(folder).volume
         path = tmp_path / "s.dcm"
         labels = image.with_array(labels_on(image.grid))
         write_dicom_segmentation(path, labels, SCHEME, source)
-        slices = {}
-        for file in folder.iterdir():
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-            slices[header.SOPInstanceUID] = (header.ImagePositionPatient, header.EchoNumbers)
         seen = set()
         for frame in pydicom.dcmread(path).PerFrameFunctionalGroupsSequence:
             (item,) = frame.DerivationImageSequence[0].SourceImageSequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +44,16 @@ class SourceSeries:
     instances: tuple[pydicom.Dataset, ...]
 
 
-def find_source_series(path: Path, choice: SeriesChoice | None = None) -> SourceSeries:
+def find_source_series(
+    where: Path | Sequence[Path], choice: SeriesChoice | None = None
+) -> SourceSeries:
     """Find the files of the image that :func:`~musclefm.volumes.reading.read_volume` reads.
 
     Parameters
     ----------
-    path : Path
-        A DICOM folder, or any file of the series.
+    where : Path or sequence of Path
+        A DICOM folder, or any file of the series in its folder; or the files of
+        the image, as a DICOM database knows them.
     choice : SeriesChoice, optional
         The series and echo that were segmented; without, the first.
 
@@ -59,15 +63,16 @@ def find_source_series(path: Path, choice: SeriesChoice | None = None) -> Source
         It is no DICOM, is no regular grid of slices, or lacks the identifiers
         by which other objects refer to it.
     """
-    if not path.exists() or not (path.is_dir() or is_dicom(path)):
+    files = [where] if isinstance(where, Path) else list(where)
+    if not files or not all(file.is_dir() or is_dicom(file) for file in files):
         raise MuscleFMError(
             "the image is no DICOM series, so no DICOM object can refer to it",
             "give the series that was segmented, or export as NIfTI or .seg.nrrd",
         )
-    placed = find_stack(path, _WHAT, choice or SeriesChoice())
+    placed = find_stack(where, _WHAT, choice or SeriesChoice())
     grid, _ = grid_of_affine(placed.ijk_to_lps, placed.shape, _WHAT)
-    files = dict.fromkeys(frame.path for frame in placed.stack.frames)
-    instances = [_header(file) for file in files]
+    paths = dict.fromkeys(frame.path for frame in placed.stack.frames)
+    instances = [_header(path) for path in paths]
     for instance in instances:
         _make_alike(instance, instances[0], grid)
     return SourceSeries(grid, tuple(instances))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,12 +83,28 @@ def read_dicom(
     )
 
 
-def find_stack(path: Path, what: str, choice: SeriesChoice) -> PlacedStack:
+def find_stack(where: Path | Sequence[Path], what: str, choice: SeriesChoice) -> PlacedStack:
     """Find the slices that :func:`read_dicom` reads, without their pixels.
 
-    Parameters and errors are those of :func:`read_dicom`.
+    Parameters
+    ----------
+    where : Path or sequence of Path
+        As for :func:`read_dicom`; or the files of the image, if they are known.
+    what : str
+        What the image is called in messages.
+    choice : SeriesChoice
+        As for :func:`read_dicom`.
+
+    Raises
+    ------
+    MuscleFMError
+        As of :func:`read_dicom`, but for the pixels.
     """
-    series, _ = _find(_scan(path), path, choice, what)
+    if isinstance(where, Path):
+        scan, path = _scan(where), where
+    else:
+        scan, path = scan_files(sorted(where)), where[0]
+    series, _ = _find(scan, path, choice, what)
     return _place(_chosen_stack(series, choice.echo, what)[0], what)
 
 
