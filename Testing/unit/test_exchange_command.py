@@ -85,6 +85,16 @@ def test_each_uncertainty_is_a_map_of_its_own(tmp_path, case):
     assert len(series) == 4
 
 
+def test_a_map_tells_which_thigh_it_shows(tmp_path, case, labels):
+    for values, letter in ((labels.array, "B"), (np.where(labels.array < 12, 0, 14), "L")):
+        volume = labels.with_array(values.astype(np.uint8))
+        save_session(case[1], ReviewSession.of(ReviewQueue(()), PROVENANCE), volume)
+        assert export(case, "dicom", tmp_path / letter) == 0
+        written = pydicom.dcmread(tmp_path / letter / "uncertainty.dcm")
+        (anatomy,) = written.SharedFunctionalGroupsSequence[0].FrameAnatomySequence
+        assert anatomy.FrameLaterality == letter
+
+
 def test_what_lacks_is_said_in_a_line_and_nothing_is_left(tmp_path, case, capsys, monkeypatch):
     series, results = case
     for name in ("slicerio", "highdicom"):

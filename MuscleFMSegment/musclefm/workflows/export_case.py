@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.dicom_seg import write_dicom_segmentation
@@ -116,6 +118,10 @@ def export_case(
         write_dicom_segmentation(
             folder / "labels.dcm", labels.volume, labels.scheme, source, corrected=labels.corrected
         )
+        named = labels.scheme.labels_of_sides()
+        sides = {named[value][0] for value in np.unique(labels.volume.array).tolist() if value}
         for kind, name in _MAPS.items():
             uncertainty = read_stored(results / f"{name}.nii.gz", "the uncertainty")
-            write_parametric_map(folder / f"{name}.dcm", uncertainty, source, kind=kind)
+            write_parametric_map(
+                folder / f"{name}.dcm", uncertainty, source, kind=kind, sides=sides
+            )
