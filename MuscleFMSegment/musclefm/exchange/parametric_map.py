@@ -103,8 +103,8 @@ def write_parametric_map(
 def _sort_frames(parametric_map: Any, source: SourceSeries) -> None:
     """Let the frames ascend along the slices' normal, as the source's slices do.
 
-    highdicom lets them descend, which is as right, but dcmqi and Slicer take
-    the first frame for the lowest.
+    highdicom lets them descend, which is as right, but dcmqi takes the first
+    frame for the lowest whatever its position.
     """
     groups = list(parametric_map.PerFrameFunctionalGroupsSequence)
     positions = [group.PlanePositionSequence[0].ImagePositionPatient for group in groups]

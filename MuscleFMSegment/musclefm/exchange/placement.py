@@ -22,7 +22,7 @@ def place_on(labels: Volume, grid: Grid) -> Volume:
     Parameters
     ----------
     labels : Volume
-        ``(K, J, I)`` of an integer type, 0 background.
+        ``(K, J, I)`` of any type, 0 background; or a map that is 0 outside.
     grid : Grid
         The image's.
 
