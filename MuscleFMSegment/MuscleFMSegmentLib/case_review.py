@@ -234,7 +234,7 @@ class CaseReview:
 
     def _show(self, entry: ReviewEntry) -> None:
         region = entry.region
-        self._marker.show(self.case, region.id)
+        self._marker.show(self.case, region)
         self._views.showRegion(self.case, region)
         self.editing.selectMuscle(region.side, region.label_ids[0])
 

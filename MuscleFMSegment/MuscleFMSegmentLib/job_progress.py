@@ -49,6 +49,7 @@ class JobProgress:
         self._slicesSince: float | None = None
         self._members = 0
         self._fraction = 0.0
+        self._case = ""
 
     def take(self, line: str) -> Standing | None:
         """Return how far it is after a line, or None where the line tells no progress."""
@@ -58,11 +59,15 @@ class JobProgress:
             message = str(event["message"])
         except (ValueError, KeyError, TypeError):
             return None
+        if stage == "worklist":
+            self._fraction, self._case = 0.0, message
+            return Standing(0.0, _sentence(message))
         if total <= 0 or stage not in _STAGES:
-            return Standing(self._fraction, message.capitalize())
+            return Standing(self._fraction, _sentence(message))
         first, last = _STAGES[stage]
         self._fraction = max(self._fraction, first + (last - first) * min(done / total, 1.0))
-        return Standing(self._fraction, self._text(stage, done, total, message))
+        text = self._text(stage, done, total, message)
+        return Standing(self._fraction, _sentence(f"{self._case}: {text}".removeprefix(": ")))
 
     def _text(self, stage: str, done: int, total: int, message: str) -> str:
         if stage == "load":
@@ -73,8 +78,10 @@ class JobProgress:
             ensemble = f" in each of {self._members} members" if self._members > 1 else ""
             return f"Slice {done} of {total}{ensemble}{self._timeLeft(done / total)}"
         if stage == "review":
-            return "Finding what to check" if done < total else message.capitalize()
-        return {"read": "Reading the image", "write": "Writing the results"}[stage]
+            return "Finding what to check" if done < total else _sentence(message)
+        if stage == "write":
+            return "Writing the results"
+        return "Reading the image" if done < total else "Starting PyTorch"
 
     def _timeLeft(self, share: float) -> str:
         if self._slicesSince is None or share < _TOO_EARLY:
@@ -92,3 +99,7 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"about {round(seconds / 60)} min"
     return f"about {seconds / 3600:.1f} h"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

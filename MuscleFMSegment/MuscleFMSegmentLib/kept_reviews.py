@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from musclefm.errors import MuscleFMError
 from musclefm.review.queue import DEALT_WITH
-from musclefm.review.session import ReviewSession, load_session
+from musclefm.review.session import ReviewSession, read_session
 from MuscleFMSegmentLib.review_folders import ReviewFolder, ReviewFolders
 
 
@@ -41,13 +41,13 @@ def findKeptReviews(folders: ReviewFolders) -> list[KeptReview]:
     found = []
     for folder in folders.unfinished():
         try:
-            saved = load_session(folder.results)
+            session = read_session(folder.results)
         except MuscleFMError:
             # Of another version, or damaged: another MuscleFMSegment may read it.
             folder.keep()
             continue
-        if saved is None or saved[0].stored_sample:
+        if session is None or session.stored_sample:
             folder.remove()
         else:
-            found.append(KeptReview(folder, saved[0]))
+            found.append(KeptReview(folder, session))
     return found

@@ -15,6 +15,7 @@ from MuscleFMSegmentLib.background import Background
 from MuscleFMSegmentLib.case_review import CaseReview, ReviewListener
 from MuscleFMSegmentLib.review_folders import ReviewFolder
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
+from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.results import loadResults, removeCase
 
 
@@ -27,6 +28,8 @@ class OpenCase:
         Holds images, results and the session.
     volumeNode : vtkMRMLScalarVolumeNode
         The image that was segmented, in the scene.
+    ownsVolume : bool
+        Whether the volume goes with the case.
     background : Background
         Measures and writes.
     makeTimer : callable
@@ -44,11 +47,13 @@ class OpenCase:
         self,
         folder: ReviewFolder,
         volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        ownsVolume: bool,
         background: Background,
         makeTimer: Callable[[], Any],
         listener: ReviewListener,
     ) -> None:
         self.folder = folder
+        self._ownsVolume = ownsVolume
         scene = slicer.mrmlScene
         case = loadResults(scene, folder.results, volumeNode)
         try:
@@ -95,6 +100,8 @@ class OpenCase:
         self.review.settleEdits()
         self._autosave.stop()
         self.review.close(removeNodes)
+        if removeNodes and self._ownsVolume:
+            removeDisplayed(slicer.mrmlScene, self.review.case.volumeNode)
         if self.isSaved:
             self.folder.remove()
         else:

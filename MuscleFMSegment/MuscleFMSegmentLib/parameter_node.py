@@ -84,8 +84,8 @@ class MuscleFMSegmentParameterNode:
     deviceName: str = "auto"
     heatVisible: bool = True
     heatKind: HeatKindChoice = HeatKindChoice.TOTAL
-    heatOpacity: Share = 0.7
-    heatThreshold: Share = 0.1
+    heatOpacity: Share = 0.6
+    heatThreshold: Share = 0.25
     protectNeighbours: bool = True
     compareWithModel: bool = False
     reviewedExtent: ReviewedExtent = ReviewedExtent.EVERYTHING

@@ -30,10 +30,13 @@ class ReviewFolder:
         The folder.
     lock : FileLock
         Keeps other Slicers from it; the operating system frees those of killed ones.
+    isDisposable : bool
+        Whether nobody needs it once the case is saved; those of a worklist are needed.
     """
 
     path: Path
     lock: FileLock
+    isDisposable: bool = True
 
     @property
     def input(self) -> Path:
@@ -50,9 +53,10 @@ class ReviewFolder:
         self.lock.release()
 
     def remove(self) -> None:
-        """Remove the folder with all that it holds."""
+        """Remove the folder with all that it holds, if it is disposable."""
         self.lock.release()
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self.isDisposable:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 class ReviewFolders:
@@ -78,7 +82,7 @@ class ReviewFolders:
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         path = self._root / name
         (path / _INPUT).mkdir(parents=True)
-        folder = _claimed(path)
+        folder = claimFolder(path)
         if folder is None:
             raise OSError(f"the new folder {name} is in use")
         return folder
@@ -91,7 +95,7 @@ class ReviewFolders:
         found = []
         paths = sorted(self._root.glob("*/"), reverse=True) if self._root.is_dir() else []
         for path in paths:
-            folder = _claimed(path)
+            folder = claimFolder(path)
             if folder and folder.results.is_dir():
                 found.append(folder)
             elif folder:
@@ -99,11 +103,11 @@ class ReviewFolders:
         return found
 
 
-def _claimed(path: Path) -> ReviewFolder | None:
+def claimFolder(path: Path, isDisposable: bool = True) -> ReviewFolder | None:
     """Return a folder that is now this Slicer's, or None where another one works in it."""
     lock = FileLock(path / _LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         return None
-    return ReviewFolder(path, lock)
+    return ReviewFolder(path, lock, isDisposable)

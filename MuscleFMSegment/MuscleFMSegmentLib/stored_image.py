@@ -1,4 +1,4 @@
-"""The image of a kept review, in the scene."""
+"""The image of a case on the disk, in the scene."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from musclefm.errors import MuscleFMError
 from MuscleFMSegmentLib.scene.geometry import ijkToRas, voxels
 
 _FIRST = ("image", "water", "in-phase", "fat", "out-of-phase")
-_NAME = "Recovered MR"
 
 
-def volumeOfImages(images: Path) -> slicer.vtkMRMLScalarVolumeNode:
-    """Return the volume of a kept review: that of the scene where it is still there.
+def volumeOfImages(images: Path, name: str) -> tuple[slicer.vtkMRMLScalarVolumeNode, bool]:
+    """Return the volume of a case on the disk: that of the scene where it is still there.
 
     Parameters
     ----------
     images : Path
         Holds a NRRD file a channel.
+    name : str
+        Of a volume that is new in the scene.
+
+    Returns
+    -------
+    tuple
+        The volume, and whether it is new in the scene.
 
     Raises
     ------
@@ -31,22 +37,22 @@ def volumeOfImages(images: Path) -> slicer.vtkMRMLScalarVolumeNode:
     path = next((file for file in files if file.is_file()), None)
     if path is None:
         raise MuscleFMError(
-            "the image of the saved review is missing", "load the scan and segment it again"
+            "the image of the case is missing", "load the scan and segment it again"
         )
     node = slicer.vtkMRMLScalarVolumeNode()
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
     if not storage.ReadData(node):
         raise MuscleFMError(
-            "the image of the saved review is damaged", "load the scan and segment it again"
+            "the image of the case is damaged", "load the scan and segment it again"
         )
     for other in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
         if _isSame(node, other):
-            return other
-    node.SetName(slicer.mrmlScene.GenerateUniqueName(_NAME))
+            return other, False
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
     slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
-    return node
+    return node, True
 
 
 def _isSame(node: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode) -> bool:

@@ -20,6 +20,7 @@ from MuscleFMSegmentLib.widgets.review_control import ReviewControl, Surrounding
 from MuscleFMSegmentLib.widgets.run_control import RunControl
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
 from MuscleFMSegmentLib.widgets.shortcuts import Shortcuts
+from MuscleFMSegmentLib.widgets.worklist_control import WorklistControl
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
@@ -64,8 +65,15 @@ class ModulePanel:
             )
         )
         self.recovery = RecoveryControl(ui, self.messages, self.control)
-        for section, panel in self._panels():
+        self.worklist = WorklistControl(
+            self.messages,
+            self.control,
+            qt.QTimer(),
+            lambda: (self.segment.model, self.segment.device),
+        )
+        for section, panel in (*self._panels(), (ui.worklistSection, self.worklist.panel)):
             section.layout().addWidget(panel.form)
+        ui.worklistSection.collapsed = True
         self._fold(hasCase=False)
         ui.installButton.connect("clicked()", self.install)
         ui.installFrame.setVisible(False)
@@ -127,6 +135,7 @@ class ModulePanel:
         """End all that runs, and keep what is open."""
         self.exit()
         self.run.end()
+        self.worklist.end()
         self._inventory.stop()
         self._exporter.stop()
         self.control.close()
@@ -256,6 +265,7 @@ class ModulePanel:
 
     def _onSaved(self) -> None:
         self.messages.clear()
+        self.worklist.openNext()
 
 
 def slicesAlongLeg(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:

@@ -76,7 +76,8 @@ class RecoveryControl:
         kept = self._kept.pop(0)
         with self._messages.shown():
             try:
-                self._control.open(kept.folder, volumeOfImages(kept.folder.input))
+                volumeNode, isNew = volumeOfImages(kept.folder.input, _("Recovered MR"))
+                self._control.open(kept.folder, volumeNode, ownsVolume=isNew)
             except BaseException:
                 kept.folder.keep()
                 raise

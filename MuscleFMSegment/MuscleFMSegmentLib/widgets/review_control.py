@@ -87,8 +87,22 @@ class ReviewControl:
         """The case that is open."""
         return self._open
 
-    def open(self, folder: ReviewFolder, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+    def open(
+        self,
+        folder: ReviewFolder,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        ownsVolume: bool = False,
+    ) -> None:
         """Show a case in place of the one before.
+
+        Parameters
+        ----------
+        folder : ReviewFolder
+            Holds its images, results and session.
+        volumeNode : vtkMRMLScalarVolumeNode
+            Its image, in the scene.
+        ownsVolume : bool
+            Whether the volume goes with the case.
 
         Raises
         ------
@@ -98,7 +112,7 @@ class ReviewControl:
         from MuscleFMSegmentLib.open_case import OpenCase
 
         around = self._around
-        opened = OpenCase(folder, volumeNode, around.background, around.makeTimer, self)
+        opened = OpenCase(folder, volumeNode, ownsVolume, around.background, around.makeTimer, self)
         self.close()
         self._open = opened
         review = opened.review

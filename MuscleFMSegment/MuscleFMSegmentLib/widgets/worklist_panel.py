@@ -1,0 +1,82 @@
+"""A folder of cases: how far each is, most doubtful first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from slicer.i18n import tr as _
+
+from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
+
+if TYPE_CHECKING:
+    from musclefm.workflows.worklist import CaseState
+
+_CASE, _STATUS, _ERRORS = range(3)
+_COLOURS = {
+    "waiting": "#808080",
+    "running": "#b06a00",
+    "ready": "#2f6fd0",
+    "in review": "#7a4fc0",
+    "saved": "#2a8a3a",
+    "failed": "#c03030",
+}
+
+
+class WorklistPanel:
+    """The panel.
+
+    Parameters
+    ----------
+    onFolder : callable
+        Told the path of a chosen folder.
+    onProcess : callable
+        The button that starts and stops the work in the background.
+    onOpen : callable
+        Told the row of a case that is to be opened.
+    """
+
+    def __init__(
+        self,
+        onFolder: Callable[[str], None],
+        onProcess: Callable[[], None],
+        onOpen: Callable[[int], None],
+    ) -> None:
+        self.form = loadForm("WorklistPanel")
+        self.ui = widgetsOf(self.form)
+        self._onOpen = onOpen
+        ui = self.ui
+        ui.worklistPath.connect("currentPathChanged(QString)", onFolder)
+        ui.processButton.connect("clicked()", onProcess)
+        ui.openButton.connect("clicked()", lambda: onOpen(ui.caseTable.currentRow()))
+        ui.caseTable.connect("cellDoubleClicked(int,int)", lambda row, column: onOpen(row))
+        prepareTable(ui.caseTable, stretched=_CASE)
+        self.show((), ())
+
+    def show(self, titles: Sequence[str], states: Sequence[CaseState]) -> None:
+        """Show the cases, in this order."""
+        table = self.ui.caseTable
+        table.setRowCount(len(states))
+        for row, (title, state) in enumerate(zip(titles, states, strict=True)):
+            setCell(table, row, _CASE, title)
+            setCell(
+                table,
+                row,
+                _STATUS,
+                _(state.status),
+                toolTip=state.fault,
+                colour=_COLOURS[state.status],
+            )
+            wrong = state.expected_wrong_voxels
+            text = "" if wrong is None else f"{wrong:.0f}"
+            setCell(table, row, _ERRORS, text, isNumber=True)
+        self.ui.processButton.setEnabled(bool(states))
+        self.ui.openButton.setEnabled(bool(states))
+
+    def showProcessing(self, isProcessing: bool, text: str) -> None:
+        """Show whether cases are being segmented, and how far that is."""
+        self.ui.processButton.text = (
+            _("Stop segmenting") if isProcessing else _("Segment all in background")
+        )
+        self.ui.worklistLabel.text = text
