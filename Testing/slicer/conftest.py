@@ -42,6 +42,7 @@ def application(display: str, tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture
 def slicer_session(application):
     """Return the application with an empty scene; fail where a slot raised an error."""
+    application.takeOver()
     application.closeScene()
     application.forget()
     yield application

@@ -84,7 +84,13 @@ def realClass(name: str) -> RealClass:
         members |= base.members
     ancestors = (name, *(ancestor for base in bases for ancestor in base.ancestors))
     return RealClass(
-        name, qtBases[0] if qtBases else "", ancestors, properties, signals, slots, frozenset(members)
+        name,
+        qtBases[0] if qtBases else "",
+        ancestors,
+        properties,
+        signals,
+        slots,
+        frozenset(members),
     )
 
 

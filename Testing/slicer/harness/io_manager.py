@@ -89,5 +89,3 @@ class qSlicerIOManager(Fake, QtCore.QObject, metaclass=PythonQtType):
         else:
             selection.SetActiveVolumeID(node.GetID())
         logic.PropagateVolumeSelection()
-
-

@@ -71,13 +71,18 @@ def startScene(temporary: Path) -> SceneOfSlicer:
     applicationLogic.SetColorLogic(moduleLogics["Colors"])
     moduleLogics["Colors"].AddDefaultColorNodes()
     vtk.vtkObject.GlobalWarningDisplayOn()
+    useApplicationLogic(applicationLogic)
+    slicer.mrmlScene = scene
+    return SceneOfSlicer(scene, applicationLogic, moduleLogics)
+
+
+def useApplicationLogic(applicationLogic: Any) -> None:
+    """Let new views belong to an application's logic."""
     for factory in (
         slicer.vtkMRMLSliceViewDisplayableManagerFactory,
         slicer.vtkMRMLThreeDViewDisplayableManagerFactory,
     ):
         factory.GetInstance().SetMRMLApplicationLogic(applicationLogic)
-    slicer.mrmlScene = scene
-    return SceneOfSlicer(scene, applicationLogic, moduleLogics)
 
 
 def _startRemoteInput(scene: Any, temporary: Path) -> None:

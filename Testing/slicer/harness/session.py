@@ -17,6 +17,7 @@ from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 
 from harness.modules import qSlicerScriptedLoadableModule
 from harness.pythonqt.dialogs import DIALOGS, Message
+from harness.scene import useApplicationLogic
 from harness.widgets.editor_brush import paint
 
 Key = QtCore.Qt.Key
@@ -46,6 +47,11 @@ class Session:
         window.resize(1400, 900)
         window.show()
         self.process()
+
+    def takeOver(self) -> None:
+        """Make this application's scene Slicer's again, after tests that had one of their own."""
+        slicer.mrmlScene = self.application.mrmlScene()
+        useApplicationLogic(self.application.applicationLogic())
 
     @property
     def messages(self) -> list[Message]:
@@ -193,6 +199,9 @@ class Session:
         module._python = getattr(source, name)(module)
         setattr(slicer.modules, f"{name}Instance", module._python)
         self._opened.append(name)
+        # Slicer makes its modules before it has started up, and tells them so once.
+        self.application.startupCompleted.emit()
+        self.application.disconnect("startupCompleted()")
 
     def _reveal(self, widget: QtWidgets.QWidget) -> None:
         """Scroll the panel to a widget."""
@@ -212,3 +221,4 @@ class Session:
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         self.errors.append("".join(traceback.format_exception(kind, error, trace)))
+        sys.__excepthook__(kind, error, trace)

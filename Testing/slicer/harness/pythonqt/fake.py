@@ -93,4 +93,3 @@ def _qtClass(name: str) -> type:
         if hasattr(module, name):
             return getattr(module, name)
     raise LookupError(f"PySide6 has no {name}")
-

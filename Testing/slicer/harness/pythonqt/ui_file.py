@@ -72,7 +72,9 @@ class UiFile:
 
     def _classes(self) -> dict[str, str]:
         """Return the class by object name."""
-        widgets = {entry.get("name", ""): entry.get("class", "") for entry in self.root.iter("widget")}
+        widgets = {
+            entry.get("name", ""): entry.get("class", "") for entry in self.root.iter("widget")
+        }
         return widgets | {entry.get("name", ""): "QAction" for entry in self.root.iter("action")}
 
     def _connections(self) -> list[Connection]:

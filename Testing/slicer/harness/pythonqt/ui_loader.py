@@ -60,9 +60,7 @@ class UiLoader(QtUiTools.QUiLoader):
         return found(parent)
 
 
-def _connect(
-    root: QtWidgets.QWidget, sender: str, signal: str, receiver: str, slot: str
-) -> None:
+def _connect(root: QtWidgets.QWidget, sender: str, signal: str, receiver: str, slot: str) -> None:
     source = root if root.name == sender else root.findChild(QtWidgets.QWidget, sender)
     target = root if root.name == receiver else root.findChild(QtWidgets.QWidget, receiver)
     source.connect(signal, getattr(target, split(slot)[0]))

@@ -105,9 +105,7 @@ def _choices(widget: Any, declared: ParameterType) -> Connector:
     def write(value: Any) -> None:
         widget.currentIndex = values.index(value)
 
-    return Connector(
-        widget, "currentIndexChanged(int)", lambda: values[widget.currentIndex], write
-    )
+    return Connector(widget, "currentIndexChanged(int)", lambda: values[widget.currentIndex], write)
 
 
 def _plainText(widget: Any, declared: ParameterType) -> Connector:

@@ -83,9 +83,7 @@ class ScriptedLoadableModuleLogic:
     def getParameterNode(self) -> Any:
         found = self.getAllParameterNodes()
         if self.isSingletonParameterNode:
-            single = slicer.mrmlScene.GetSingletonNode(
-                self.moduleName, "vtkMRMLScriptedModuleNode"
-            )
+            single = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
             if single is not None:
                 single.SetAttribute("ModuleName", self.moduleName)
                 return single

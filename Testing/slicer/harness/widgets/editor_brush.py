@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def paint(
 def _filled(points: np.ndarray, radius: float) -> np.ndarray:
     """Return points close enough together that a brush leaves no gaps between them."""
     found = [points[:1]]
-    for start, end in zip(points[:-1], points[1:], strict=True):
+    for start, end in pairwise(points):
         count = max(int(np.ceil(np.linalg.norm(end - start) / max(radius / 2, 0.1))), 1)
         share = np.linspace(0, 1, count + 1)[1:, None]
         found.append(start + share * (end - start))

@@ -119,7 +119,9 @@ def brushStroke(
         high = np.minimum(np.ceil(centre + reach) + 1, size).astype(int)
         if (low >= high).any():
             continue
-        i, j, k = np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
+        i, j, k = np.meshgrid(
+            *(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij"
+        )
         apart = np.stack([i, j, k], axis=-1) - centre
         apart = apart @ toRas[:3, :3].T
         inside = _inside(apart, radius, normal, toRas)

@@ -58,7 +58,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             self._buttons[name] = button
         row = QtWidgets.QHBoxLayout()
         layout.addLayout(row)
-        self._undoButton, self._redoButton = QtWidgets.QToolButton(self), QtWidgets.QToolButton(self)
+        self._undoButton, self._redoButton = (
+            QtWidgets.QToolButton(self),
+            QtWidgets.QToolButton(self),
+        )
         for button, text, slot in (
             (self._undoButton, "Undo", self.undo),
             (self._redoButton, "Redo", self.redo),
@@ -206,9 +209,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         for number, name in enumerate(NAMES[:9], start=1):
             functions[str(number)] = lambda chosen=name: self.setActiveEffectByName(chosen)
         for keys, function in functions.items():
-            shortcut = QtGui.QShortcut(
-                QtGui.QKeySequence(keys), parent or slicer.util.mainWindow()
-            )
+            shortcut = QtGui.QShortcut(QtGui.QKeySequence(keys), parent or slicer.util.mainWindow())
             shortcut.activated.connect(function)
             self._shortcuts.append(shortcut)
 
