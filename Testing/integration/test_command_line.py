@@ -38,7 +38,7 @@ RESULTS = IMAGES | {
 OF_FAT_AND_WATER = {"fat_fraction.nii.gz"}
 COMMANDS = (
     [], ["demo"], ["segment"], ["info"], ["models"], ["models", "list"], ["models", "show"],
-    ["models", "import"], ["phantom"], ["train-demo"],
+    ["models", "import"], ["phantom"], ["train-demo"], ["worklist"],
 )  # fmt: skip
 IDENTIFYING = (
     "PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "SeriesInstanceUID",

@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
         summarise(worklist)
     failed = [state for state in worklist.states() if state.status == "failed"]
     if failed:
+        cause, _, _ = failed[0].fault.partition(":")
         raise MuscleFMError(
-            f"{len(failed)} of {len(worklist.cases)} cases failed, e.g. as {failed[0].fault}",
+            f"{len(failed)} of {len(worklist.cases)} cases failed (the first one: {cause})",
             "mend them and give the same command again: the others are not segmented twice",
         )
 

@@ -1,0 +1,151 @@
+"""``musclefm worklist``: a folder of cases, of which some fail, in a process that may be killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from musclefm.review.export import regions_from_json
+from musclefm.volumes.channels import read_channels
+from musclefm.volumes.reading import read_volume
+from musclefm.volumes.writing import write_volume
+from musclefm.workflows.worklist import CaseState, Worklist
+
+Musclefm = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def scans(scan: Path, tmp_path: Path) -> Path:
+    """Return a folder of three cases, in order: damaged, a single image, Dixon channels."""
+    folder = tmp_path / "scans"
+    shutil.copytree(scan, folder / scan.name)
+    (folder / "Doe-1-damaged.nii.gz").write_bytes((scan / "fat.nii.gz").read_bytes()[:5000])
+    write_volume(read_volume(scan / "water.nii.gz").volume, folder / "Doe-2.nrrd")
+    return folder
+
+
+def by_name(worklist: Worklist) -> dict[str, CaseState]:
+    return {state.path.name: state for state in worklist.states()}
+
+
+def written(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_case_that_fails_stops_no_other_and_is_tried_again(
+    scans: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    out = tmp_path / "list"
+    command = ("worklist", scans, "--out", out, "--model", model)
+    done = musclefm(*command)
+    assert done.returncode == 2
+    assert done.stderr.startswith("musclefm: 1 of 3 cases failed (the first one: the image is dam")
+    assert done.stderr.count("\n") == 1
+
+    worklist = Worklist(scans, out)
+    states = by_name(worklist)
+    failed = states["Doe-1-damaged.nii.gz"]
+    assert failed.status == "failed" and failed.fault.startswith("the image is damaged")
+    assert not failed.results.exists()
+    ready = [state for state in worklist.states() if state.status == "ready"]
+    assert len(ready) == 2
+    doubts = [state.expected_wrong_voxels or 0.0 for state in ready]
+    assert doubts == sorted(doubts, reverse=True) and min(doubts) > 0
+    for state in ready:
+        document = regions_from_json((state.results / "regions.json").read_text())
+        assert document.expected_wrong_voxels == state.expected_wrong_voxels
+
+    told = done.stdout + done.stderr + (out / "worklist.json").read_text()
+    names = "".join(str(path.relative_to(out)) for path in out.rglob("*"))
+    assert "Doe" not in told + names
+
+    shutil.copy(scans / "Doe-2.nrrd", scans / "Doe-1.nrrd")
+    (scans / "Doe-1-damaged.nii.gz").unlink()
+    before = {state.folder: written(state.folder) for state in ready}
+    again = musclefm(*command, "--progress", "json")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert {folder: written(folder) for folder in before} == before
+    assert {state.status for state in Worklist(scans, out).states()} == {"ready"}
+
+
+def test_the_images_of_a_case_are_those_that_were_segmented(
+    scans: Path, model: Path, musclefm: Musclefm, tmp_path: Path
+) -> None:
+    (scans / "Doe-1-damaged.nii.gz").unlink()
+    done = musclefm("worklist", scans, "--out", tmp_path / "list", "--model", model)
+    assert done.returncode == 0, done.stderr
+    for name, state in by_name(Worklist(scans, tmp_path / "list")).items():
+        dixon = name != "Doe-2.nrrd"
+        expected = {"water", "fat"} if dixon else {"image"}
+        images = read_channels({path.stem: path for path in state.input.iterdir()})
+        assert set(images.images) == expected
+        labels = read_volume(state.results / "labels.seg.nrrd").volume
+        assert images.grid.matches(labels.grid)
+        assert (state.results / "fat_fraction.nii.gz").exists() == dixon
+
+
+def test_a_killed_process_goes_on_where_it_was(
+    scans: Path,
+    model: Path,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    musclefm: Musclefm,
+    tmp_path: Path,
+) -> None:
+    (scans / "Doe-1-damaged.nii.gz").unlink()
+    out = tmp_path / "list"
+    words = ["worklist", str(scans), "--out", str(out), "--model", str(model)]
+    process = subprocess.Popen(
+        [*command, *words, "--progress", "json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    stages = (json.loads(line) for line in process.stdout)
+    next(event for event in stages if event["stage"] == "worklist" and event["done"] == 1)
+    next(event for event in stages if event["stage"] == "segment")
+    first, second = by_name(Worklist(scans, out)).values()
+    assert (first.status, second.status) == ("ready", "running")
+    process.kill()
+    process.wait()
+    kept = written(first.results)
+
+    done = musclefm(*words)
+    assert done.returncode == 0, done.stderr
+    assert {state.status for state in Worklist(scans, out).states()} == {"ready"}
+    assert written(first.results) == kept
+    assert {path.name for path in second.folder.iterdir()} == {"input", "results"}
+
+
+def test_ends_soon_when_asked(
+    scans: Path,
+    model: Path,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    words = ["worklist", str(scans), "--out", str(tmp_path / "list"), "--model", str(model)]
+    process = subprocess.Popen(
+        [*command, *words, "--progress", "json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if json.loads(line)["stage"] == "segment")
+    process.send_signal(signal.SIGTERM)
+    asked = time.perf_counter()
+    process.communicate(timeout=60)
+    assert time.perf_counter() - asked <= 2.0
+    assert process.returncode == 128 + signal.SIGTERM
+    states = Worklist(scans, tmp_path / "list").states(processing=False)
+    assert {state.status for state in states} == {"failed", "waiting"}
