@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from musclefm.review.findings import FlaggedRegion
 
@@ -211,20 +211,8 @@ class ReviewQueue:
         self._position = left[0] if left else self._position
         return self.current
 
-    def _change(
-        self,
-        entry: ReviewEntry,
-        *,
-        status: Status | None = None,
-        flagged: bool | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        self._entries[self._index(entry.region.id)] = replace(
-            entry,
-            status=entry.status if status is None else status,
-            flagged=entry.flagged if flagged is None else flagged,
-            seconds=entry.seconds if seconds is None else seconds,
-        )
+    def _change(self, entry: ReviewEntry, **changes: Any) -> None:
+        self._entries[self._index(entry.region.id)] = replace(entry, **changes)
 
     def _index(self, region_id: int) -> int:
         for index, entry in enumerate(self._entries):
