@@ -10,9 +10,13 @@ import slicer
 from MuscleFMSegmentLib.scene.case import HeatKind
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
 
-DEFAULT_OPACITY = 0.7
-DEFAULT_THRESHOLD = 0.1
-"""Normalised uncertainty below which nothing is drawn, as in the library's report."""
+DEFAULT_OPACITY = 0.5
+DEFAULT_THRESHOLD = 0.25
+"""Normalised uncertainty from which on a voxel may belong to a flagged region.
+
+The border of every muscle is a little uncertain; slice views cannot let that
+fade as the library's report does, and it would hide the image.
+"""
 
 _TAG = "MuscleFMHeat"
 _LEGEND_TITLES = {
@@ -20,7 +24,8 @@ _LEGEND_TITLES = {
     "aleatoric": "Aleatoric",
     "epistemic": "Epistemic",
 }
-_LEGEND_LABELS, _LEGEND_FONT, _LEGEND_SIZE = 6, 12, (0.12, 0.4)
+_LEGEND_VIEW = "vtkMRMLSliceNodeRed"
+_LEGEND_LABELS, _LEGEND_FONT, _LEGEND_SIZE = 6, 12, (0.1, 0.35)
 
 # Plasma (matplotlib, CC0), at each tenth from 0 to 1: perceptually uniform, safe for
 # the colour-blind, and its low end is a visible blue.
@@ -158,10 +163,17 @@ class Heatmap:
             if not visible:
                 return
             legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+            # Views look at the letters again only when something else changes after them.
+            for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+                text.SetFontSize(_LEGEND_FONT)
             legend.SetTitleText(_LEGEND_TITLES[kind])
             legend.SetLabelFormat("%.1f")
             legend.SetNumberOfLabels(_LEGEND_LABELS)
             legend.SetSize(*_LEGEND_SIZE)
-            for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
-                text.SetFontSize(_LEGEND_FONT)
+            self._inOneView(legend)
         legend.SetVisibility(visible)
+
+    def _inOneView(self, legend: slicer.vtkMRMLColorLegendDisplayNode) -> None:
+        """Leave the other views to the image, where there is the view that layouts have first."""
+        if self._scene.GetNodeByID(_LEGEND_VIEW) is not None:
+            legend.AddViewNodeID(_LEGEND_VIEW)
