@@ -52,6 +52,11 @@ class Background:
         timer.connect("timeout()", self.poll)
         self._tasks: list[_Task] = []
 
+    @property
+    def isBusy(self) -> bool:
+        """Whether any work is not finished."""
+        return bool(self._tasks)
+
     def run(
         self,
         work: Callable[[], Any],

@@ -125,6 +125,7 @@ class SegmentPanel:
         self._running = running
         ui = self.ui
         ui.applyButton.text = _("Stop") if running else _("Apply")
+        ui.applyButton.setEnabled(True)
         ui.progressFrame.setVisible(running)
         for choice in (
             ui.inputSelector,
@@ -135,7 +136,6 @@ class SegmentPanel:
         ):
             choice.setEnabled(not running)
         if running:
-            ui.applyButton.setEnabled(True)
             ui.logText.clear()
             self.showStanding(Standing(0.0, _("Starting")))
 

@@ -1,0 +1,93 @@
+"""The module in Slicer's window, with the library as a real child process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playing import openResults, settle
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
+SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the user's data, new for each test."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("MUSCLEFM_HOME", str(folder))
+    if "MUSCLEFM_LIBRARY_PYTHON" not in os.environ:
+        pytest.fail("MUSCLEFM_LIBRARY_PYTHON has to name a Python with the library and torch")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few_slices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return water and fat of six slices of the sample, so that a run takes seconds."""
+    import SimpleITK as sitk
+
+    folder = tmp_path_factory.mktemp("sample")
+    files = {}
+    for channel in ("water", "fat"):
+        image = sitk.ReadImage(str(SAMPLE / f"{channel}.nii.gz"))
+        files[channel] = folder / f"{channel}.nrrd"
+        sitk.WriteImage(image[:, :, 8:14], str(files[channel]))
+    return files
+
+
+@pytest.fixture(scope="session")
+def results(few_slices: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what the library finds in these slices."""
+    folder = tmp_path_factory.mktemp("segmented") / "results"
+    channels = [f"--channel={channel}={path}" for channel, path in few_slices.items()]
+    library = os.environ["MUSCLEFM_LIBRARY_PYTHON"]
+    subprocess.run(
+        [library, "-m", "musclefm", "segment", *channels, "--out", str(folder)],
+        env=os.environ | {"PYTHONPATH": str(MODULE.parent)},
+        check=True,
+    )
+    return folder
+
+
+@pytest.fixture
+def session(slicer_session: Any) -> Any:
+    """Return the user's hands and eyes."""
+    return slicer_session
+
+
+@pytest.fixture
+def module(session: Any) -> Any:
+    """Return the module's panel, opened."""
+    return session.openModule(MODULE).panel
+
+
+@pytest.fixture
+def water(session: Any, few_slices: dict[str, Path]) -> Any:
+    """Return the water image in the scene."""
+    import slicer
+
+    return slicer.util.loadVolume(str(few_slices["water"]))
+
+
+@pytest.fixture
+def opened(module: Any, session: Any, water: Any, results: Path) -> Any:
+    """Return the module with a segmented case open, without having waited for a run."""
+    return openResults(module, session, water, results)
+
+
+@pytest.fixture
+def whileRunning(module: Any, session: Any) -> Callable[[float], None]:
+    """Return a function that waits until a run has ended."""
+
+    def wait(seconds: float = 120.0) -> None:
+        session.waitFor(lambda: not module.run.isRunning, seconds)
+        settle(module, session)
+
+    return wait
+
+

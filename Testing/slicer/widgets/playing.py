@@ -1,0 +1,34 @@
+"""What tests do with the module again and again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def openResults(module: Any, session: Any, volumeNode: Any, results: Path) -> Any:
+    """Open results as a run would, and return the module."""
+    from MuscleFMSegmentLib.review_folders import ReviewFolders
+    from MuscleFMSegmentLib.scene.input_volume import exportInput
+
+    folder = ReviewFolders().make()
+    exportInput({"water": volumeNode}, folder.input)
+    shutil.copytree(results, folder.results)
+    module.control.open(folder, volumeNode)
+    settle(module, session)
+    return module
+
+
+def settle(module: Any, session: Any) -> None:
+    """Let edits be measured and writes end."""
+    session.process(400)
+    session.waitFor(lambda: not module.background.isBusy)
+    session.process()
+
+
+def sidedLabels(module: Any) -> np.ndarray:
+    """Return a copy of the labels ``(K, J, I)`` as they are now."""
+    return module.control.openCase.review.sidedVolume().array.copy()
