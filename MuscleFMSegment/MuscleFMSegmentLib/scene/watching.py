@@ -61,13 +61,13 @@ class CaseWatch:
             observed.RemoveObserver(tag)
         self._observed = []
 
-    def _voxelTimes(self) -> dict[str, tuple[int, int, int]]:
+    def _voxelTimes(self) -> dict[str, tuple[int, int]]:
+        """Return, for each segment id, when its labelmap was made or changed, and its value."""
         times = {}
         for segmentId in self._segmentation.GetSegmentIDs():
             segment = self._segmentation.GetSegment(segmentId)
             labelmap = segment.GetRepresentation(BINARY_LABELMAP)
-            time = labelmap.GetMTime() if labelmap else 0
-            times[segmentId] = (id(labelmap), time, segment.GetLabelValue())
+            times[segmentId] = (labelmap.GetMTime() if labelmap else 0, segment.GetLabelValue())
         return times
 
     def _onSegmentation(self, caller: vtk.vtkObject, event: str) -> None:
