@@ -88,6 +88,25 @@ def test_dialogs_are_answered_and_never_wait(slicer_session) -> None:
     assert [message.text for message in slicer_session.messages][:2] == ["Go on?", "And now?"]
 
 
+def test_a_child_process_talks_to_the_main_thread(slicer_session) -> None:
+    import qt
+    import slicer
+
+    lines, codes = [], []
+    command = [sys.executable, "-c", "print('half'); print('done'); raise SystemExit(3)"]
+    slicer.util.launchConsoleProcess(
+        command, blocking=False, logCallback=lines.append, completedCallback=codes.append
+    )
+    slicer_session.waitFor(lambda: codes)
+    assert (lines, codes) == (["half", "done"], [3])
+
+    process = qt.QProcess()
+    process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: codes.append(code))
+    process.start(sys.executable, ["-c", "raise SystemExit(4)"])
+    slicer_session.waitFor(lambda: len(codes) == 2)
+    assert codes == [3, 4]
+
+
 def test_views_show_the_scene(slicer_session, volume) -> None:
     picture = slicer_session.screenshot()
     view = slicer_session.sliceView("Red")
