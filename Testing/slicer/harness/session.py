@@ -145,6 +145,13 @@ class Session:
         QtTest.QTest.mouseClick(widget, LEFT, NO_MODIFIER, point)
         self.process()
 
+    def clickCell(self, table: QtWidgets.QTableView, row: int, column: int = 0) -> None:
+        """Click into a cell of a table."""
+        index = table.model().index(row, column)
+        table.scrollTo(index)
+        middle = table.visualRect(index).center()
+        self.click(table.viewport(), middle.x(), middle.y())
+
     def keys(self, text: str) -> None:
         """Press a key, written as a key sequence: "n", "Shift+N", "Ctrl+Return"."""
         combination = QtGui.QKeySequence(text)[0]

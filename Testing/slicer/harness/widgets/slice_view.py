@@ -16,6 +16,7 @@ PRESSED = {
     Button.MiddleButton: "MiddleButtonPressEvent",
     Button.RightButton: "RightButtonPressEvent",
 }
+AXES = {"Axial": "S", "Coronal": "A", "Sagittal": "R"}
 RELEASED = {button: name.replace("Press", "Release") for button, name in PRESSED.items()}
 
 
@@ -145,9 +146,14 @@ class qMRMLSliceWidget(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
 
     def _show(self, sliceNode: Any, applicationLogic: Any) -> None:
         """Show a slice node; the layout manager calls this once."""
-        view = self._view
-        self._rendering = SliceRendering(sliceNode, applicationLogic, view.scheduleRender)
-        view._rendering = self._rendering
+        self._rendering = SliceRendering(sliceNode, applicationLogic, self._onChange)
+        self._view._rendering = self._rendering
         colour = "#" + "".join(f"{round(255 * part):02x}" for part in sliceNode.GetLayoutColor())
         self._bar.setStyleSheet(f"background: {colour}; color: black; padding-left: 6px;")
-        self._bar.setText(sliceNode.GetLayoutLabel())
+        self._onChange()
+
+    def _onChange(self) -> None:
+        node = self.mrmlSliceNode()
+        axis = AXES.get(node.GetOrientation(), "")
+        self._bar.setText(f"{node.GetLayoutLabel()}    {axis} {node.GetSliceOffset():.1f} mm")
+        self._view.scheduleRender()
