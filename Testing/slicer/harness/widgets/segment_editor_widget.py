@@ -30,6 +30,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._node = None
         self._shown: tuple[Any, Any, str] = (None, None, "")
+        self._effectBefore = ""
         self._observations = Observations(self)
         self._shortcuts: list[QtGui.QShortcut] = []
         self._effects = {name: qSlicerSegmentEditorAbstractEffect(name, self) for name in NAMES}
@@ -173,7 +174,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setActiveEffectByName(self, name: str) -> None:
         if self._node is not None:
             known = name in self._effects and self.segmentationNode() is not None
+            before = self._node.GetActiveEffectName() or ""
             self._node.SetActiveEffectName(name if known else "")
+            if before != self._node.GetActiveEffectName():
+                self._effectBefore = before
 
     def setActiveEffect(self, effect: qSlicerSegmentEditorAbstractEffect | None) -> None:
         self.setActiveEffectByName(effect.name if effect else "")
@@ -197,6 +201,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._logic.Redo()
         self.updateWidgetFromMRML()
 
+    def toggleSourceVolumeIntensityMaskEnabled(self) -> None:
+        self._logic.ToggleSourceVolumeIntensityMask()
+
     def installKeyboardShortcuts(self, parent: Any = None) -> None:
         self.uninstallKeyboardShortcuts()
         functions = {
@@ -205,8 +212,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             "W": self.selectNextSegment,
             "Z": self.undo,
             "Y": self.redo,
+            "I": self.toggleSourceVolumeIntensityMaskEnabled,
+            "Space": lambda: self.setActiveEffectByName(self._effectBefore),
         }
-        for number, name in enumerate(NAMES[:9], start=1):
+        for number, name in enumerate(("", *NAMES[:9])):
             functions[str(number)] = lambda chosen=name: self.setActiveEffectByName(chosen)
         for keys, function in functions.items():
             shortcut = QtGui.QShortcut(QtGui.QKeySequence(keys), parent or slicer.util.mainWindow())
