@@ -1,7 +1,6 @@
 """DICOM objects of labels and uncertainty, read back by pydicom and by dcmqi's own programs."""
 
 import json
-import sys
 
 import numpy as np
 import pydicom
@@ -296,10 +295,3 @@ class TestRefusals:
         labels = oblique_volume.with_array(labels_on(oblique_volume.grid))
         with pytest.raises(MuscleFMError, match="headers of the DICOM series"):
             write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, find_source_series(folder))
-
-    def test_without_highdicom_the_remedy_is_a_command(self, tmp_path, series, monkeypatch):
-        monkeypatch.setitem(sys.modules, "highdicom", None)
-        source = find_source_series(series)
-        labels = read_volume(series).volume.with_array(labels_on(source.grid))
-        with pytest.raises(MuscleFMError, match=r"pip install .*musclefm\[exchange\]"):
-            write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, source)

@@ -13,7 +13,6 @@ import pydicom
 
 from musclefm import __version__
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.extra import import_extra
 from musclefm.exchange.placement import place_on
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.volumes.volume import Volume
@@ -56,7 +55,10 @@ def volume_in_frame_of_reference(volume: Volume, source: SourceSeries) -> Any:
     placed = place_on(volume, source.grid)
     # Its affine takes (k, j, i) to LPS.
     affine = placed.grid.ijk_to_lps[:, [2, 1, 0, 3]]
-    return import_extra("highdicom").Volume(
+    # Imported late: it takes long, and only DICOM output needs it.
+    import highdicom
+
+    return highdicom.Volume(
         array=placed.array,
         affine=affine,
         coordinate_system="PATIENT",

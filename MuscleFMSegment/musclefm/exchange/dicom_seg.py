@@ -16,7 +16,6 @@ from musclefm.exchange.derived_object import (
     volume_in_frame_of_reference,
     write_object,
 )
-from musclefm.exchange.extra import import_extra
 from musclefm.exchange.side_codes import SIDE_CODES
 from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
 from musclefm.exchange.source_series import SourceSeries
@@ -62,9 +61,12 @@ def write_dicom_segmentation(
     ------
     MuscleFMError
         There is no label, the labels are not the scheme's or not on the
-        source's voxels, the source cannot be referred to, highdicom is not
-        installed, or the file cannot be written.
+        source's voxels, the source cannot be referred to, or the file cannot
+        be written.
     """
+    # Imported late: it takes long, and only DICOM output needs it.
+    import highdicom
+
     check_sided_labels(labels.array, scheme)
     array = np.where(labels.array == IGNORE, np.uint8(0), labels.array)
     named = scheme.labels_of_sides()
@@ -80,7 +82,7 @@ def write_dicom_segmentation(
     kind = "SEMIAUTOMATIC" if corrected else "AUTOMATIC"
     segments = [_segment(number, *named[value], kind) for number, value in enumerate(values, 1)]
     with told():
-        segmentation = import_extra("highdicom").seg.Segmentation(
+        segmentation = highdicom.seg.Segmentation(
             source_images=source.instances,
             pixel_array=volume,
             segmentation_type="BINARY",
@@ -95,7 +97,8 @@ def write_dicom_segmentation(
 
 
 def _segment(number: int, side: Side, label: Label, kind: str) -> Any:
-    highdicom = import_extra("highdicom")
+    import highdicom
+
     coded = highdicom.sr.CodedConcept
     muscle = coded(label.code.value, label.code.scheme, label.code.meaning)
     muscle.SegmentedPropertyTypeModifierCodeSequence = [coded(*SIDE_CODES[side])]

@@ -16,7 +16,6 @@ from musclefm.exchange.derived_object import (
     volume_in_frame_of_reference,
     write_object,
 )
-from musclefm.exchange.extra import import_extra
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.volumes.volume import Volume
 
@@ -62,9 +61,10 @@ def write_parametric_map(
     ------
     MuscleFMError
         The map is not on the source's voxels, the source cannot be referred to,
-        highdicom is not installed, or the file cannot be written.
+        or the file cannot be written.
     """
-    highdicom = import_extra("highdicom")
+    import highdicom
+
     coded = highdicom.sr.CodedConcept
     code, meaning = _MEANINGS[kind]
     volume = volume_in_frame_of_reference(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.extra import import_extra
 from musclefm.exchange.foreign_labels import ForeignLabels, ForeignSegment
 from musclefm.exchange.overlap import claim
 from musclefm.exchange.side_codes import side_of_code
@@ -25,9 +24,10 @@ def read_dicom_seg(path: Path, what: str) -> ForeignLabels:
     ------
     MuscleFMError
         The file is damaged, holds no segmentation or none on a regular grid, its
-        segments overlap or are fractional, or highdicom is not installed.
+        segments overlap or are fractional.
     """
-    highdicom = import_extra("highdicom")
+    import highdicom
+
     with warnings.catch_warnings():
         # They cite odd values of the header.
         warnings.simplefilter("ignore")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from musclefm.anatomy.scheme import Side
-from musclefm.exchange.extra import import_extra
 from musclefm.exchange.foreign_labels import ForeignLabels, ForeignSegment
 from musclefm.exchange.overlap import claim
 from musclefm.exchange.side_codes import side_of_code
@@ -24,9 +23,10 @@ def read_seg_nrrd(path: Path, what: str) -> ForeignLabels:
     Raises
     ------
     MuscleFMError
-        The file is damaged, its segments overlap, or slicerio is not installed.
+        The file is damaged, or its segments overlap.
     """
-    slicerio = import_extra("slicerio")
+    import slicerio
+
     try:
         content = slicerio.read_segmentation(str(path))
     # Of a damaged header, slicerio and the NRRD reader raise whatever comes.

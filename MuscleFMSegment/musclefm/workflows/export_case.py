@@ -62,7 +62,7 @@ def case_labels(results: Path) -> CaseLabels:
     Raises
     ------
     MuscleFMError
-        It is no such folder, it is damaged, or slicerio is not installed.
+        It is no such folder, or it is damaged.
     """
     try:
         provenance = json.loads((results / "provenance.json").read_text("utf-8"))
