@@ -8,7 +8,11 @@ environments=${MUSCLEFM_ENVIRONMENTS:-$PWD/.venv}
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   missing=
-  for package in python3-venv libgl1 libegl1 libxrender1 libxt6; do
+  # Rendering without a screen, and what Qt asks of a virtual one.
+  for package in python3-venv libgl1 libegl1 libgl1-mesa-dri libxrender1 libxt6 xvfb \
+    libdbus-1-3 libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 \
+    libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 \
+    libxcb-xkb1 fonts-dejavu-core; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
   done
   if [ -n "$missing" ]; then
@@ -30,9 +34,15 @@ make_environment "$environments/library" ".[test]"
 # pip keeps an installed package of the same version: the code must be today's.
 "$environments/library/bin/python" -m pip install --quiet --disable-pip-version-check \
   --force-reinstall --no-deps .
-# Slicer's real scene without the application; its VTK stays apart from the library.
-make_environment "$environments/slicer" slicer-core numpy
+# Only their check of a data set is run, which needs nothing more of what they depend on.
+"$environments/library/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+  nnunetv2 acvl_utils batchgenerators
+# Slicer's real scene without the application, and real Qt. The library is used from the
+# checkout there, and without torch, as Slicer uses it.
+make_environment "$environments/slicer" slicer-core PySide6-Essentials pytest pytest-timeout \
+  numpy scipy SimpleITK pydicom highdicom slicerio pydantic pillow platformdirs rich jinja2
 export MUSCLEFM_SLICER_PYTHON=$environments/slicer/bin/python
+export MUSCLEFM_LIBRARY_PYTHON=$environments/library/bin/python
 export PATH=$environments/library/bin:$PATH
 
 echo "== lint and types"
@@ -40,5 +50,10 @@ ruff check MuscleFMSegment Testing
 ruff format --check MuscleFMSegment Testing
 mypy --config-file pyproject.toml
 
-echo "== tests"
-exec python -m pytest "$@"
+if [ "$#" -gt 0 ]; then
+  exec python -m pytest "$@"
+fi
+echo "== tests of the Slicer module"
+PYTHONPATH=$PWD/MuscleFMSegment "$MUSCLEFM_SLICER_PYTHON" -m pytest Testing/slicer
+echo "== tests of the library"
+exec python -m pytest
