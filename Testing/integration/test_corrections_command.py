@@ -153,7 +153,7 @@ def test_from_added_work_to_training_data(
 
     corrections("remove", first)
     assert store.ids() == (second,)
-    assert "1 samples" in corrections("verify").stdout
+    assert "1 sample," in corrections("verify").stdout
 
 
 def test_muscles_that_were_reviewed_are_named_as_in_tables(
@@ -271,7 +271,7 @@ class TestRefused:
         assert "sample.json has changed" in refused("export", third, first, *export)
         corrections("export", third, *export)
         corrections("remove", first, second)
-        assert "1 samples" in corrections("verify").stdout
+        assert "1 sample," in corrections("verify").stdout
 
     def test_exports_that_cannot_be(
         self,

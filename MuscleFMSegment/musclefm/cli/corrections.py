@@ -132,7 +132,8 @@ def _verify(arguments: argparse.Namespace) -> None:
             f"{harmed} of {len(store.ids()) + 1} parts of the store are not as they were saved",
             "restore them from a backup, or remove the samples",
         )
-    _console().print(f"{len(store.ids())} samples, every file as it was saved.")
+    count = len(store.ids())
+    _console().print(f"{count} sample{'' if count == 1 else 's'}, every file as it was saved.")
 
 
 def _export(arguments: argparse.Namespace) -> None:

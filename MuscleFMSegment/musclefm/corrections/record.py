@@ -121,7 +121,12 @@ def sample_id(record: SampleRecord, content: bytes) -> str:
     content : bytes
         All of ``sample.json``. As the id holds its hash, a change of any byte shows.
     """
-    return f"{record.case_key[:8]}-{hashlib.sha256(content).hexdigest()[:16]}"
+    return beginning_of_id(record.case_key) + hashlib.sha256(content).hexdigest()[:16]
+
+
+def beginning_of_id(case_key: str) -> str:
+    """Return what the ids of all versions of a case begin with."""
+    return f"{case_key[:8]}-"
 
 
 def parse_record(content: bytes, name: str) -> SampleRecord:
@@ -139,7 +144,7 @@ def parse_record(content: bytes, name: str) -> SampleRecord:
     MuscleFMError
         It is not what was saved under this id, or of a version that is not known here.
     """
-    if hashlib.sha256(content).hexdigest()[:16] != name[9:]:
+    if not name.endswith(hashlib.sha256(content).hexdigest()[:16]):
         raise damaged(name, f"{RECORD_FILE} has changed")
     try:
         record = SampleRecord.model_validate_json(content)

@@ -23,6 +23,9 @@ from musclefm.volumes.encoding import encode_volume
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 
+# A reader waits for it.
+_FAST = 1
+
 _IMAGE = "image-{}.nrrd"
 _LABELS = "labels.nrrd"
 _MODEL_LABELS = "model-labels.nrrd"
@@ -57,7 +60,7 @@ def encode_case(case: CorrectedCase) -> EncodedCase:
     content: dict[str, bytes] = {}
 
     def encoded(name: str, volume: Volume) -> StoredFile:
-        data = content[name] = encode_volume(volume, name)
+        data = content[name] = encode_volume(volume, name, _FAST)
         return StoredFile(file=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
     return EncodedCase(

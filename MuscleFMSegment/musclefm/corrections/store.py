@@ -27,6 +27,7 @@ from musclefm.corrections.record import (
     RECORD_FILE,
     SAMPLE_ID,
     SampleRecord,
+    beginning_of_id,
     record_bytes,
     sample_id,
 )
@@ -125,8 +126,7 @@ class CorrectionStore:
         MuscleFMError
             There is no such store.
         """
-        found = [entry for entry in self._entries() if isinstance(entry, StoredSample)]
-        return tuple(sorted(found, key=lambda sample: (sample.record.saved_at, sample.id)))
+        return self._sound()
 
     def newest(self) -> tuple[StoredSample, ...]:
         """Return the samples that no other one corrects, oldest first: those to learn from.
@@ -242,17 +242,26 @@ class CorrectionStore:
             )
         return self.folder / SAMPLES_FOLDER / name
 
-    def _entries(self) -> Iterator[StoredSample | MuscleFMError]:
+    def _entries(self, beginning: str = "") -> Iterator[StoredSample | MuscleFMError]:
         for name in self.ids():
-            try:
-                yield self.sample(name)
-            except MuscleFMError as error:
-                yield error
+            if name.startswith(beginning):
+                try:
+                    record = read_record(self.folder / SAMPLES_FOLDER / name)
+                except MuscleFMError as error:
+                    yield error
+                else:
+                    yield StoredSample(name, record)
+
+    def _sound(self, beginning: str = "") -> tuple[StoredSample, ...]:
+        found = [x for x in self._entries(beginning) if isinstance(x, StoredSample)]
+        return tuple(sorted(found, key=lambda sample: (sample.record.saved_at, sample.id)))
 
     def _parent(self, named: str | None, key: str) -> StoredSample | None:
         if named is not None:
             return self.sample(named)
-        versions = [sample for sample in self.samples() if sample.record.case_key == key]
+        # Others on a shared drive wait meanwhile, so only what can be of the case is read.
+        alike = self._sound(beginning_of_id(key))
+        versions = [sample for sample in alike if sample.record.case_key == key]
         return versions[-1] if versions else None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from musclefm.corrections.access import read_salt
+from musclefm.corrections.access import SAMPLES_FOLDER, read_salt
 from musclefm.corrections.sample_folder import fault_of_file, read_record
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
@@ -43,7 +44,7 @@ def verify_store(store: CorrectionStore) -> Iterator[Fault]:
     except MuscleFMError as error:
         yield Fault("", error.cause)
     for name in names:
-        faults = verify_sample(store, name)
+        faults = _faults(store.folder / SAMPLES_FOLDER / name)
         if faults and name in store.ids():
             yield from faults
 
@@ -56,11 +57,13 @@ def verify_sample(store: CorrectionStore, name: str) -> tuple[Fault, ...]:
     MuscleFMError
         It is not there.
     """
-    folder = store.sample_folder(name)
+    return _faults(store.sample_folder(name))
+
+
+def _faults(folder: Path) -> tuple[Fault, ...]:
     try:
         record = read_record(folder)
     except MuscleFMError as error:
-        return (Fault(name, error.cause),)
-    return tuple(
-        Fault(name, fault) for entry in record.files if (fault := fault_of_file(folder, entry))
-    )
+        return (Fault(folder.name, error.cause),)
+    found = (fault_of_file(folder, entry) for entry in record.files)
+    return tuple(Fault(folder.name, fault) for fault in found if fault)

@@ -40,7 +40,7 @@ _META_TYPES = {
 }  # fmt: skip
 
 
-def encode_volume(volume: Volume, name: str) -> bytes:
+def encode_volume(volume: Volume, name: str, level: int = _COMPRESSION) -> bytes:
     """Return the bytes of a file for a volume, by the end of the file's name.
 
     Parameters
@@ -50,6 +50,9 @@ def encode_volume(volume: Volume, name: str) -> bytes:
         float64.
     name : str
         Ends in ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha``.
+    level : int
+        Of compression: 1 is several times as fast as the default on float32 intensities,
+        for files that are about an eighth larger.
 
     Raises
     ------
@@ -64,11 +67,11 @@ def encode_volume(volume: Volume, name: str) -> bytes:
     if ending.endswith(".nii"):
         return _nifti(array, volume.grid)
     if ending.endswith(".nii.gz"):
-        return gzip.compress(_nifti(array, volume.grid), _COMPRESSION, mtime=0)
+        return gzip.compress(_nifti(array, volume.grid), level, mtime=0)
     if ending.endswith(".nrrd"):
-        return _nrrd(array, volume.grid)
+        return _nrrd(array, volume.grid, level)
     if ending.endswith(".mha"):
-        return _metaimage(array, volume.grid)
+        return _metaimage(array, volume.grid, level)
     raise MuscleFMError(
         "a volume cannot be written under a name that ends like this",
         "let it end in .nii.gz, .nii, .nrrd or .mha",
@@ -116,7 +119,7 @@ def _quaternion(rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return quaternion
 
 
-def _nrrd(array: npt.NDArray[Any], grid: Grid) -> bytes:
+def _nrrd(array: npt.NDArray[Any], grid: Grid, level: int) -> bytes:
     matrix = grid.ijk_to_lps
     vectors = [f"({_numbers(matrix[:3, column], ',')})" for column in range(4)]
     header = (
@@ -131,11 +134,11 @@ def _nrrd(array: npt.NDArray[Any], grid: Grid) -> bytes:
         "encoding: gzip\n"
         f"space origin: {vectors[3]}\n\n"
     )
-    return header.encode() + gzip.compress(array.tobytes(), _COMPRESSION, mtime=0)
+    return header.encode() + gzip.compress(array.tobytes(), level, mtime=0)
 
 
-def _metaimage(array: npt.NDArray[Any], grid: Grid) -> bytes:
-    packed = zlib.compress(array.tobytes(), _COMPRESSION)
+def _metaimage(array: npt.NDArray[Any], grid: Grid, level: int) -> bytes:
+    packed = zlib.compress(array.tobytes(), level)
     columns = np.reshape(grid.direction, (3, 3)).T.ravel()
     header = (
         "ObjectType = Image\n"
