@@ -14,13 +14,14 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.sam import MultiClassSam
 from musclefm.phantom.anatomies import Anatomy
 from musclefm.phantom.legs import LegSlice, leg_slices
-from musclefm.phantom.parametric import parametric_labelmap
+from musclefm.phantom.parametric import ParametricThigh, Person, parametric_labelmap
 from musclefm.progress import ProgressEvent, silent
 from musclefm.training import pool as pools
 from musclefm.training.augmentation import augment
 from musclefm.training.ensemble import MemberTask, train_members
 from musclefm.training.member import MemberRecipe, score_members, train_member
 from musclefm.training.pool import PoolRecipe, SlicePool, render_pool
+from musclefm.training.rendering import waste
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 from musclefm.workflows.train_demo import (
@@ -107,6 +108,28 @@ def test_a_pool_without_anatomies_is_of_parametric_thighs() -> None:
     few = PoolRecipe(count=4, size=32, pixel_mm=6.4, parametric=0.0)
     alone = render_pool([], SCHEME, few, 8, 1, silent)
     assert set(alone.subjects) == {"parametric"} and alone.labels.any(axis=(1, 2)).all()
+
+
+def test_a_pool_shows_every_subject_as_often_however_finely_it_was_sliced() -> None:
+    few = legs_of("A")
+    many = [leg for leg in legs_of("A", "B") if leg.subject == "B"] * 10
+    recipe = PoolRecipe(count=200, size=16, pixel_mm=12.8, parametric=0.0)
+    subjects = render_pool(few + many, SCHEME, recipe, 9, 1, silent).subjects
+    assert 70 <= (subjects == "A").sum() <= 130
+
+
+def test_wasting_thins_every_muscle_in_its_place() -> None:
+    labels = ParametricThigh(SCHEME).draw(
+        Person(1.0, 4, dict.fromkeys(range(1, 12), 1.0)), 0.5, 1.4, 128
+    )
+    kept = []
+    for seed in range(20):
+        thinner = waste(labels, 1.4, np.random.default_rng(seed))
+        assert ((thinner == labels) | (thinner == 0)).all()
+        kept.append((thinner > 0).sum() / (labels > 0).sum())
+    assert min(kept) < 0.7 and max(kept) > 0.9
+    again = waste(labels, 1.4, np.random.default_rng(0))
+    np.testing.assert_array_equal(again, waste(labels, 1.4, np.random.default_rng(0)))
 
 
 def test_a_pool_is_split_by_subject(pool: SlicePool) -> None:

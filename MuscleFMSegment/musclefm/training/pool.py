@@ -72,8 +72,8 @@ class PoolRecipe:
 
     count: int = 20000
     size: int = 128
-    pixel_mm: float = 1.6
-    parametric: float = 0.25
+    pixel_mm: float = 1.4
+    parametric: float = 0.2
 
 
 def render_pool(
@@ -125,6 +125,11 @@ def _render_chunk(
     rng = np.random.default_rng(seed)
     renderer = SliceRenderer(scheme, recipe.size, recipe.pixel_mm, StreakTexture(rng))
     thigh = ParametricThigh(scheme)
+    # Every subject as often as any other, however finely it was sliced.
+    by_subject: dict[str, list[LegSlice]] = {}
+    for leg in legs:
+        by_subject.setdefault(leg.subject, []).append(leg)
+    known = [by_subject[subject] for subject in sorted(by_subject)]
     images = np.empty((count, recipe.size, recipe.size), np.uint8)
     labels = np.empty_like(images)
     subjects = []
@@ -132,7 +137,8 @@ def _render_chunk(
         if not legs or rng.random() < recipe.parametric:
             leg = thigh.leg_slice(rng, scheme)
         else:
-            leg = legs[rng.integers(len(legs))]
+            own = known[rng.integers(len(known))]
+            leg = own[rng.integers(len(own))]
         image, labels[index] = renderer.render(leg, rng)
         images[index] = np.round(percentile_scale(image) * 255)
         subjects.append(leg.subject)

@@ -28,6 +28,8 @@ _CONTRASTS: tuple[ContrastName, ...] = (
     "random",
 )
 _MARGIN_PX = 14
+# Half of the slices are of wasted thighs; the rest keep the size of their anatomy.
+_WASTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class SliceRenderer:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return an image ``(S, S) float32`` and its labels ``(S, S) uint8``."""
         labels = self._deform(leg, rng)
+        if rng.random() < _WASTED:
+            labels = waste(labels, self.pixel_mm, rng)
         if not labels.any():
             return self.render(leg, rng)
         severity = SEVERITIES[rng.integers(len(SEVERITIES))]
@@ -69,6 +73,7 @@ class SliceRenderer:
             femur_near=femur_labels(self.scheme),
             distal=leg.height < 0.25 and rng.random() < 0.8,
             proximal=leg.height > 0.65 and rng.random() < 0.7,
+            adductors=leg.height > rng.uniform(0.35, 0.55),
         )
         filled = fill_fractions(
             tissues,
@@ -90,13 +95,13 @@ class SliceRenderer:
         canvas = self.size + 2 * _MARGIN_PX
         axis = (np.arange(canvas, dtype=np.float32) - canvas / 2) * self.pixel_mm
         row, column = np.meshgrid(axis, axis, indexing="ij")
-        for scale, strength in ((45.0, 4.0), (18.0, 1.3)):
+        for scale, strength in ((45.0, 6.0), (18.0, 2.0)):
             amplitude = rng.uniform(0, strength)
             row = row + amplitude * smooth_field(row.shape, scale / self.pixel_mm, rng)
             column = column + amplitude * smooth_field(row.shape, scale / self.pixel_mm, rng)
-        angle = np.deg2rad(rng.normal(0, 9))
-        scale = np.exp(rng.normal(0, 0.09))
-        stretch = np.exp(rng.normal(0, 0.06))
+        angle = np.deg2rad(rng.normal(0, 10))
+        scale = np.exp(rng.normal(0, 0.11))
+        stretch = np.exp(rng.normal(0, 0.08))
         shear = rng.normal(0, 0.05)
         turned_row = (np.cos(angle) * row - np.sin(angle) * column) / (scale * stretch)
         turned_column = (np.sin(angle) * row + np.cos(angle) * column) / (scale / stretch)
@@ -129,3 +134,31 @@ class SliceRenderer:
             start.append(min(max(corner, 0), 2 * _MARGIN_PX))
         window = tuple(slice(corner, corner + self.size) for corner in start)
         return image[window], labels[window]
+
+
+def waste(
+    labels: npt.NDArray[np.uint8], pixel_mm: float, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Return labels ``(J, I) uint8`` whose muscles are thinner, each by its own share.
+
+    What a muscle loses is left unlabelled, as fat fills the place of wasted
+    muscle. A thigh as a whole is wasted a little or much; its muscles differ.
+
+    Parameters
+    ----------
+    labels : ndarray
+        ``(J, I) uint8``.
+    pixel_mm : float
+        Edge of a pixel in mm.
+    rng : numpy.random.Generator
+        Source of randomness.
+    """
+    thinner = labels.copy()
+    thigh = rng.uniform(0.0, 0.35)
+    # Muscles shrink unevenly around: from some sides more than from others.
+    uneven = np.exp(0.4 * smooth_field(labels.shape, 25.0 / pixel_mm, rng))
+    for label in np.unique(labels[labels > 0]):
+        depth = ndimage.distance_transform_edt(labels == label)
+        share = np.clip(thigh + rng.normal(0.0, 0.12), 0.0, 0.6)
+        thinner[(labels == label) & (depth < share * uneven * depth.max())] = 0
+    return thinner
