@@ -3,6 +3,7 @@
 import contextlib
 import json
 import multiprocessing
+import os
 import resource
 import shutil
 import subprocess
@@ -136,6 +137,15 @@ class TestSeveralWriters:
             np.testing.assert_array_equal(
                 store.load(sample.id).labels.array, corrected_case(1).labels.array
             )
+
+    def test_a_group_can_share_what_its_members_make(self, store):
+        before = os.umask(0o002)
+        try:
+            store.add(corrected_case())
+        finally:
+            os.umask(before)
+        for path in (store.folder, *store.folder.rglob("*")):
+            assert path.stat().st_mode & 0o060 == 0o060, path.name
 
     @pytest.fixture
     def slow_writer(self, store, processes):

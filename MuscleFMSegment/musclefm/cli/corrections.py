@@ -115,8 +115,9 @@ def _show(arguments: argparse.Namespace) -> None:
             f", {done.count(status)} {status}" for status in sorted(set(done))
         )
     facts |= {entry.file: f"{entry.bytes} bytes, sha256 {entry.sha256}" for entry in record.files}
+    console = _console()
     for name, value in facts.items():
-        _console().print(f"{name:<22} {value}", soft_wrap=True)
+        console.print(f"{name:<22} {value}", soft_wrap=True)
 
 
 def _verify(arguments: argparse.Namespace) -> None:

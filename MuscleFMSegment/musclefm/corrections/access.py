@@ -71,6 +71,8 @@ def sole_writer(folder: Path) -> Iterator[bytes]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _refuse_foreign(folder)
+            # Made with the rights that the user gives new files, so that a group can share it.
+            (folder / _LOCK_FILE).touch()
             stack.enter_context(FileLock(folder / _LOCK_FILE, timeout=_PATIENCE_S))
             _clear_half_written(folder)
         except Timeout as error:

@@ -210,23 +210,23 @@ class CorrectedCase:
     def __post_init__(self) -> None:
         if not self.channels or not set(self.channels) <= set(CHANNEL_NAMES):
             raise ValueError(f"channels {list(self.channels)} are not among {CHANNEL_NAMES}")
-        floats = {f"the {name} image": volume for name, volume in self.channels.items()}
-        bytes_ = {"the labels": self.labels}
+        images = {f"the {name} image": volume for name, volume in self.channels.items()}
         if self.uncertainty is not None:
-            floats["the uncertainty"] = self.uncertainty
+            images["the uncertainty"] = self.uncertainty
+        labelmaps = {"the labels": self.labels}
         if self.model_labels is not None:
-            bytes_["the model's labels"] = self.model_labels
-        for volumes, kind in ((floats, np.float32), (bytes_, np.uint8)):
+            labelmaps["the model's labels"] = self.model_labels
+        for volumes, kind in ((images, np.float32), (labelmaps, np.uint8)):
             for what, volume in volumes.items():
                 if volume.array.dtype != kind:
-                    raise ValueError(f"{what} are {volume.array.dtype}, not {kind.__name__}")
+                    raise ValueError(f"{what}: {volume.array.dtype} in place of {kind.__name__}")
                 if not volume.grid.matches(self.grid):
                     raise MuscleFMError(
                         f"{what} and the image lie on different grids",
                         "give those of the same scan, or resample them to the image first",
                     )
         scheme = load_scheme(self.scheme)
-        for volume in bytes_.values():
+        for volume in labelmaps.values():
             check_sided_labels(volume.array, scheme)
         slices = self.labels.array.shape[2 - self.reviewed.slice_axis]
         if any(not 0 <= index < slices for index in self.reviewed.slices):

@@ -213,7 +213,9 @@ class CorrectionStore:
         """
         samples = self.folder / SAMPLES_FOLDER
         try:
-            return tuple(sorted(x.name for x in samples.iterdir() if re.match(SAMPLE_ID, x.name)))
+            return tuple(
+                sorted(x.name for x in samples.iterdir() if re.fullmatch(SAMPLE_ID, x.name))
+            )
         except FileNotFoundError as error:
             if (self.folder / STORE_FILE).is_file():
                 return ()

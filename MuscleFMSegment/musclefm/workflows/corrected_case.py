@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.errors import MuscleFMError
@@ -18,7 +16,6 @@ from musclefm.exchange.labelmaps import read_labels
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
-from musclefm.volumes.volume import Volume
 
 _DEFAULT_SCHEME = "thigh-11"
 
@@ -101,8 +98,7 @@ def read_corrected_case(
         notes.extend(read.notes)
     uncertainty = None
     if files.results:
-        stored = read_stored(files.results / "uncertainty.nii.gz", "the uncertainty")
-        uncertainty = Volume(stored.array.astype(np.float32), stored.grid)
+        uncertainty = read_stored(files.results / "uncertainty.nii.gz", "the uncertainty")
     case = CorrectedCase(
         channels=channels.images,
         labels=labels.volume,
