@@ -32,6 +32,7 @@ class qMRMLSegmentsTableView(qMRMLWidget):
         self._table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self._table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self._table.verticalHeader().hide()
+        self._table.verticalHeader().setDefaultSectionSize(22)
         self._table.horizontalHeader().setStretchLastSection(True)
         self._table.setMinimumHeight(130)
         layout.addWidget(self._table)
