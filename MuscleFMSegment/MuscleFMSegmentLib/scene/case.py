@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,7 @@ from musclefm.anatomy.scheme import LabelScheme
 from musclefm.review.findings import MuscleSummary
 from musclefm.review.queue import ReviewQueue
 from musclefm.volumes.grid import Grid
-
-HeatKind = Literal["total", "aleatoric", "epistemic"]
-HEAT_KINDS: tuple[HeatKind, ...] = ("total", "aleatoric", "epistemic")
+from MuscleFMSegmentLib.scene.results_folder import HeatKind
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class CaseInScene:
         The image that was segmented; it is the user's, not the case's.
     segmentationNode : vtkMRMLSegmentationNode
         One segment a muscle and side, which the reader corrects.
+    modelNode : vtkMRMLSegmentationNode
+        What the model had drawn, for :class:`Comparison`; never changed.
     heatmapNodes : dict
         A float32 volume in [0, 1] for each kind of uncertainty.
     regions : ndarray
@@ -55,6 +55,7 @@ class CaseInScene:
     folder: Path
     volumeNode: slicer.vtkMRMLScalarVolumeNode
     segmentationNode: slicer.vtkMRMLSegmentationNode
+    modelNode: slicer.vtkMRMLSegmentationNode
     heatmapNodes: Mapping[HeatKind, slicer.vtkMRMLScalarVolumeNode]
     regions: npt.NDArray[np.uint16]
     queue: ReviewQueue

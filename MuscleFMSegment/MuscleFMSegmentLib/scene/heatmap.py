@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import slicer
 
-from MuscleFMSegmentLib.scene.case import HeatKind
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
+from MuscleFMSegmentLib.scene.results_folder import HeatKind
 
 DEFAULT_OPACITY = 0.5
 DEFAULT_THRESHOLD = 0.25
@@ -55,15 +55,17 @@ def heatColours(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
 
 def showAsHeat(heatmapNode: slicer.vtkMRMLScalarVolumeNode, threshold: float) -> None:
     """Give a volume in the scene the heatmap's look: colours and a range that is always 0 to 1."""
-    heatmapNode.CreateDefaultDisplayNodes()
-    display = heatmapNode.GetDisplayNode()
-    display.SetAndObserveColorNodeID(heatColours(heatmapNode.GetScene()).GetID())
+    scene = heatmapNode.GetScene()
+    display = slicer.vtkMRMLScalarVolumeDisplayNode()
+    # Automatic levels would be computed from all voxels, and then not be used.
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(0.0, 1.0)
     display.InterpolateOff()
     display.AutoThresholdOff()
     display.SetThreshold(threshold, 1.0)
     display.ApplyThresholdOn()
+    display.SetAndObserveColorNodeID(heatColours(scene).GetID())
+    heatmapNode.SetAndObserveDisplayNodeID(scene.AddNode(display).GetID())
 
 
 class Heatmap:

@@ -66,7 +66,7 @@ class SliceViews:
         The point is a voxel of the region, in the slice that holds most of it:
         the centre of a crescent may lie outside of it, or between two slices.
         """
-        point = regionPoint(case, region)
+        point = (case.grid.ijk_to_ras @ [*regionVoxel(case, region), 1.0])[:3]
         self._zoomTo(_corners(case, region), point)
         self.jumpTo((float(point[0]), float(point[1]), float(point[2])))
 
@@ -104,10 +104,10 @@ class SliceViews:
         return nodesOfClass(self._scene, "vtkMRMLSliceNode")
 
 
-def regionPoint(case: CaseInScene, region: FlaggedRegion) -> npt.NDArray[np.float64]:
-    """Return the centre in mm, RAS, of a voxel where a region is to be looked at.
+def regionVoxel(case: CaseInScene, region: FlaggedRegion) -> tuple[int, int, int]:
+    """Return the voxel (i, j, k) where a region is to be looked at.
 
-    It is the voxel closest to the middle of the region in the slice (along
+    It is the one closest to the middle of the region in the slice (along
     ``slice_axis``) that holds most of it.
     """
     i0, i1, j0, j1, k0, k1 = region.bounds_ijk
@@ -116,8 +116,8 @@ def regionPoint(case: CaseInScene, region: FlaggedRegion) -> npt.NDArray[np.floa
     along = ijk[:, region.slice_axis]
     ijk = ijk[along == np.bincount(along).argmax()]
     apart = (ijk - ijk.mean(axis=0)) * case.grid.spacing
-    nearest = ijk[np.square(apart).sum(axis=1).argmin()]
-    return (case.grid.ijk_to_ras @ np.append(nearest, 1.0))[:3]
+    i, j, k = ijk[np.square(apart).sum(axis=1).argmin()].tolist()
+    return i, j, k
 
 
 def _corners(case: CaseInScene, region: FlaggedRegion) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.segmentation import segment_id
 from musclefm.volumes.volume import Volume
+from MuscleFMSegmentLib.scene import results
 from MuscleFMSegmentLib.scene.geometry import ijkToRas, voxels
 from MuscleFMSegmentLib.scene.results import loadResults, removeCase
 
@@ -141,6 +142,25 @@ def test_a_truncated_file_leaves_the_scene_as_it_was(scene, tmp_path, axial_resu
     volumeNode = addVolume(scene, made_image(maps))
     before = nodes(scene)
     with pytest.raises(MuscleFMError, match=name.split(".")[0]):
+        loadResults(scene, folder, volumeNode)
+    assert nodes(scene) == before
+
+
+def test_running_out_of_memory_half_way_leaves_the_scene_as_it_was(
+    scene, axial_results, monkeypatch
+) -> None:
+    folder, maps = axial_results
+    volumeNode = addVolume(scene, made_image(maps))
+    before = nodes(scene)
+    shown = []
+
+    def failing(*told) -> None:
+        shown.append(told)
+        if len(shown) == 2:
+            raise MemoryError
+
+    monkeypatch.setattr(results, "showAsHeat", failing)
+    with pytest.raises(MemoryError):
         loadResults(scene, folder, volumeNode)
     assert nodes(scene) == before
 
