@@ -25,6 +25,8 @@ from slicer.util import VTKObservationMixin
 from MuscleFMSegmentLib.citation import ACKNOWLEDGEMENT
 from MuscleFMSegmentLib.parameter_node import DixonPair, MuscleFMSegmentParameterNode
 
+_HOME_VARIABLE = "MUSCLEFM_HOME"
+
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.job_progress import Standing
     from MuscleFMSegmentLib.scene.case import CaseInScene
@@ -182,25 +184,31 @@ class MuscleFMSegmentTest(ScriptedLoadableModuleTest):
     """What "Reload and Test" runs: the shipped sample, from volume to saved correction."""
 
     def setUp(self) -> None:
-        """Begin with an empty scene."""
+        """Begin with an empty scene, and a folder for the user's data that is thrown away."""
         slicer.mrmlScene.Clear()
+        self._home = os.environ.get(_HOME_VARIABLE)
+        self._folder = tempfile.TemporaryDirectory()
+        os.environ[_HOME_VARIABLE] = self._folder.name
+
+    def tearDown(self) -> None:
+        """Leave the user's own data as they were."""
+        slicer.mrmlScene.Clear()
+        os.environ.pop(_HOME_VARIABLE)
+        if self._home is not None:
+            os.environ[_HOME_VARIABLE] = self._home
+        self._folder.cleanup()
 
     def runTest(self) -> None:
         """Run the test."""
         self.setUp()
-        self.test_sampleFromVolumeToCorrection()
+        try:
+            self.test_sampleFromVolumeToCorrection()
+        finally:
+            self.tearDown()
 
     def test_sampleFromVolumeToCorrection(self) -> None:
-        """Segment the sample, walk, edit, and save into a store that is thrown away."""
+        """Segment the sample, walk, edit, undo and save."""
         from MuscleFMSegmentLib.self_test import playThrough
 
-        with tempfile.TemporaryDirectory() as home:
-            before = os.environ.get("MUSCLEFM_HOME")
-            os.environ["MUSCLEFM_HOME"] = home
-            try:
-                playThrough(MuscleFMSegmentLogic(), self.delayDisplay)
-            finally:
-                if before is None:
-                    del os.environ["MUSCLEFM_HOME"]
-                else:
-                    os.environ["MUSCLEFM_HOME"] = before
+        slicer.util.selectModule("MuscleFMSegment")
+        playThrough(slicer.modules.MuscleFMSegmentWidget.panel, self.delayDisplay)

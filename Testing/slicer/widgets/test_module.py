@@ -1,0 +1,105 @@
+"""The module as Slicer sees it: light, its own self-test, and the way for scripts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from playing import settle
+
+HEAVY = {"torch", "scipy", "SimpleITK", "pydantic", "monai"}
+
+
+def test_opening_the_module_imports_nothing_heavy(tmp_path: Path) -> None:
+    """A fresh Slicer may lack these packages: they are looked for when they are needed."""
+    script = tmp_path / "open.py"
+    script.write_text(
+        f"""
+import os, sys
+from pathlib import Path
+sys.path[:0] = {[str(Path(__file__).parents[1])]!r}
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(name)
+from harness.virtual_display import VirtualDisplay
+screen = VirtualDisplay()
+os.environ["DISPLAY"] = screen.name
+from harness import boot
+session = boot(Path({str(tmp_path)!r}))
+sys.meta_path.insert(0, Refuse())
+panel = session.openModule({str(Path(__file__).parents[3] / "MuscleFMSegment" / "MuscleFMSegment.py")!r}).panel
+session.process(300)
+found = {HEAVY!r} & set(sys.modules)
+print("IMPORTED", sorted(found), "ERRORS", session.errors, "SHOWN", panel.ui.messageFrame.visible)
+screen.stop()
+sys.stdout.flush()
+os._exit(0)
+"""
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert "IMPORTED [] ERRORS [] SHOWN False" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_reload_and_test_plays_the_sample_through(module: Any, session: Any) -> None:
+    import MuscleFMSegment
+
+    MuscleFMSegment.MuscleFMSegmentTest().runTest()
+    assert not session.messages
+
+
+def test_a_script_waits_for_the_results(module: Any, water: Any, few_slices: Any) -> None:
+    import MuscleFMSegment
+
+    fat = slicer.util.loadVolume(str(few_slices["fat"]))
+    told: list[str] = []
+    case = MuscleFMSegment.MuscleFMSegmentLogic().segment(
+        water, fat, device="cpu", onStanding=lambda standing: told.append(standing.text)
+    )
+    assert np.count_nonzero(case.modelLabels) and case.fatFraction is not None
+    assert case.segmentationNode.GetScene() is slicer.mrmlScene
+    assert any(text.startswith("Slice ") for text in told)
+
+
+def test_a_script_is_told_why_a_model_cannot_be_used(module: Any, water: Any) -> None:
+    import MuscleFMSegment
+    from musclefm.errors import MuscleFMError
+
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    with pytest.raises(MuscleFMError, match="there is no model 'gone'"):
+        MuscleFMSegment.MuscleFMSegmentLogic().segment(water, model="gone")
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+
+
+def test_keys_and_views_are_the_modules_only_while_it_is_shown(opened: Any, session: Any) -> None:
+    review = opened.control.openCase.review
+    session.leaveModule()
+    session.keys("n")
+    assert review.queue.position is None
+    session.openModule(Path(__file__).parents[3] / "MuscleFMSegment" / "MuscleFMSegment.py")
+    session.keys("n")
+    settle(opened, session)
+    assert review.queue.position == 0
+
+
+def test_a_key_that_somebody_else_has_is_left_to_them(opened: Any, session: Any) -> None:
+    import qt
+
+    review = opened.control.openCase.review
+    session.leaveModule()
+    pressed: list[str] = []
+    action = qt.QAction("Mine", session.window)
+    action.setShortcut(qt.QKeySequence("s"))
+    action.connect("triggered()", lambda: pressed.append("s"))
+    session.window.addAction(action)
+    session.openModule(Path(__file__).parents[3] / "MuscleFMSegment" / "MuscleFMSegment.py")
+    session.keys("n")
+    session.keys("s")
+    session.window.removeAction(action)
+    assert pressed == ["s"] and review.queue.entries[0].status == "to do"
