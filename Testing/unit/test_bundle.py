@@ -10,13 +10,13 @@ import torch
 from musclefm.errors import MuscleFMError
 from musclefm.models.architecture import SamArchitecture
 from musclefm.models.bundle import (
-    SHARED_ENCODER_FILE,
     Bundle,
     MemberState,
     open_bundle,
     save_bundle,
 )
 from musclefm.models.manifest import BundleCard, ModelInput, schema_text
+from musclefm.models.member_files import SHARED_ENCODER_FILE
 from musclefm.models.sam import MultiClassSam
 from musclefm.models.weights import sha256_of
 from musclefm.resources import resource_folder

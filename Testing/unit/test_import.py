@@ -13,8 +13,8 @@ from torch import Tensor
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.architecture import VIT_B, LoraRanks
-from musclefm.models.bundle import SHARED_ENCODER_FILE
 from musclefm.models.checkpoints import import_checkpoint
+from musclefm.models.member_files import SHARED_ENCODER_FILE
 from musclefm.models.sam import MultiClassSam
 
 PUBLISHED_KEYS = (

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import safetensors
-import torch
-from torch import Tensor
 
-from musclefm import __version__
 from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.errors import MuscleFMError
-from musclefm.models.manifest import (
-    BundleCard,
-    BundleManifest,
-    Member,
-    parse_manifest,
-)
-from musclefm.models.sam import MultiClassSam
-from musclefm.models.weights import GET_AGAIN, check_weights, read_weights, write_weights
+from musclefm.models.manifest import BundleCard, BundleManifest, parse_manifest
+from musclefm.models.weight_files import check_weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from musclefm.models.sam import MultiClassSam
 
 MANIFEST_FILE = "model.json"
-SHARED_ENCODER_FILE = "encoder.safetensors"
 
 
 @dataclass(frozen=True)
@@ -53,10 +47,7 @@ class Bundle:
     @property
     def sha256(self) -> str:
         """Hash of the manifest as canonical JSON, which holds the hash of every file."""
-        canonical = json.dumps(
-            self.manifest.model_dump(mode="json"), sort_keys=True, separators=(",", ":")
-        )
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return self.manifest.sha256
 
     def require_ready(self) -> None:
         """Require that the model can segment.
@@ -77,7 +68,7 @@ class Bundle:
         self,
         index: int,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> MultiClassSam:
         """Load one network, in evaluation mode.
 
@@ -87,37 +78,20 @@ class Bundle:
             Which member, from 0.
         device : torch.device or str
             Where to put it.
-        dtype : torch.dtype
-            Of its floating-point weights.
+        dtype : torch.dtype, optional
+            Of its floating-point weights; float32 by default.
 
         Raises
         ------
         MuscleFMError
             Its weights do not fit the architecture.
         """
-        member = self.manifest.members[index]
-        files = [entry for entry in (member.encoder, member.weights) if entry]
-        state: dict[str, Tensor] = {}
-        for entry in files:
-            state |= read_weights(self.folder / entry.file, self.manifest.name)
-        # Built without storage: every tensor comes from the files.
-        with torch.device("meta"):
-            model = MultiClassSam(self.manifest.architecture, self.scheme.class_count)
-        expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-        given = {name: tensor.shape for name, tensor in state.items()}
-        odd = sorted(name for name in expected | given if expected.get(name) != given.get(name))
-        if odd:
-            raise MuscleFMError(
-                f"member {index} of model '{self.manifest.name}' does not fit its architecture"
-                f" ({len(odd)} tensors differ, e.g. {odd[0]})",
-                GET_AGAIN,
-            )
-        converted = {
-            name: tensor.to(device, _dtype_in_use(name, tensor, dtype))
-            for name, tensor in state.items()
-        }
-        model.load_state_dict(converted, assign=True)
-        return model.eval()
+        # Imported late: what only lists models need not wait for torch.
+        import torch
+
+        from musclefm.models.member_files import load_network
+
+        return load_network(self, index, device, torch.float32 if dtype is None else dtype)
 
 
 @dataclass(frozen=True)
@@ -172,9 +146,7 @@ def open_bundle(folder: Path, verify: bool = True) -> Bundle:
             " does not have",
             "update musclefm, or use another model",
         ) from error
-    members = manifest.members
-    entries = {entry for m in members for entry in (m.encoder, m.weights) if entry}
-    for entry in sorted(entries, key=lambda entry: entry.file):
+    for entry in manifest.files:
         check_weights(folder / entry.file, entry, manifest.name, verify)
     return Bundle(folder=folder, manifest=manifest, scheme=scheme)
 
@@ -207,12 +179,15 @@ def save_bundle(
     MuscleFMError
         The folder is taken, or cannot be written.
     """
+    # Imported late, as in load_member.
+    from musclefm.models.member_files import write_members
+
     if folder.exists() and not (replace and (folder / MANIFEST_FILE).is_file()):
         raise MuscleFMError(f"'{folder.name}' exists already", "choose another name or folder")
     staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         staged.mkdir(parents=True)
-        manifest = _write_members(staged, card, members, half=precision == "fp16")
+        manifest = write_members(staged, card, members, half=precision == "fp16")
         with (staged / MANIFEST_FILE).open("x", encoding="utf-8") as stream:
             stream.write(manifest.model_dump_json(indent=2) + "\n")
             stream.flush()
@@ -229,48 +204,6 @@ def save_bundle(
     return open_bundle(folder, verify=False)
 
 
-def _write_members(
-    staged: Path, card: BundleCard, members: Sequence[MemberState], half: bool
-) -> BundleManifest:
-    shared = _shared_by_all(members)
-    encoder = None
-    if shared:
-        common = {name: members[0].state[name] for name in shared}
-        encoder = write_weights(staged / SHARED_ENCODER_FILE, common, half)
-    written = []
-    for index, member in enumerate(members):
-        own = {name: tensor for name, tensor in member.state.items() if name not in shared}
-        written.append(
-            Member(
-                weights=write_weights(staged / f"member-{index}.safetensors", own, half),
-                encoder=encoder,
-                seed=member.seed,
-                fold=member.fold,
-                metrics=dict(member.metrics),
-            )
-        )
-    said = {name: getattr(card, name) for name in BundleCard.model_fields}
-    return BundleManifest(
-        **said,
-        members=tuple(written),
-        created_with={"musclefm": __version__, "torch": str(torch.__version__)},
-    )
-
-
-def _shared_by_all(members: Sequence[MemberState]) -> frozenset[str]:
-    """Return the names of the image encoder's weights that are equal in all members."""
-    if len(members) < 2:
-        return frozenset()
-    first, *others = (member.state for member in members)
-    return frozenset(
-        name
-        for name, tensor in first.items()
-        if name.startswith("image_encoder.")
-        and tensor.is_floating_point()
-        and all(name in other and torch.equal(tensor, other[name]) for other in others)
-    )
-
-
 def _put_in_place(staged: Path, folder: Path) -> None:
     """Rename the staged folder, keeping what it replaces until that is done."""
     if not folder.exists():
@@ -284,10 +217,3 @@ def _put_in_place(staged: Path, folder: Path) -> None:
         before.rename(folder)
         raise
     shutil.rmtree(before, ignore_errors=True)
-
-
-def _dtype_in_use(name: str, tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
-    # The positional encoding takes sines of large angles, which half precision garbles.
-    if name.endswith("positional_encoding_gaussian_matrix"):
-        return torch.float32
-    return dtype if tensor.is_floating_point() else tensor.dtype

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Annotated, Any, Literal
 
@@ -226,6 +227,18 @@ class BundleManifest(BundleCard):
     format_version: Literal[1] = 1
     members: tuple[Member, ...] = Field(min_length=1)
     created_with: dict[str, str] = {}
+
+    @property
+    def files(self) -> tuple[WeightFile, ...]:
+        """All files of weights, each once, by name."""
+        entries = {entry for m in self.members for entry in (m.encoder, m.weights) if entry}
+        return tuple(sorted(entries, key=lambda entry: entry.file))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the manifest as canonical JSON, which holds the hash of every file."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def parse_manifest(text: str | bytes, name: str) -> BundleManifest:

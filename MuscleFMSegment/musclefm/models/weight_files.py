@@ -1,0 +1,60 @@
+"""Files of weights as files: whether they are what the manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from musclefm.errors import MuscleFMError
+from musclefm.models.manifest import WeightFile
+
+GET_AGAIN = "get the model again"
+
+# A safetensors file starts with the length of its header, then the header's JSON.
+_LENGTH_BYTES = 8
+_LARGEST_HEADER = 100_000_000
+
+
+def check_weights(path: Path, entry: WeightFile, model: str, verify: bool) -> None:
+    """Check that a file is what the manifest says.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    entry : WeightFile
+        What the manifest says of it.
+    model : str
+        Name of the model, for the error.
+    verify : bool
+        Whether to compare its hash too, which reads it wholly.
+
+    Raises
+    ------
+    MuscleFMError
+        It is missing, changed, or no safetensors.
+    """
+    label = f"'{entry.file}' of model '{model}'"
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_LENGTH_BYTES + 1)
+        size = path.stat().st_size
+        changed = size != entry.bytes or (verify and sha256_of(path) != entry.sha256)
+    except OSError as error:
+        raise MuscleFMError(f"{label} is missing or unreadable", GET_AGAIN) from error
+    length = int.from_bytes(start[:_LENGTH_BYTES], "little")
+    if length > min(size, _LARGEST_HEADER) or start[_LENGTH_BYTES:] != b"{":
+        raise MuscleFMError(
+            f"{label} is not a safetensors file; a pickle is never loaded", GET_AGAIN
+        )
+    if changed:
+        raise MuscleFMError(f"{label} has changed: its size or sha256 is wrong", GET_AGAIN)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file, lower-case hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
