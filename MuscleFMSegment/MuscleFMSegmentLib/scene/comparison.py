@@ -12,9 +12,7 @@ from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
 
 MODEL_COLOUR = (1.0, 1.0, 1.0)
-"""White, thinner than the corrected outlines: it shows where they part."""
-
-_LINE_WIDTH = 1
+"""White, beneath the corrected outlines: it shows where they part and nowhere else."""
 
 
 def addModelOutlines(
@@ -44,13 +42,13 @@ def addModelOutlines(
     for segmentId in segmentation.GetSegmentIDs():
         segmentation.GetSegment(segmentId).SetColor(*MODEL_COLOUR)
     node = scene.AddNode(node)
-    showOutlines(node, _LINE_WIDTH)
+    showOutlines(node)
     node.SetDisplayVisibility(False)
     return node
 
 
 class Comparison:
-    """Shows what the model had drawn, as thin white outlines beneath the corrected ones.
+    """Shows what the model had drawn, as white outlines beneath the corrected ones.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from MuscleFMSegmentLib.scene.geometry import voxels
 from MuscleFMSegmentLib.scene.heatmap import DEFAULT_OPACITY, Heatmap, heatColours
 from MuscleFMSegmentLib.scene.region_marker import COLOUR, RegionMarker
 from MuscleFMSegmentLib.scene.results import loadResults
-from MuscleFMSegmentLib.scene.slice_views import SliceViews
+from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
 
 CYAN = tuple(round(255 * channel) for channel in COLOUR)
 WHITE = tuple(round(255 * channel) for channel in MODEL_COLOUR)
@@ -57,6 +57,12 @@ class Reading:
     def colour(self, value: float) -> np.ndarray:
         table = heatColours(self.scene).GetLookupTable()
         return np.rint(np.array(table.GetTableValue(round(value * 255))[:3]) * 255)
+
+
+def keep(name: str, pictures: list[np.ndarray]) -> None:
+    """Keep pictures side by side for people to look at, where ``MUSCLEFM_PICTURES`` says."""
+    if folder := os.environ.get("MUSCLEFM_PICTURES"):
+        Image.fromarray(np.concatenate(pictures, axis=1)).save(Path(folder) / f"{name}.png")
 
 
 def far_from_borders(labels: np.ndarray, slice_index: int) -> np.ndarray:
@@ -228,16 +234,15 @@ def test_the_patients_left_is_on_the_right_of_the_picture(reading, views) -> Non
         assert (column > 200) is onRight
 
 
-def test_a_real_scan_is_seen_with_outlines_heat_and_mark(real, views, tmp_path) -> None:
+def test_a_real_scan_is_seen_with_outlines_heat_and_mark(real, views) -> None:
     case = real.case
     region = case.queue.entries[0].region
     real.sliceViews.showRegion(case, region)
-    point = (np.array(region.centroid_ijk) + 0.5).astype(int)
-    k = round((np.linalg.inv(case.grid.ijk_to_ras) @ [*_origin(views["Red"]), 1.0])[2])
+    i, j, k = regionVoxel(case, region)
     inner = far_from_borders(case.modelLabels, k)
     heat = real.heat()[k]
     near = np.zeros(inner.shape, bool)
-    near[point[1] - 15 : point[1] + 15, point[0] - 15 : point[0] + 15] = True
+    near[j - 15 : j + 15, i - 15 : i + 15] = True
     hot = slice_voxels(inner & near & (heat > 0.3), k)
     grey = real.pixels(hot)
     real.heatmap.setVisible(True)
@@ -249,12 +254,7 @@ def test_a_real_scan_is_seen_with_outlines_heat_and_mark(real, views, tmp_path) 
     assert (picture == CYAN).all(axis=2).sum() > 50
     colour = case.scheme.label(region.label_ids[0]).colour
     assert (picture == colour).all(axis=2).any()
-    Image.fromarray(picture).save(tmp_path / "real.png")
-
-
-def _origin(view) -> list[float]:
-    toRas = view.sliceNode.GetSliceToRAS()
-    return [toRas.GetElement(row, 3) for row in range(3)]
+    keep("slices-of-a-real-scan", [view.render() for view in views.values()])
 
 
 def _centre(case: CaseInScene, mask: np.ndarray, k: int) -> np.ndarray:
