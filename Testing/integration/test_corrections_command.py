@@ -127,7 +127,7 @@ def test_from_added_work_to_training_data(
     assert values.tolist() == list(range(23))
 
     corrections("export", first, second, "--format", "nifti", "--out", "nifti")
-    corrections("export", first, "--format", "seg-nrrd", "--out", "segmentations")
+    corrections("export", first, "--format", "seg.nrrd", "--out", "segmentations")
     for folder, name in (("nifti", "labels.nii.gz"), ("segmentations", "labels.seg.nrrd")):
         read = read_labels(tmp_path / folder / first / name, SCHEME).volume
         np.testing.assert_array_equal(read.array, labels.array)
@@ -265,7 +265,7 @@ class TestRefused:
     ) -> None:
         name = corrections("add", *add_options(case)).stdout.strip()
         assert "no case" in refused("export", "--format", "monai", "--out", "out")
-        dicom = ("--format", "dicom-seg", "--out", "out")
+        dicom = ("--format", "dicom", "--out", "out")
         assert "one sample at a time" in refused("export", name, *dicom)
         assert "no DICOM series" in refused("export", name, *dicom, "--image", case[0])
         assert "not empty" in refused("export", "--format", "nifti", "--out", "store")

@@ -132,7 +132,7 @@ def test_no_identifier_of_a_real_series_is_written_or_said(
 
     # Only what is exported for an archive belongs to the patient, and says so.
     corrections(
-        "export", name, "--format", "dicom-seg", "--image", folder, "--echo", 2, "--out", "archive"
+        "export", name, "--format", "dicom", "--image", folder, "--echo", 2, "--out", "archive"
     )
     segmentation = pydicom.dcmread(tmp_path / "archive" / "labels.dcm")
     assert segmentation.PatientID == PLANTED["PatientID"]

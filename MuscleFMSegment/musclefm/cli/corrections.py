@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from musclefm.corrections.record import SampleRecord
     from musclefm.corrections.store import CorrectionStore, StoredSample
 
-_FORMATS = ("monai", "nnunet", "nifti", "seg-nrrd", "dicom-seg")
+_FORMATS = ("monai", "nnunet", "nifti", "seg.nrrd", "dicom")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,7 +56,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--image",
         type=Path,
         metavar="DICOM",
-        help="for dicom-seg: the series that was segmented, whose identity the export gets",
+        help="for dicom: the series that was segmented, whose identity the export gets",
     )
     add_image_choices(export, channels=False)
     export.set_defaults(run=_export)
@@ -147,7 +147,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
     store = _store(arguments)
     samples = _chosen(store, arguments.samples)
-    if arguments.format == "dicom-seg":
+    if arguments.format == "dicom":
         if len(samples) != 1 or not arguments.image:
             raise MuscleFMError(
                 "DICOM is exported one sample at a time, for the series that was segmented",

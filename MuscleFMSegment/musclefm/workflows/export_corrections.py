@@ -24,7 +24,7 @@ from musclefm.exchange.training_case import TrainingCase
 from musclefm.volumes.writing import write_volume
 
 DatasetFormat = Literal["monai", "nnunet"]
-SampleFormat = Literal["nifti", "seg-nrrd"]
+SampleFormat = Literal["nifti", "seg.nrrd"]
 
 
 def export_dataset(
@@ -95,7 +95,7 @@ def export_samples(
         New or empty folder, in which each sample's has its id as a name.
     to : str
         ``"nifti"``: ``image-….nii.gz`` and ``labels.nii.gz`` with its names;
-        ``"seg-nrrd"``: ``image-….nrrd`` and ``labels.seg.nrrd``.
+        ``"seg.nrrd"``: ``image-….nrrd`` and ``labels.seg.nrrd``.
 
     Raises
     ------
