@@ -71,6 +71,8 @@ def showAsHeat(heatmapNode: slicer.vtkMRMLScalarVolumeNode, threshold: float) ->
 class Heatmap:
     """One of a case's heatmaps as the foreground of all slice views, with a colour legend.
 
+    Hidden, it gives the foreground back to what was there.
+
     Parameters
     ----------
     scene : vtkMRMLScene
@@ -90,6 +92,8 @@ class Heatmap:
         self._opacity = DEFAULT_OPACITY
         self._threshold = DEFAULT_THRESHOLD
         self._visible = False
+        # What the user had in front, by view: volume and opacity.
+        self._before: dict[str, tuple[str | None, float]] = {}
 
     @property
     def kind(self) -> HeatKind:
@@ -141,11 +145,16 @@ class Heatmap:
         for node in self._present().values():
             node.GetDisplayNode().SetThreshold(self._threshold, 1.0)
         for composite in nodesOfClass(self._scene, "vtkMRMLSliceCompositeNode"):
+            current = composite.GetForegroundVolumeID()
             if shown is not None:
+                if not self._isOurs(current):
+                    self._before[composite.GetID()] = (current, composite.GetForegroundOpacity())
                 composite.SetForegroundVolumeID(shown.GetID())
                 composite.SetForegroundOpacity(self._opacity)
-            elif self._isOurs(composite.GetForegroundVolumeID()):
-                composite.SetForegroundVolumeID(None)
+            elif self._isOurs(current):
+                volumeId, opacity = self._before.pop(composite.GetID(), (None, 0.0))
+                composite.SetForegroundVolumeID(volumeId)
+                composite.SetForegroundOpacity(opacity)
         # A legend is drawn only where its volume is already shown when it is made visible.
         for kind, node in self._present().items():
             self._showLegend(kind, node, visible=node is shown)

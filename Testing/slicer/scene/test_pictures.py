@@ -161,6 +161,28 @@ def test_a_legend_tells_the_fixed_range_while_the_heat_is_shown(reading, views) 
     assert np.array_equal(views["Red"].render(), before["Red"])
 
 
+def test_a_hidden_heatmap_gives_the_foreground_back(reading, views) -> None:
+    composite = views["Red"].logic.GetSliceCompositeNode()
+    composite.SetForegroundVolumeID(reading.case.volumeNode.GetID())
+    composite.SetForegroundOpacity(0.3)
+    for kind in ("total", "epistemic"):
+        reading.heatmap.setKind(kind)
+        reading.heatmap.setVisible(True)
+    reading.heatmap.toggle()
+    assert composite.GetForegroundVolumeID() == reading.case.volumeNode.GetID()
+    assert composite.GetForegroundOpacity() == 0.3
+    assert views["Green"].logic.GetSliceCompositeNode().GetForegroundVolumeID() is None
+
+
+def test_a_deleted_heatmap_is_no_obstacle(reading, views) -> None:
+    reading.heatmap.setVisible(True)
+    reading.scene.RemoveNode(reading.case.heatmapNodes["total"])
+    reading.heatmap.setOpacity(0.9)
+    reading.heatmap.setKind("aleatoric")
+    shown = views["Red"].logic.GetSliceCompositeNode().GetForegroundVolumeID()
+    assert shown == reading.case.heatmapNodes["aleatoric"].GetID()
+
+
 def test_each_muscle_is_outlined_in_its_colour_and_not_filled(reading) -> None:
     reading.sliceViews.jumpToSlice(reading.case, 2, 2)
     picture = reading.views["Red"].render().reshape(-1, 3)

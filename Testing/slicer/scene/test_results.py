@@ -14,6 +14,7 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.segmentation import segment_id
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.scene import results
+from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.geometry import ijkToRas, voxels
 from MuscleFMSegmentLib.scene.results import loadResults, removeCase
 
@@ -211,3 +212,21 @@ def test_a_case_whose_segmentation_was_deleted_says_so_and_can_be_removed(scene,
     assert not opened.case.isComplete
     removeCase(scene, opened.case)
     assert opened.case.heatmapNodes["total"].GetScene() is None
+
+
+def test_a_case_opened_after_the_scene_was_closed_is_like_the_first(
+    scene, opened, axial_results
+) -> None:
+    def look(case) -> tuple[list[float], int, str]:
+        editing = Editing(scene, case)
+        assert editing.selectMuscle("left", 1)
+        table = case.heatmapNodes["total"].GetDisplayNode().GetColorNode().GetLookupTable()
+        colour = [round(channel, 3) for channel in table.GetTableValue(128)]
+        node = editing.editorNode
+        assert node.GetSegmentationNode() is case.segmentationNode
+        return colour, node.GetMaskMode(), node.GetSelectedSegmentID()
+
+    first = look(opened.case)
+    scene.Clear(False)
+    volumeNode = addVolume(scene, made_image(opened.maps))
+    assert look(loadResults(scene, axial_results[0], volumeNode)) == first
