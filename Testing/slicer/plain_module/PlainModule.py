@@ -51,7 +51,13 @@ class PlainModuleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         self.parameters = PlainParameters(self.logic.getParameterNode())
-        self.guiTag = self.parameters.connectGui(self.ui)
+        self.guiTag = self.parameters.connectParametersToGui(
+            {
+                "inputVolume": self.ui.inputSelector,
+                "level": self.ui.levelSlider,
+                "inverted": self.ui.invertedBox,
+            }
+        )
         shortcut = qt.QShortcut(qt.QKeySequence("n"), slicer.util.mainWindow())
         shortcut.connect("activated()", self.onNext)
         self.shortcuts = [shortcut]

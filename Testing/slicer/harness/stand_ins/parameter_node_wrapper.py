@@ -107,15 +107,20 @@ class _Wrapper:
         else:
             self.parameterNode.SetParameter(self._prefix + name, kind.asText(value))
 
-    def connectGui(self, gui: Any) -> int:
-        """Connect all widgets that name a parameter; return what disconnects them."""
+    def connectGui(self, gui: Any) -> None:
+        """Connect all widgets that name a parameter.
+
+        As in Slicer (its issue 7547), it does not return what would disconnect them:
+        ``connectParametersToGui`` does.
+        """
         isWidget = hasattr(gui, "isWidgetType")
         widgets = gui.findChildren() if isWidget else vars(gui).values()
         named = {widget.property(SlicerParameterNamePropertyName): widget for widget in widgets}
         named.pop(None, None)
-        return self.connectParametersToGui(named)
+        self.connectParametersToGui(named)
 
     def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
+        """Connect widgets by parameter; return what disconnects them."""
         for name in mapping:
             if name not in self._parameters:
                 raise ValueError(f"Cannot find a param with the given name: {name}")
