@@ -36,7 +36,8 @@ from MuscleFMSegmentLib.scene.input_volume import exportInput  # noqa: E402
 from MuscleFMSegmentLib.scene.labels import applySidedLabels, sidedLabels  # noqa: E402
 from MuscleFMSegmentLib.scene.outlines import showStatuses  # noqa: E402
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker  # noqa: E402
-from MuscleFMSegmentLib.scene.results import loadResults, removeCase  # noqa: E402
+from MuscleFMSegmentLib.scene.results import addResults, removeCase  # noqa: E402
+from MuscleFMSegmentLib.scene.results_folder import readResults  # noqa: E402
 from MuscleFMSegmentLib.scene.slice_views import SliceViews  # noqa: E402
 
 LARGE = Grid(
@@ -61,6 +62,7 @@ def main() -> None:
     scene = application.scene
     views = [OffscreenSliceView(application, name) for name in ORIENTATIONS]
     volumeNode = addVolume(scene, made_image(maps))
+    del maps
     sliceViews = SliceViews(scene, application.applicationLogic)
     sliceViews.showVolume(volumeNode)
 
@@ -69,14 +71,20 @@ def main() -> None:
             view.render()
 
     draw()
-    loads = []
+    reads, adds = [], []
     for _ in range(3):
         start = time.perf_counter()
-        case = loadResults(scene, folder / "results", volumeNode)
-        loads.append(time.perf_counter() - start)
-        if len(loads) < 3:
+        results = readResults(folder / "results")
+        reads.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        case = addResults(scene, results, volumeNode)
+        adds.append(time.perf_counter() - start)
+        if len(adds) < 3:
             removeCase(scene, case)
-    print(f"results to scene             {median(loads):6.2f} s  (wanted: under 3 s)")
+    print(
+        f"results to scene             {median(reads) + median(adds):6.2f} s  (wanted: under 3 s)"
+    )
+    print(f"    on the main thread       {median(adds):6.2f} s")
     first = timed(draw)
     print(f"first drawing                {first:6.2f} s")
 
