@@ -111,6 +111,10 @@ class MuscleFMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _initializeParameterNode(self) -> None:
         with self.panel.messages.shown():
             parameters = self.logic.getParameterNode()
+            if self.logic.hasResetParameters:
+                self.panel.messages.show(
+                    _("the settings of this scene are of another version: they were set anew")
+                )
             if parameters.inputVolume is None:
                 first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
                 parameters.inputVolume = first
@@ -121,14 +125,23 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
     """The way without the panel, for scripts."""
 
     def getParameterNode(self) -> MuscleFMSegmentParameterNode:
-        """Return the module's parameters; those of a scene that cannot be read are set anew."""
+        """Return the module's parameters.
+
+        Those of a scene that another version saved are set anew where they cannot be
+        read; :attr:`hasResetParameters` then says so.
+        """
         node = super().getParameterNode()
+        self.hasResetParameters = False
         try:
-            return MuscleFMSegmentParameterNode(node)
-        except Exception:
+            parameters = MuscleFMSegmentParameterNode(node)
+            for name in MuscleFMSegmentParameterNode.__annotations__:
+                parameters.getValue(name)
+        except (ValueError, KeyError):
+            self.hasResetParameters = True
             for name in node.GetParameterNames():
                 node.UnsetParameter(name)
-            return MuscleFMSegmentParameterNode(node)
+            parameters = MuscleFMSegmentParameterNode(node)
+        return parameters
 
     def segment(
         self,

@@ -47,7 +47,9 @@ class MessageArea:
             What the button does.
         """
         self._action = act
-        self._ui.messageLabel.text = text[:1].upper() + text[1:]
+        first, _space, _rest = text.partition(" ")
+        # The name of a file keeps its case.
+        self._ui.messageLabel.text = text[:1].upper() + text[1:] if first.isalpha() else text
         self._ui.messageActionButton.text = action
         self._ui.messageActionButton.setVisible(bool(action))
         self._ui.messageFrame.setVisible(True)

@@ -21,7 +21,7 @@ from MuscleFMSegmentLib.widgets.run_control import RunControl
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
 from MuscleFMSegmentLib.widgets.shortcuts import Shortcuts
 from MuscleFMSegmentLib.widgets.worklist_control import WorklistControl
-from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, parameterWidgets, widgetsOf
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
@@ -101,7 +101,9 @@ class ModulePanel:
         self._parameters = parameters
         if parameters is None:
             return
-        guiTag = parameters.connectGui(widgetsOf(self.form))
+        # connectGui would connect the same, but in Slicer it does not return the tag
+        # (issue 7547 of Slicer), so that nothing could be disconnected.
+        guiTag = parameters.connectParametersToGui(parameterWidgets(self.form))
         observation = parameters.AddObserver(
             vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._follow()
         )

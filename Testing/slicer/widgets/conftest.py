@@ -89,5 +89,3 @@ def whileRunning(module: Any, session: Any) -> Callable[[float], None]:
         settle(module, session)
 
     return wait
-
-

@@ -37,7 +37,9 @@ def inMuscle(module: Any, region: Any) -> tuple[tuple[float, float, float], int]
 
 
 @pytest.mark.timeout(300)
-def test_from_volume_to_saved_correction(module: Any, session: Any, water: Any, whileRunning) -> None:
+def test_from_volume_to_saved_correction(
+    module: Any, session: Any, water: Any, whileRunning
+) -> None:
     ui = module.segment.ui
     ui.inputSelector.setCurrentNode(water)
     session.process()
@@ -45,7 +47,9 @@ def test_from_volume_to_saved_correction(module: Any, session: Any, water: Any, 
 
     session.click(ui.applyButton)
     assert ui.applyButton.text == "Stop" and not ui.inputSelector.enabled
-    session.waitFor(lambda: "PyTorch" in ui.progressLabel.text or "Loading" in ui.progressLabel.text)
+    session.waitFor(
+        lambda: "PyTorch" in ui.progressLabel.text or "Loading" in ui.progressLabel.text
+    )
     asked = time.monotonic()
     session.click(ui.applyButton)
     whileRunning(10.0)

@@ -1,0 +1,136 @@
+"""What a job tells of a child process: progress, log and outcome."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from MuscleFMSegmentLib.job import Job, Outcome
+from MuscleFMSegmentLib.job_progress import JobProgress, duration
+
+
+class Played:
+    """A process that says what it is told to."""
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.errors: list[str] = []
+        self.returnCode: int | None = None
+        self.asked = False
+
+    def readOut(self) -> list[str]:
+        lines, self.out = self.out, []
+        return lines
+
+    def readErrors(self) -> list[str]:
+        lines, self.errors = self.errors, []
+        return lines
+
+    def askToEnd(self) -> None:
+        self.asked = True
+
+    def pressOn(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def end(self) -> None:
+        self.returnCode = 143
+
+
+def event(stage: str, done: int, total: int, message: str = "") -> str:
+    return json.dumps({"stage": stage, "done": done, "total": total, "message": message})
+
+
+def followed(process: Played) -> tuple[Job, list[Any], list[str]]:
+    told: list[Any] = []
+    log: list[str] = []
+    return Job(process, told.append, log.append), told, log
+
+
+def test_the_way_is_told_by_member_and_slice_with_the_time_left() -> None:
+    now = [0.0]
+    progress = JobProgress(lambda: now[0])
+    texts, fractions = [], []
+    for seconds, line in (
+        (0, event("read", 0, 1)),
+        (1, event("read", 1, 1)),
+        (5, event("load", 1, 3)),
+        (6, event("load", 3, 3, "CPU, fp32")),
+        (16, event("segment", 5, 20, "slices")),
+        (46, event("segment", 20, 20, "slices")),
+        (47, event("review", 2, 2, "7 regions to check")),
+        (48, event("write", 1, 6, "labels.nii.gz")),
+    ):
+        now[0] = seconds
+        standing = progress.take(line)
+        texts.append(standing.text)
+        fractions.append(standing.fraction)
+    assert texts[0] == "Reading the image" and texts[2] == "Loading member 2 of 3"
+    assert texts[4] == "Slice 5 of 20 in each of 3 members, about 30 s left"
+    assert texts[6] == "7 regions to check" and texts[7] == "Writing the results"
+    assert fractions == sorted(fractions) and fractions[-1] < 1
+
+
+def test_a_worklist_tells_the_case_too() -> None:
+    progress = JobProgress(lambda: 0.0)
+    progress.take(event("worklist", 1, 3, "case 2 of 3"))
+    assert progress.take(event("load", 0, 3)).text == "Case 2 of 3: Loading member 1 of 3"
+
+
+@pytest.mark.parametrize("line", ["", "Slice 3", "{}", '{"stage": 3}', "[1, 2]", '"text"'])
+def test_other_output_goes_to_the_log(line: str) -> None:
+    process = Played()
+    job, told, log = followed(process)
+    process.out = [line]
+    assert job.poll() is None and log == [line] and told == []
+
+
+def test_the_one_line_of_an_error_is_the_outcome() -> None:
+    process = Played()
+    job, _told, log = followed(process)
+    process.errors = ["note: something", "musclefm: there is no model 'x': use one of these: y"]
+    process.returnCode = 2
+    outcome = job.poll()
+    assert outcome == Outcome("failed", "there is no model 'x': use one of these: y")
+    assert str(outcome.error) == outcome.message and len(log) == 2
+
+
+def test_a_missing_package_is_named_with_the_button_that_mends_it() -> None:
+    process = Played()
+    job, _told, _log = followed(process)
+    process.errors = [
+        "Traceback (most recent call last):",
+        "ModuleNotFoundError: No module named 'monai'",
+    ]
+    process.returnCode = 1
+    message = job.poll().message
+    assert "'monai'" in message and "Install" in message
+
+
+def test_a_killed_process_is_told_with_a_remedy() -> None:
+    process = Played()
+    job, _told, _log = followed(process)
+    process.returnCode = -9
+    assert "memory" in job.poll().message
+
+
+def test_stopping_is_no_failure() -> None:
+    process = Played()
+    job, told, _log = followed(process)
+    job.stop()
+    assert process.asked
+    process.out = [event("segment", 3, 20, "slices")]
+    assert job.poll() is None and told == []
+    process.returnCode = 143
+    process.errors = ["musclefm: stopped, no result was written"]
+    assert job.poll() == Outcome("stopped")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2, "a few seconds"), (42, "about 40 s"), (600, "about 10 min"), (9000, "about 2.5 h")],
+)
+def test_times_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
