@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,23 +19,33 @@ from musclefm.inference.predictor import EnsemblePredictor, Prediction, SliceObs
 from musclefm.inference.slices import SliceFraming
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.models.bundle import Bundle
-from musclefm.models.manifest import PercentileIntensity, ThighTiles
+from musclefm.models.manifest import BundleCard, PercentileIntensity, ThighTiles
 from musclefm.uncertainty.maps import LEFT, RIGHT, ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView, canonical_view
 from musclefm.volumes.volume import Volume
 
+LoneThigh = Callable[[Callable[[bool], ThighFraming]], bool]
+"""Tells whether a thigh that is alone is to be mirrored, given what frames it either way."""
+
 
 @dataclass(frozen=True)
-class _Oriented:
-    """A case in the orientation of its framing, and the way back.
+class OrientedCase:
+    """A case in the orientation of its framing, and the way there and back.
 
-    ``undo`` is None where the framing keeps the input's own orientation.
+    Attributes
+    ----------
+    framing : Framing
+        Of its slices.
+    membership : ndarray
+        ``(K, J, I) uint8``: the thigh, from 1, of each voxel, so oriented.
+    view : CanonicalView or None
+        The orientation; None where it is the input's own.
     """
 
     framing: Framing
     membership: npt.NDArray[np.uint8]
-    undo: CanonicalView | None
+    view: CanonicalView | None
 
 
 def run_case(
@@ -67,11 +79,12 @@ def run_case(
     view = canonical_view(grid)
     canonical = np.stack([np.ascontiguousarray(view.apply(channel)) for channel in channels])
     thighs = find_thighs(Volume(canonical[0], view.grid))
-    oriented = _orient(channels, canonical, view, thighs, bundle, predictor)
+    lone_thigh = partial(looks_mirrored, predictor)
+    oriented = orient_case(channels, canonical, view, thighs, bundle.manifest, lone_thigh)
     prediction = predictor.predict(oriented.framing, oriented.membership, thighs.count, observe)
 
     def back(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return oriented.undo.undo(array) if oriented.undo else array
+        return oriented.view.undo(array) if oriented.view else array
 
     labels = back(prediction.labels)
     sides = name_sides(thighs, view.apply(labels), bundle.scheme)
@@ -90,21 +103,40 @@ def run_case(
     )
 
 
-def _orient(
+def orient_case(
     channels: npt.NDArray[np.float32],
     canonical: npt.NDArray[np.float32],
     view: CanonicalView,
     thighs: Thighs,
-    bundle: Bundle,
-    predictor: EnsemblePredictor,
-) -> _Oriented:
-    rule, intensity = bundle.manifest.input.framing, bundle.manifest.input.intensity
-    size = bundle.manifest.architecture.input_size
+    card: BundleCard,
+    lone_thigh: LoneThigh,
+) -> OrientedCase:
+    """Frame a case as a network is to see it, in use and in training alike.
+
+    Parameters
+    ----------
+    channels, canonical : ndarray
+        ``(N, K, J, I) float32``: as given, and in canonical orientation.
+    view : CanonicalView
+        From the one to the other.
+    thighs : Thighs
+        In canonical orientation.
+    card : BundleCard
+        Of the network.
+    lone_thigh : callable
+        Asked only where tiles are thighs and there is one.
+
+    Raises
+    ------
+    MuscleFMError
+        The card joins rules that do not fit.
+    """
+    rule, intensity = card.input.framing, card.input.intensity
+    size = card.architecture.input_size
     if isinstance(rule, ThighTiles):
         if not isinstance(intensity, PercentileIntensity):
             raise MuscleFMError(
-                f"model '{bundle.manifest.name}' joins thigh tiles with intensity rule"
-                f" '{intensity.kind}'",
+                f"model '{card.name}' joins thigh tiles with intensity rule '{intensity.kind}'",
                 "use a model whose tiles are scaled by percentiles",
             )
         columns_mm, rows_mm, _ = view.grid.spacing
@@ -115,14 +147,14 @@ def _orient(
             )
 
         if thighs.count == 2:
-            return _Oriented(framing((False, True)), thighs.membership, view)
-        mirrored = looks_mirrored(predictor, lambda reverse: framing((reverse,)))
-        return _Oriented(framing((mirrored,)), thighs.membership, view)
+            return OrientedCase(framing((False, True)), thighs.membership, view)
+        mirrored = lone_thigh(lambda reverse: framing((reverse,)))
+        return OrientedCase(framing((mirrored,)), thighs.membership, view)
     if rule.orientation == "stored":
         stored = SliceFraming(channels, size, intensity, rule.orientation)
-        return _Oriented(stored, view.undo(thighs.membership), None)
+        return OrientedCase(stored, view.undo(thighs.membership), None)
     whole = SliceFraming(canonical, size, intensity, rule.orientation)
-    return _Oriented(whole, thighs.membership, view)
+    return OrientedCase(whole, thighs.membership, view)
 
 
 def _by_side(prediction: Prediction, sides: list[int]) -> ClassStatistics:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
+
+UNSEEN_LABEL = 255
+"""In a tile of reference labels: what no slice of the case gets from there."""
 
 
 class Framing(Protocol):
@@ -21,6 +26,24 @@ class Framing(Protocol):
 
     def tiles(self, k: int) -> Tensor:
         """Return the tiles of slice k, ``(T, channels, S, S) float32``, normalised."""
+        ...
+
+    def label_tiles(self, k: int, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return reference labels as the tiles of slice k show them.
+
+        Parameters
+        ----------
+        k : int
+            The slice.
+        labels : ndarray
+            ``(K, J, I) uint8``, in the orientation of the channels.
+
+        Returns
+        -------
+        ndarray
+            ``(T, S, S) uint8``: labels of the nearest voxels, and UNSEEN_LABEL
+            where :meth:`restore` takes nothing from the tile.
+        """
         ...
 
     def restore(self, k: int, probabilities: Tensor) -> Tensor:

@@ -85,6 +85,17 @@ class SliceFraming:
         )
         return torch.from_numpy(centre(tile.numpy()))
 
+    def label_tiles(self, k: int, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return reference labels of the slice, ``(1, S, S) uint8``, see :class:`Framing`."""
+        seen = labels[k].T if self._transposed else labels[k]
+        resized = functional.interpolate(
+            torch.from_numpy(np.ascontiguousarray(seen))[None, None],
+            size=(self._size, self._size),
+            mode="nearest-exact",
+        )
+        tile: npt.NDArray[np.uint8] = resized[0].numpy()
+        return tile
+
     def restore(self, k: int, probabilities: Tensor) -> Tensor:
         """Return ``(M, C, J, I)`` from ``(1, M, C, h, w)``."""
         members, classes = probabilities.shape[1:3]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.anatomy.thighs import Thighs
+from musclefm.inference.framing import UNSEEN_LABEL
 from musclefm.inference.intensity import centre, percentile_scale
 from musclefm.models.manifest import PercentileIntensity
 
@@ -67,23 +68,39 @@ class ThighFraming:
             (self._thighs.count, len(self._channels), self._size, self._size), np.float32
         )
         smooth = [ndimage.gaussian_filter(channel[k], blur) for channel in self._channels]
-        offsets = np.arange(self._size) - (self._size - 1) / 2
         for thigh in range(self._thighs.count):
-            middle = self._thighs.centres[thigh, k]
-            rows = middle[0] + offsets * self._step[0]
-            columns = middle[1] + offsets * self._step[1]
-            if self._mirrored[thigh]:
-                columns = columns[::-1]
-            points = np.meshgrid(rows, columns, indexing="ij")
-            owner = ndimage.map_coordinates(
-                self._thighs.membership[k], points, order=0, mode="nearest"
-            )
+            points, own = self._points(thigh, k)
             for channel, image in enumerate(smooth):
                 tile = ndimage.map_coordinates(image, points, order=1, mode="constant")
-                tile[owner != thigh + 1] = 0
+                tile[~own] = 0
                 scaled = percentile_scale(tile, self._intensity.low, self._intensity.high)
                 tiles[thigh, channel] = centre(scaled)
         return torch.from_numpy(tiles)
+
+    def label_tiles(self, k: int, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return reference labels of each thigh, ``(T, S, S) uint8``, see :class:`Framing`."""
+        tiles = np.empty((self._thighs.count, self._size, self._size), np.uint8)
+        for thigh in range(self._thighs.count):
+            points, own = self._points(thigh, k)
+            tiles[thigh] = ndimage.map_coordinates(
+                labels[k], points, order=0, mode="constant", cval=UNSEEN_LABEL
+            )
+            tiles[thigh, ~own] = UNSEEN_LABEL
+        return tiles
+
+    def _points(
+        self, thigh: int, k: int
+    ) -> tuple[list[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
+        """Return a tile's pixels as rows and columns of the slice, and which are the thigh's."""
+        offsets = np.arange(self._size) - (self._size - 1) / 2
+        middle = self._thighs.centres[thigh, k]
+        rows = middle[0] + offsets * self._step[0]
+        columns = middle[1] + offsets * self._step[1]
+        if self._mirrored[thigh]:
+            columns = columns[::-1]
+        points = list(np.meshgrid(rows, columns, indexing="ij"))
+        owner = ndimage.map_coordinates(self._thighs.membership[k], points, order=0, mode="nearest")
+        return points, owner == thigh + 1
 
     def restore(self, k: int, probabilities: Tensor) -> Tensor:
         """Return ``(M, C, J, I)`` from ``(T, M, C, h, w)``; outside the tiles is background."""
