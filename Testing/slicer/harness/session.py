@@ -84,9 +84,12 @@ class Session:
         self.process()
 
     def closeModules(self) -> None:
-        """Leave and unload the modules that were opened, as at the application's end."""
+        """Leave and unload the modules that were opened, with their parameter nodes."""
         self.leaveModule()
         for name in self._opened:
+            node = slicer.mrmlScene.GetSingletonNode(name, "vtkMRMLScriptedModuleNode")
+            if node is not None:
+                slicer.mrmlScene.RemoveNode(node)
             module = self.application.moduleManager().module(name)
             self.application.moduleManager()._remove(name)
             if module._widget is not None:

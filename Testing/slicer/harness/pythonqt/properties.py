@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import shiboken6
 from PySide6 import QtCore, QtGui, QtWidgets
 
 MODULES = (QtCore, QtGui, QtWidgets)
@@ -47,15 +48,23 @@ def _attribute(qtClass: type, name: str, writable: bool) -> property:
     setter = _method(qtClass, f"set{capital}")
 
     def read(self: Any) -> Any:
+        _checkAlive(self)
         return getter(self) if getter else self.property(name)
 
     def write(self: Any, value: Any) -> None:
+        _checkAlive(self)
         if setter:
             setter(self, value)
         else:
             self.setProperty(name, value)
 
     return property(read, write if writable else None)
+
+
+def _checkAlive(instance: QtCore.QObject) -> None:
+    """Raise where Qt has destroyed an object: PySide6 may crash there, PythonQt complains."""
+    if not shiboken6.isValid(instance):
+        raise ReferenceError(f"{type(instance).__name__} was destroyed")
 
 
 def _method(qtClass: type, name: str) -> Callable[..., Any] | None:
