@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from musclefm.review.session import ReviewSession, save_session
 from musclefm.volumes.volume import Volume
-
 from MuscleFMSegmentLib.background import Background
 
 INTERVAL_MS = 30_000

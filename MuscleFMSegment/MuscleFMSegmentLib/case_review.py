@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import slicer
+
 from musclefm.anatomy.scheme import Side
 from musclefm.review.changes import changed_regions
 from musclefm.review.leg_profile import SliceDoubt, slice_doubt
@@ -16,7 +17,6 @@ from musclefm.review.measures import MuscleMeasure, measure_muscles
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.volumes.volume import Volume
-
 from MuscleFMSegmentLib.background import Background
 from MuscleFMSegmentLib.scene.case import CaseInScene, HeatKind
 from MuscleFMSegmentLib.scene.comparison import Comparison

@@ -20,8 +20,8 @@ from MuscleFMSegmentLib.widgets.review_control import ReviewControl, Surrounding
 from MuscleFMSegmentLib.widgets.run_control import RunControl
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
 from MuscleFMSegmentLib.widgets.shortcuts import Shortcuts
-from MuscleFMSegmentLib.widgets.worklist_control import WorklistControl
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, parameterWidgets, widgetsOf
+from MuscleFMSegmentLib.widgets.worklist_control import WorklistControl
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
@@ -226,14 +226,14 @@ class ModulePanel:
         model = self.segment.model
         node = self._parameters.inputVolume if self._parameters else None
         self.segment.showTiming(self._timings.get(model), slicesAlongLeg(node) if node else 0)
-        isWanted = self.segment.hasInventory and self.segment.runsOnCpu and node is not None
-        if isWanted and model not in self._timings and not self.run.isRunning:
-            if not self._inventory.isRunning:
-                self._inventory.ask(
-                    ["inventory", "--time", model],
-                    lambda told: self._onTimed(model, told),
-                    lambda error: None,
-                )
+        isKnown = model in self._timings or not self.segment.hasInventory
+        isBusy = self.run.isRunning or self._inventory.isRunning
+        if node is not None and self.segment.runsOnCpu and not isKnown and not isBusy:
+            self._inventory.ask(
+                ["inventory", "--time", model],
+                lambda told: self._onTimed(model, told),
+                lambda error: None,
+            )
 
     def _onTimed(self, model: str, told: str) -> None:
         self._timings[model] = float(json.loads(told)["seconds_per_slice"])

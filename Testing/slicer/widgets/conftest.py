@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import openResults, settle
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
-SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
+from playing import MODULE, SAMPLE, openResults, settle
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+REPOSITORY = Path(__file__).resolve().parents[3]
+MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
+SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
+
 
 def openResults(module: Any, session: Any, volumeNode: Any, results: Path) -> Any:
     """Open results as a run would, and return the module."""

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from conftest import MODULE
-from playing import openResults, settle, sidedLabels
+from playing import MODULE, openResults, settle, sidedLabels
 
 
 def volume(array: np.ndarray) -> Any:

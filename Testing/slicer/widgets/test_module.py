@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from playing import settle
+from playing import MODULE, settle
 
 HEAVY = {"torch", "scipy", "SimpleITK", "pydantic", "monai"}
 
@@ -33,7 +33,7 @@ os.environ["DISPLAY"] = screen.name
 from harness import boot
 session = boot(Path({str(tmp_path)!r}))
 sys.meta_path.insert(0, Refuse())
-panel = session.openModule({str(Path(__file__).parents[3] / "MuscleFMSegment" / "MuscleFMSegment.py")!r}).panel
+panel = session.openModule({str(MODULE)!r}).panel
 session.process(300)
 found = {HEAVY!r} & set(sys.modules)
 print("IMPORTED", sorted(found), "ERRORS", session.errors, "SHOWN", panel.ui.messageFrame.visible)
@@ -82,7 +82,7 @@ def test_keys_and_views_are_the_modules_only_while_it_is_shown(opened: Any, sess
     session.leaveModule()
     session.keys("n")
     assert review.queue.position is None
-    session.openModule(Path(__file__).parents[3] / "MuscleFMSegment" / "MuscleFMSegment.py")
+    session.openModule(MODULE)
     session.keys("n")
     settle(opened, session)
     assert review.queue.position == 0
@@ -98,7 +98,7 @@ def test_a_key_that_somebody_else_has_is_left_to_them(opened: Any, session: Any)
     action.setShortcut(qt.QKeySequence("s"))
     action.connect("triggered()", lambda: pressed.append("s"))
     session.window.addAction(action)
-    session.openModule(Path(__file__).parents[3] / "MuscleFMSegment" / "MuscleFMSegment.py")
+    session.openModule(MODULE)
     session.keys("n")
     session.keys("s")
     session.window.removeAction(action)

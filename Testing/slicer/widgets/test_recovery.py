@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from conftest import MODULE
-from playing import openResults, settle, sidedLabels
+from playing import MODULE, openResults, settle, sidedLabels
 
 HERE = Path(__file__).resolve().parent
 
