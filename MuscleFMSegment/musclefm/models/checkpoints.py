@@ -10,7 +10,8 @@ from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import NAME_PATTERN
 from musclefm.models.official import read_official
 from musclefm.models.published import CHECKPOINT_FILE, SCHEME, fold_folders, read_published
-from musclefm.models.registry import list_bundles, user_models_folder
+from musclefm.models.registry import list_bundles
+from musclefm.models.versions import user_models_folder
 
 
 def import_checkpoint(

@@ -72,15 +72,29 @@ def atomic_bytes(path: Path, data: bytes) -> None:
     MuscleFMError
         The file cannot be written; nothing is left behind.
     """
-    temporary = _hidden(path.parent, path.name)
-    with _registered(temporary, []):
-        with _told(), temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with _told(), _publishing:
-            temporary.replace(path)
-            _sync(path.parent)
+    with staged_file(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def staged_file(final: Path) -> Iterator[Path]:
+    """Yield where to write a file, and sync it, that becomes ``final`` when all went well.
+
+    On any exception nothing is left behind, and ``final`` is as before.
+
+    Raises
+    ------
+    MuscleFMError
+        The file cannot be written.
+    """
+    temporary = _hidden(final.parent, final.name)
+    with _registered(temporary, []), _told():
+        yield temporary
+        with _publishing:
+            temporary.replace(final)
+            _sync(final.parent)
 
 
 @contextlib.contextmanager
