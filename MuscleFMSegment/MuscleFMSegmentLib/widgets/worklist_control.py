@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_MS = 200
 _REFRESH_EVERY = 10
+_OPEN_MARK = "▶ "
 
 
 class WorklistControl:
@@ -51,7 +52,6 @@ class WorklistControl:
         self._choice = choice
         self._cases: WorklistCases | None = None
         self._states: tuple[CaseState, ...] = ()
-        self._opened: Path | None = None
         self._job: Job | None = None
         self._looks = 0
         self._timer = timer
@@ -83,7 +83,7 @@ class WorklistControl:
             return
         with self._messages.shown():
             self._states = self._cases.states(self.isProcessing)
-            titles = [self._cases.title(state) for state in self._states]
+            titles = [self._title(state) for state in self._states]
             self.panel.show(titles, self._states)
 
     def toggleProcessing(self) -> None:
@@ -122,7 +122,7 @@ class WorklistControl:
         waiting = [
             state
             for state in self._states
-            if state.status in ("ready", "in review") and state.folder != self._opened
+            if state.status in ("ready", "in review") and not self._isOpen(state)
         ]
         if not waiting:
             self._messages.show(_("no other case of the worklist is ready"))
@@ -138,6 +138,13 @@ class WorklistControl:
             self._job = None
             self.panel.showProcessing(False, "")
 
+    def _title(self, state: CaseState) -> str:
+        return (_OPEN_MARK if self._isOpen(state) else "") + self._cases.title(state)
+
+    def _isOpen(self, state: CaseState) -> bool:
+        opened = self._control.openCase
+        return opened is not None and opened.folder.path == state.folder
+
     def _open(self, state: CaseState) -> None:
         from MuscleFMSegmentLib.stored_image import volumeOfImages
 
@@ -148,7 +155,6 @@ class WorklistControl:
         except BaseException:
             folder.keep()
             raise
-        self._opened = state.folder
         self.refresh()
 
     def _onStanding(self, standing: Standing) -> None:

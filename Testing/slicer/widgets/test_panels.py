@@ -1,0 +1,171 @@
+"""What the reader sees and turns: heat, muscles, the leg, the queue, the comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from playing import settle, sidedLabels
+
+VIEWS = ("Red", "Yellow", "Green")
+
+
+def foregrounds() -> list[tuple[str | None, float]]:
+    composites = [
+        slicer.app.layoutManager().sliceWidget(name).mrmlSliceCompositeNode() for name in VIEWS
+    ]
+    return [
+        (node.GetForegroundVolumeID(), round(node.GetForegroundOpacity(), 2)) for node in composites
+    ]
+
+
+def centreOf(view: str) -> np.ndarray:
+    matrix = slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().GetSliceToRAS()
+    return np.array([matrix.GetElement(row, 3) for row in range(3)])
+
+
+def test_heat_is_switched_by_key_and_box_and_follows_its_sliders(opened: Any, session: Any) -> None:
+    ui = opened.control.uncertainty.ui
+    case = opened.control.openCase.review.case
+    total = case.heatmapNodes["total"].GetID()
+    assert foregrounds() == [(total, 0.6)] * 3
+    session.keys("u")
+    assert not ui.heatCheckBox.checked
+    assert all(volume != total for volume, _opacity in foregrounds())
+    session.click(ui.heatCheckBox)
+    assert foregrounds() == [(total, 0.6)] * 3
+    ui.opacitySlider.value = 0.3
+    ui.thresholdSlider.value = 0.4
+    session.process()
+    assert foregrounds() == [(total, 0.3)] * 3
+    display = case.heatmapNodes["total"].GetDisplayNode()
+    assert display.GetLowerThreshold() == pytest.approx(0.4)
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0.0, 1.0)
+    ui.kindSelector.setCurrentIndex(2)
+    session.process()
+    assert foregrounds() == [(case.heatmapNodes["epistemic"].GetID(), 0.3)] * 3
+
+
+def test_a_click_on_a_muscle_goes_there_and_selects_it(opened: Any, session: Any) -> None:
+    table = opened.control.muscles.ui.muscleTable
+    review = opened.control.openCase.review
+    case = review.case
+    row = next(row for row, muscle in enumerate(case.muscles) if muscle.volume_ml > 5)
+    rectangle = table.visualItemRect(table.item(row, 0))
+    session.click(table.viewport(), rectangle.center().x(), rectangle.center().y())
+    muscle = case.muscles[row]
+    segment = review.editing.editorNode.GetSelectedSegmentID()
+    assert segment.startswith(muscle.side) and muscle.name.replace(" ", "_") in segment
+    ijk = np.linalg.inv(case.grid.ijk_to_ras) @ [*centreOf("Red"), 1.0]
+    i, j, k = np.rint(ijk[:3]).astype(int)
+    value = muscle.label_id + (len(case.scheme.labels) if muscle.side == "left" else 0)
+    near = sidedLabels(opened)[k, max(j - 8, 0) : j + 9, max(i - 8, 0) : i + 9]
+    assert (near == value).any()
+
+
+def test_a_click_on_the_plot_goes_to_the_slice(opened: Any, session: Any) -> None:
+    plot = opened.control.uncertainty.plot
+    case = opened.control.openCase.review.case
+    count = case.grid.shape[0]
+    assert [index for index, _volume in plot._bars] == list(range(count))
+    for bar in (0, count - 1):
+        x = 34 + (bar + 0.5) * (plot.width - 40) / count
+        session.click(plot, round(x), 40)
+        k = (np.linalg.inv(case.grid.ijk_to_ras) @ [*centreOf("Red"), 1.0])[2]
+        assert round(k) == bar and plot._current == bar
+
+
+def test_a_click_on_the_queue_goes_to_the_region(opened: Any, session: Any) -> None:
+    table = opened.control.review.ui.queueTable
+    review = opened.control.openCase.review
+    place = table.visualItemRect(table.item(2, 1)).center()
+    session.click(table.viewport(), place.x(), place.y())
+    assert review.queue.position == 2
+    region = review.queue.current.region
+    case = review.case
+    i, j, k = np.rint((np.linalg.inv(case.grid.ijk_to_ras) @ [*centreOf("Red"), 1.0])[:3]).astype(
+        int
+    )
+    assert case.regions[k, j, i] == region.id
+    text = opened.control.review.ui.currentLabel.text
+    assert text.startswith("3 of ") and region.side in text and region.muscles[0] in text
+
+
+def test_buttons_walk_and_tell_how_much_is_dealt_with(opened: Any, session: Any) -> None:
+    ui = opened.control.review.ui
+    queue = opened.control.openCase.review.queue
+    assert not ui.acceptButton.enabled and not ui.previousButton.enabled
+    session.click(ui.nextButton)
+    session.click(ui.acceptButton)
+    session.click(ui.skipButton)
+    session.click(ui.previousButton)
+    session.click(ui.flagButton)
+    statuses = [entry.status for entry in queue.entries]
+    assert statuses[:3] == ["accepted", "skipped", "to do"] and queue.entries[1].flagged
+    assert ui.queueTable.item(0, 4).text() == "✓ accepted"
+    assert ui.queueTable.item(1, 4).text() == "⚑ – skipped"
+    assert ui.shareBar.value == int(100 * queue.share_done) > 0
+
+
+def test_the_models_outlines_come_and_go(opened: Any, session: Any) -> None:
+    review = opened.control.openCase.review
+    box = opened.control.review.ui.compareCheckBox
+    session.click(box)
+    assert review.comparison.isVisible
+    session.click(box)
+    assert not review.comparison.isVisible
+
+
+def test_protection_is_the_editors_masking(opened: Any, session: Any) -> None:
+    review = opened.control.openCase.review
+    assert review.editing.neighboursKept
+    session.click(opened.control.correct.ui.protectCheckBox)
+    assert not review.editing.neighboursKept
+
+
+def test_settings_go_with_the_scene(opened: Any, session: Any) -> None:
+    opened.control.uncertainty.ui.opacitySlider.value = 0.35
+    session.process()
+    parameters = slicer.modules.MuscleFMSegmentWidget.logic.getParameterNode()
+    assert parameters.heatOpacity == pytest.approx(0.35)
+    parameters.heatOpacity = 0.8
+    session.process()
+    assert opened.control.uncertainty.ui.opacitySlider.value == pytest.approx(0.8)
+
+
+def test_the_table_follows_an_edit_that_a_script_made(opened: Any, session: Any) -> None:
+    from MuscleFMSegmentLib.scene.labels import applySidedLabels
+
+    review = opened.control.openCase.review
+    case = review.case
+    labels = sidedLabels(opened)
+    labels[labels == 3] = 0
+    applySidedLabels(case.segmentationNode, case.scheme, case.volumeNode, labels)
+    settle(opened, session)
+    table = opened.control.muscles.ui.muscleTable
+    row = next(
+        row
+        for row, muscle in enumerate(case.muscles)
+        if (muscle.side, muscle.label_id) == ("right", 3)
+    )
+    assert table.item(row, 1).text() == "0.0" and table.item(row, 2).text() == "–"
+
+
+def test_the_card_tells_licence_and_scheme(module: Any, session: Any) -> None:
+    session.waitFor(lambda: module.segment.hasInventory, 60)
+    card = module.segment.ui.cardLabel.text
+    for text in ("Apache-2.0", "rectus femoris", "Research only"):
+        assert text in card
+    devices = module.segment.ui.deviceSelector
+    assert devices.itemText(0).startswith("Automatic: ") and devices.findData("cpu") > 0
+
+
+def test_on_a_cpu_the_expected_time_is_told(module: Any, session: Any, water: Any) -> None:
+    module.segment.ui.inputSelector.setCurrentNode(water)
+    session.waitFor(lambda: module.segment.hasInventory, 60)
+    devices = module.segment.ui.deviceSelector
+    devices.setCurrentIndex(devices.findData("cpu"))
+    devices.activated.emit(devices.currentIndex)
+    session.waitFor(lambda: "Expect" in module.segment.ui.deviceLabel.text, 90)
