@@ -7,7 +7,8 @@ import shutil
 import torch
 
 from musclefm.cli.main import main
-from musclefm.models.registry import HOME_VARIABLE, shipped_models_folder
+from musclefm.models.registry import shipped_models_folder
+from musclefm.user_data import HOME_VARIABLE
 
 
 def told(capsys, *arguments):
