@@ -13,17 +13,21 @@ VIEWS = ("Red", "Yellow", "Green")
 
 
 def foregrounds() -> list[tuple[str | None, float]]:
-    composites = [
-        slicer.app.layoutManager().sliceWidget(name).mrmlSliceCompositeNode() for name in VIEWS
-    ]
-    return [
-        (node.GetForegroundVolumeID(), round(node.GetForegroundOpacity(), 2)) for node in composites
-    ]
+    layout = slicer.app.layoutManager()
+    nodes = [layout.sliceWidget(name).mrmlSliceCompositeNode() for name in VIEWS]
+    return [(node.GetForegroundVolumeID(), round(node.GetForegroundOpacity(), 2)) for node in nodes]
 
 
 def centreOf(view: str) -> np.ndarray:
     matrix = slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode().GetSliceToRAS()
     return np.array([matrix.GetElement(row, 3) for row in range(3)])
+
+
+def voxelAt(case: Any, view: str) -> tuple[int, int, int]:
+    """Return ``(i, j, k)`` of the voxel in the middle of a view."""
+    ijk = np.linalg.inv(case.grid.ijk_to_ras) @ [*centreOf(view), 1.0]
+    i, j, k = np.rint(ijk[:3]).astype(int).tolist()
+    return i, j, k
 
 
 def test_heat_is_switched_by_key_and_box_and_follows_its_sliders(opened: Any, session: Any) -> None:
@@ -58,8 +62,7 @@ def test_a_click_on_a_muscle_goes_there_and_selects_it(opened: Any, session: Any
     muscle = case.muscles[row]
     segment = review.editing.editorNode.GetSelectedSegmentID()
     assert segment.startswith(muscle.side) and muscle.name.replace(" ", "_") in segment
-    ijk = np.linalg.inv(case.grid.ijk_to_ras) @ [*centreOf("Red"), 1.0]
-    i, j, k = np.rint(ijk[:3]).astype(int)
+    i, j, k = voxelAt(case, "Red")
     value = muscle.label_id + (len(case.scheme.labels) if muscle.side == "left" else 0)
     near = sidedLabels(opened)[k, max(j - 8, 0) : j + 9, max(i - 8, 0) : i + 9]
     assert (near == value).any()
@@ -73,8 +76,7 @@ def test_a_click_on_the_plot_goes_to_the_slice(opened: Any, session: Any) -> Non
     for bar in (0, count - 1):
         x = 34 + (bar + 0.5) * (plot.width - 40) / count
         session.click(plot, round(x), 40)
-        k = (np.linalg.inv(case.grid.ijk_to_ras) @ [*centreOf("Red"), 1.0])[2]
-        assert round(k) == bar and plot._current == bar
+        assert voxelAt(case, "Red")[2] == bar and plot._current == bar
 
 
 def test_a_click_on_the_queue_goes_to_the_region(opened: Any, session: Any) -> None:

