@@ -157,6 +157,21 @@ def test_members_that_the_real_class_lacks_are_refused(slicer_session) -> None:
         selector.sortFilterProxyModel()
 
 
+def test_a_fake_cannot_have_what_the_real_class_lacks(application) -> None:
+    from harness.pythonqt.classes import PythonQtType
+    from harness.pythonqt.fake import Fake
+    from PySide6 import QtWidgets
+
+    def make(base: type, **members: object) -> None:
+        PythonQtType("ctkSliderWidget", (Fake, base), members)
+
+    make(QtWidgets.QWidget, reset=lambda self: None)
+    with pytest.raises(AssertionError, match="setRange"):
+        make(QtWidgets.QWidget, setRange=lambda self, low, high: None)
+    with pytest.raises(AssertionError, match="is a QWidget"):
+        make(QtWidgets.QSlider)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [

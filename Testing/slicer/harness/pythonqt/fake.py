@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6 import QtCore
 
 from harness.class_table import RealClass, realClass
 from harness.pythonqt.classes import PythonQtObject
@@ -28,8 +28,8 @@ class Fake(PythonQtObject):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._real = realClass(cls.__name__)
-        qtBase = _qtClass(cls._real.qtBase)
-        assert issubclass(cls, qtBase), f"{cls.__name__} is a {cls._real.qtBase}"
+        qtBase = next(base for base in cls.__mro__ if base.__module__.startswith("PySide6"))
+        assert qtBase.__name__ == cls._real.qtBase, f"{cls.__name__} is a {cls._real.qtBase}"
         allowed = cls._real.members | set(dir(qtBase)) | set(dir(Fake))
         invented = {name for name in vars(cls) if not name.startswith("_")} - allowed
         assert not invented, f"the real {cls.__name__} has no {sorted(invented)}"
@@ -86,10 +86,3 @@ def _giveAccessors(cls: type, name: str, reader: str, writer: str | None) -> Non
         setattr(cls, reader, lambda self: getattr(self, name))
     if writer and writer not in vars(cls):
         setattr(cls, writer, lambda self, value: setattr(self, name, value))
-
-
-def _qtClass(name: str) -> type:
-    for module in (QtWidgets, QtGui, QtCore):
-        if hasattr(module, name):
-            return getattr(module, name)
-    raise LookupError(f"PySide6 has no {name}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-from typing import Any
 
 from PySide6 import QtCore
 
@@ -24,16 +23,7 @@ def makeQt() -> types.ModuleType:
                 setattr(module, name, getattr(source, name))
     for name, plain in objects.items():
         setattr(module, name, pythonQtClass(plain, RECORDED.get(name)))
-    _silenceTimers(module)
-    module.QUiLoader = type("QUiLoader", (UiLoader,), {"qt": module})
-    module.__getattr__ = _missing
-    return module
-
-
-def _silenceTimers(module: types.ModuleType) -> None:
-    """Let static functions keep to the plain class: PySide6 looks for them there."""
+    # PySide6 looks for this static function in the class itself, before any base class.
     module.QTimer.singleShot = staticmethod(QtCore.QTimer.singleShot)
-
-
-def _missing(name: str) -> Any:
-    raise AttributeError(f"qt has no {name!r}")
+    module.QUiLoader = type("QUiLoader", (UiLoader,), {"qt": module})
+    return module
