@@ -120,6 +120,7 @@ def export_bundle(bundle: Bundle, out: Path) -> None:
         raise MuscleFMError(f"'{out.name}' exists already", "give another name for the export")
     with bundle_source(bundle.folder) as source:
         if out.suffix.lower() == _ZIP:
+            out.parent.mkdir(parents=True, exist_ok=True)
             with staged_file(out) as staged:
                 _write_zip(source, staged)
         else:

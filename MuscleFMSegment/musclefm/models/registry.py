@@ -127,6 +127,14 @@ def versions_in_use(name: str) -> tuple[str, ...]:
     return order_of_use(name, has_base=name in _by_name(list_bases()))
 
 
+def former_version(name: str) -> str:
+    """Return the version of a model that going back leads to; empty where there is none."""
+    try:
+        return "".join(versions_in_use(name)[-2:-1])
+    except MuscleFMError:
+        return ""
+
+
 def find_version(name: str, version: str) -> ListedBundle:
     """Return one version of a model.
 

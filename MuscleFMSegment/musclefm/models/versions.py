@@ -68,6 +68,8 @@ def new_version_id(sha256: str) -> str:
 
 def installed_versions(name: str) -> tuple[str, ...]:
     """Return the ids of the installed versions of a model, oldest first."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        return ()
     found = _names_in(version_folder(name))
     return tuple(sorted(entry for entry in found if re.fullmatch(_ID_PATTERN, entry)))
 
@@ -75,8 +77,7 @@ def installed_versions(name: str) -> tuple[str, ...]:
 def models_with_versions() -> tuple[str, ...]:
     """Return the names of all models of which a version was installed, in order."""
     found = _names_in(user_versions_folder())
-    names = (name for name in found if re.fullmatch(NAME_PATTERN, name))
-    return tuple(sorted(name for name in names if installed_versions(name)))
+    return tuple(sorted(name for name in found if installed_versions(name)))
 
 
 def order_of_use(name: str, has_base: bool) -> tuple[str, ...]:
@@ -102,9 +103,11 @@ def order_of_use(name: str, has_base: bool) -> tuple[str, ...]:
     MuscleFMError
         What was noted of it is damaged.
     """
-    installed = installed_versions(name)
-    there = {*installed, BASE} if has_base else {*installed}
     first = (BASE,) if has_base else ()
+    installed = installed_versions(name)
+    if not installed:
+        return first
+    there = {*first, *installed}
     used = [version for version in (*first, *_read_history(name)) if version in there]
     # Where all that were in use are gone, the newest one takes their place.
     return tuple(version for version, _ in groupby(used)) or installed[-1:]
@@ -119,7 +122,12 @@ def write_order_of_use(name: str, used: Sequence[str]) -> None:
         It cannot be written; what was noted stays.
     """
     history = _History(used=tuple(used))
-    atomic_text(version_folder(name) / HISTORY_FILE, history.model_dump_json(indent=2) + "\n")
+    folder = version_folder(name)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unwritable(error) from error
+    atomic_text(folder / HISTORY_FILE, history.model_dump_json(indent=2) + "\n")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.models.bundle import Bundle
-from musclefm.models.registry import ListedBundle, list_bundles
+from musclefm.models.registry import ListedBundle, former_version, list_bundles
 from musclefm.progress import silent
 
 _THIGHS = 2
@@ -27,6 +27,11 @@ class ModelEntry(BaseModel):
         As in :class:`musclefm.models.registry.ListedBundle`.
     usable : bool
         Whether it can be asked for by its name and can segment.
+    installed_version : str
+        Id of the version that is in use, ``"base"`` for the first one; empty where it
+        cannot be told.
+    former_version : str
+        Id of the version that going back leads to; empty where there is none.
     title, version, description, training_data, licence, intended_use : str
         Its card; empty where it is damaged.
     scheme, scheme_title : str
@@ -45,6 +50,8 @@ class ModelEntry(BaseModel):
     origin: str
     fault: str
     usable: bool
+    installed_version: str
+    former_version: str
     title: str = ""
     version: str = ""
     description: str = ""
@@ -147,13 +154,22 @@ def seconds_per_slice(bundle: Bundle, device: str = "cpu") -> float:
 
 def _model(listed: ListedBundle) -> ModelEntry:
     if listed.bundle is None:
-        return ModelEntry(name=listed.name, origin=listed.origin, fault=listed.fault, usable=False)
+        return ModelEntry(
+            name=listed.name,
+            origin=listed.origin,
+            fault=listed.fault,
+            usable=False,
+            installed_version=listed.version,
+            former_version=former_version(listed.name),
+        )
     manifest, scheme = listed.bundle.manifest, listed.bundle.scheme
     return ModelEntry(
         name=listed.name,
         origin=listed.origin,
         fault=listed.fault,
         usable=manifest.ready and not listed.fault,
+        installed_version=listed.version,
+        former_version=former_version(listed.name),
         title=manifest.title,
         version=manifest.version,
         description=manifest.description,

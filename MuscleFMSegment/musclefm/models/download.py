@@ -1,0 +1,281 @@
+"""Large files from the web: resumed where they stopped, and only the right bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import http.client
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from musclefm import __version__
+from musclefm.errors import MuscleFMError
+from musclefm.models.weight_files import sha256_of
+from musclefm.progress import Progress, ProgressEvent
+
+_CHUNK = 1 << 18
+_MEGABYTE = 1_000_000
+_SILENCE_S = 30.0
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+# Tries in a row that bring the file no further, and the seconds of rest after the first.
+_TRIES = 5
+_REST_S = 1.0
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file on the web whose content is known.
+
+    Attributes
+    ----------
+    address : str
+        Where it is.
+    file : str
+        Its name on the disk.
+    bytes : int
+        Its size.
+    sha256 : str
+        Its hash, lower-case hexadecimal.
+    """
+
+    address: str
+    file: str
+    bytes: int
+    sha256: str
+
+    @property
+    def host(self) -> str:
+        """The server."""
+        return urlsplit(self.address).netloc
+
+
+class _CutError(Exception):
+    """The connection brought no more, for a reason that may pass."""
+
+
+def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
+    """Download a file, or the rest of it where an earlier try was cut short.
+
+    What has come is kept in ``<file>.part`` whatever happens, unless it is wrong.
+
+    Parameters
+    ----------
+    remote : RemoteFile
+        What to download.
+    folder : Path
+        Where to; made where it is not there.
+    progress : Progress
+        Told in megabytes.
+
+    Returns
+    -------
+    Path
+        The file, with the right hash.
+
+    Raises
+    ------
+    MuscleFMError
+        The server cannot be reached or does not have it, it is another file, the disk
+        is full, or another process is downloading it.
+    """
+    final, part = folder / remote.file, folder / f"{remote.file}.part"
+    with _alone(folder, remote.file):
+        if final.is_file() and sha256_of(final) == remote.sha256:
+            return final
+        _require_space(folder, remote.bytes - _size(part))
+        failures = 0
+        while (before := _size(part)) != remote.bytes:
+            try:
+                _go_on(remote, part, progress)
+                reason = "the connection was cut"
+            except _CutError as cut:
+                reason = str(cut)
+            failures = 0 if _size(part) > before else failures + 1
+            if failures == _TRIES:
+                raise MuscleFMError(
+                    f"{remote.file} cannot be downloaded from {remote.host} ({reason})",
+                    "check the network and its proxy and start again: it goes on where it"
+                    " stopped; or give a folder that holds the file with --from",
+                )
+            time.sleep(_REST_S * failures)
+        if sha256_of(part) != remote.sha256:
+            part.unlink()
+            raise _another_file(remote)
+        with _disk_errors(), part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(final)
+    return final
+
+
+def discard_download(remote: RemoteFile, folder: Path) -> bool:
+    """Remove what was downloaded of a file, and return whether there was anything.
+
+    Raises
+    ------
+    MuscleFMError
+        Another process is downloading it, or it cannot be removed.
+    """
+    places = [folder / remote.file, folder / f"{remote.file}.part"]
+    if not any(place.exists() for place in places):
+        return False
+    with _alone(folder, remote.file):
+        for place in places:
+            place.unlink(missing_ok=True)
+    return True
+
+
+def file_in_folder(remote: RemoteFile, folder: Path) -> Path:
+    """Return the file from a folder that the user has it in, e.g. on a computer off the web.
+
+    Raises
+    ------
+    MuscleFMError
+        It is not there, or is another file.
+    """
+    path = folder / remote.file
+    if not path.is_file():
+        raise MuscleFMError(
+            f"'{folder.name}' holds no {remote.file}", f"put it there from {remote.address}"
+        )
+    if _size(path) != remote.bytes or sha256_of(path) != remote.sha256:
+        raise _another_file(remote)
+    return path
+
+
+def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> None:
+    """Append what a single answer of the server brings."""
+    done = _size(part)
+    headers = {"User-Agent": f"musclefm/{__version__}"}
+    if done:
+        headers["Range"] = f"bytes={done}-"
+    request = urllib.request.Request(remote.address, headers=headers)
+    with _answer(request, remote, part) as answer:
+        # A server that knows no ranges begins anew.
+        resumed = bool(done) and answer.status == HTTPStatus.PARTIAL_CONTENT
+        if resumed and not re.match(rf"bytes {done}-", answer.headers.get("Content-Range", "")):
+            part.unlink()
+            raise _CutError("the server sent another part than asked for")
+        done = done if resumed else 0
+        total = max(1, remote.bytes // _MEGABYTE)
+        with _disk_errors():
+            file = part.open("ab" if resumed else "wb")
+        with file:
+            for chunk in _chunks(answer):
+                done += len(chunk)
+                if done > remote.bytes:
+                    break
+                with _disk_errors():
+                    file.write(chunk)
+                    file.flush()
+                progress(ProgressEvent("download", done // _MEGABYTE, total, "MB"))
+    if done > remote.bytes:
+        part.unlink()
+        raise _another_file(remote)
+
+
+@contextlib.contextmanager
+def _answer(
+    request: urllib.request.Request, remote: RemoteFile, part: Path
+) -> Iterator[http.client.HTTPResponse]:
+    try:
+        answer = urllib.request.urlopen(request, timeout=_SILENCE_S)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            part.unlink(missing_ok=True)
+        elif error.code < HTTPStatus.INTERNAL_SERVER_ERROR and error.code not in _PASSING:
+            raise MuscleFMError(
+                f"{remote.host} does not give {remote.file} (HTTP {error.code})",
+                "get the file by other means and give its folder with --from",
+            ) from error
+        raise _CutError(f"HTTP {error.code}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _CutError(_why(error)) from error
+    with answer:
+        yield answer
+
+
+def _chunks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    try:
+        while chunk := answer.read(_CHUNK):
+            yield chunk
+    except (OSError, http.client.HTTPException) as error:
+        raise _CutError(_why(error)) from error
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise _no_space() from error
+        raise _unwritable(error) from error
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, file: str) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f".{file}.lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise MuscleFMError(
+            f"another program is downloading {file}", "wait until it is done"
+        ) from error
+    except OSError as error:
+        raise _unwritable(error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    if shutil.disk_usage(folder).free < needed:
+        raise _no_space()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _why(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", None) or reason) or type(error).__name__
+
+
+def _another_file(remote: RemoteFile) -> MuscleFMError:
+    return MuscleFMError(
+        f"this is not the known {remote.file}: its size or sha256 is wrong",
+        "get it again, from its authors, and give its folder with --from",
+    )
+
+
+def _no_space() -> MuscleFMError:
+    return MuscleFMError(
+        "the disk is too full for the download",
+        "free some space and start again: it goes on where it stopped",
+    )
+
+
+def _unwritable(error: OSError) -> MuscleFMError:
+    return MuscleFMError(
+        f"the download cannot be written ({error.strerror or 'input or output error'})",
+        "check the access rights of the user's data folder and its disk",
+    )
