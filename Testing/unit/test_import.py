@@ -3,25 +3,23 @@
 import json
 import pickle
 import shutil
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from made_checkpoints import Shapes, random_state, shapes_of_model
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.architecture import VIT_B, LoraRanks
 from musclefm.models.checkpoints import import_checkpoint
 from musclefm.models.member_files import SHARED_ENCODER_FILE
-from musclefm.models.sam import MultiClassSam
 
 PUBLISHED_KEYS = (
     Path(__file__).resolve().parents[3] / "shared" / "paper" / "published_checkpoint_keys.json"
 )
 ARGUMENTS = {"arch": "vit_b", "normalize_type": "sam", "num_cls": 13, "thd": False}
-Shapes = Mapping[str, Sequence[int]]
 
 
 @pytest.fixture
@@ -37,24 +35,6 @@ def shapes_of(kind: str) -> Shapes:
         return published[kind]
     rank = 4 if kind == "Lora" else 0
     return shapes_of_model(VIT_B.model_copy(update={"lora": LoraRanks(encoder=rank, decoder=rank)}))
-
-
-def shapes_of_model(architecture: object = VIT_B, class_count: int = 13) -> Shapes:
-    with torch.device("meta"):
-        state = MultiClassSam(architecture, class_count).state_dict()  # type: ignore[arg-type]
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
-
-
-def random_state(shapes: Shapes, seed: int = 0) -> dict[str, Tensor]:
-    """Return random tensors that are views of one storage, so that the file stays small."""
-    buffer = torch.randn(4_000_000, generator=torch.Generator().manual_seed(0)) * 0.02
-    state = {}
-    for name, shape in shapes.items():
-        frozen = name.startswith("image_encoder.") and "linear_" not in name
-        start = zlib.crc32(f"{name} {0 if frozen else seed}".encode()) % 100_000
-        count = torch.Size(shape).numel()
-        state[name] = buffer[start : start + count].reshape(tuple(shape))
-    return state
 
 
 def write_fold(

@@ -5,7 +5,7 @@
     versions/
         <name>/
             history.json                   versions in the order in which they came into use
-            20261125-163254-3f9a12bc90de/  a bundle: when it was installed, start of its hash
+            20261125-163254-071-3f9a12bc/  a bundle: when it was installed, start of its hash
 
 The first one, ``base``, lies elsewhere: it came with the library, or is a folder
 among the user's models. A model may have none.
@@ -37,7 +37,7 @@ HISTORY_FILE = "history.json"
 
 _LOCK_FILE = ".lock"
 _HALF_DONE = ".*.partial"
-_ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9a-f]{12}"
+_ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-f]{8}"
 _PATIENCE_S = 60.0
 
 
@@ -63,7 +63,8 @@ def version_folder(name: str, version: str = "") -> Path:
 
 def new_version_id(sha256: str) -> str:
     """Return the id of a version that is installed now; later ones sort behind it."""
-    return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{sha256[:12]}"
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{sha256[:8]}"
 
 
 def installed_versions(name: str) -> tuple[str, ...]:
