@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
         models,
         phantom,
         segment,
+        train,
         train_demo,
         worklist,
     )
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         inventory,
         models,
         phantom,
+        train,
         train_demo,
     ):
         command.add_parser(commands)

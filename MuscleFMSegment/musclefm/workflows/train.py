@@ -1,0 +1,352 @@
+"""From corrected cases to a better ensemble."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from musclefm.errors import MuscleFMError
+from musclefm.inference.device import Runtime
+from musclefm.models.bundle import Bundle, MemberState, save_bundle
+from musclefm.models.manifest import BundleCard
+from musclefm.models.sam import MultiClassSam
+from musclefm.progress import Progress, ProgressEvent
+from musclefm.training.finetuning.checkpoint import MemberProgress
+from musclefm.training.finetuning.job import FineTuningJob, train_member, trained_member
+from musclefm.training.finetuning.log import draw_losses
+from musclefm.training.finetuning.reading_cases import read_cases
+from musclefm.training.finetuning.recipe import FineTuning
+from musclefm.training.finetuning.source import UNVARIED, TileSource
+from musclefm.training.finetuning.start import trained_architecture
+from musclefm.training.finetuning.team import ALONE, Team
+from musclefm.training.finetuning.temperature import (
+    CalibrationScores,
+    calibration_scores,
+    fit_temperature,
+    pixel_logits,
+)
+from musclefm.training.finetuning.tiles import TileFolder, Tiles, tiles_written, write_tiles
+from musclefm.training.finetuning.validation import (
+    TileScores,
+    grown_probabilities,
+    score_tiles,
+)
+from musclefm.training.gate import LARGEST_RATIO, fit_to_stay
+from musclefm.volumes.writing import atomic_text
+
+_PLAN_FILE = "plan.json"
+RECORD_FILE = "training.json"
+LOSSES_FILE = "losses.png"
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What is to be trained, from what, and where it goes.
+
+    Attributes
+    ----------
+    start : Bundle
+        An ensemble, or a start for training.
+    data : Path
+        A store of corrections or a data list, see
+        :func:`musclefm.training.finetuning.reading_cases.read_cases`.
+    recipe : FineTuning
+        How.
+    out : Path
+        The new bundle's folder; it must not exist yet.
+    work : Path
+        Folder for all that is under way. A run that was cut short goes on from
+        there; the picture of the losses, the log and ``training.json`` stay.
+    name, version : str
+        Of the new bundle.
+    channels : tuple of str or None
+        That a start for training shall learn to see; None for its own.
+    """
+
+    start: Bundle
+    data: Path
+    recipe: FineTuning
+    out: Path
+    work: Path
+    name: str
+    version: str
+    channels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Validated:
+    """The members that stay, and how good they are together on subjects that none of them saw."""
+
+    states: list[MemberState]
+    temperature: float
+    before: CalibrationScores
+    after: CalibrationScores
+    dice: float
+    left_out: int
+
+
+def train_ensemble(
+    plan: TrainingPlan, runtime: Runtime, progress: Progress, team: Team = ALONE
+) -> Bundle | None:
+    """Fine-tune an ensemble and write it as a bundle with its card.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        What is to be trained.
+    runtime : Runtime
+        Where.
+    progress : Progress
+        Told of all stages.
+    team : Team
+        Processes that train each member together.
+
+    Returns
+    -------
+    Bundle or None
+        The new ensemble; None in all processes but the leading one.
+
+    Raises
+    ------
+    MuscleFMError
+        The data cannot be used, there are too few subjects, the work folder is of
+        another training, or something cannot be written.
+    """
+    if plan.recipe.batch < team.size:
+        raise MuscleFMError(
+            f"{team.size} processes cannot share {plan.recipe.batch} tiles a step",
+            "raise --batch, or start fewer processes",
+        )
+    job = FineTuningJob(plan.start.folder, plan.recipe, plan.work)
+    if team.leads:
+        _begin(plan, job, progress)
+    team.wait()
+    count = job.member_count()
+    progresses = [train_member(job, member, runtime, progress, team) for member in range(count)]
+    return finish_ensemble(plan, progresses, runtime, progress) if team.leads else None
+
+
+def _begin(plan: TrainingPlan, job: FineTuningJob, progress: Progress) -> None:
+    """Set the work folder up, or make sure that it is of this training."""
+    if plan.out.exists():
+        raise MuscleFMError(f"'{plan.out.name}' exists already", "choose another name or folder")
+    card = _plain_card(plan)
+    settings = {
+        "start": plan.start.sha256,
+        # A path may name a patient.
+        "data": hashlib.sha256(str(plan.data.resolve()).encode()).hexdigest(),
+        "recipe": asdict(plan.recipe) | {"lora": plan.recipe.lora.model_dump()},
+        "channels": plan.channels,
+    }
+    told = json.dumps(settings, indent=2) + "\n"
+    file = plan.work / _PLAN_FILE
+    if file.is_file() and file.read_text("utf-8") != told:
+        raise MuscleFMError(
+            "the work folder holds another training that has not ended",
+            "go on with it by the same options, give another --work, or remove the folder",
+        )
+    plan.work.mkdir(parents=True, exist_ok=True)
+    atomic_text(file, told)
+    if not tiles_written(job.tiles):
+        write_tiles(read_cases(plan.data, plan.start.scheme), card, job.tiles, progress)
+    job.split(TileFolder(job.tiles))
+
+
+def finish_ensemble(
+    plan: TrainingPlan, progresses: Sequence[MemberProgress], runtime: Runtime, progress: Progress
+) -> Bundle:
+    """Leave weak members out, fit the temperature, write the bundle, and clear up.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        What was trained.
+    progresses : sequence of MemberProgress
+        All members, finished.
+    runtime : Runtime
+        Where the members are validated.
+    progress : Progress
+        Told of each member.
+
+    Raises
+    ------
+    MuscleFMError
+        No member learned anything, or something cannot be written.
+    """
+    job = FineTuningJob(plan.start.folder, plan.recipe, plan.work)
+    draw_losses([state.history for state in progresses], plan.work / LOSSES_FILE)
+    validated = _validate(plan, job, progresses, runtime, progress)
+    bundle = save_bundle(plan.out, _card(plan, job, validated), validated.states)
+    _write_record(plan, job, progresses, validated)
+    for folder in (job.tiles, job.embeddings):
+        shutil.rmtree(folder, ignore_errors=True)
+    for member in range(len(progresses)):
+        job.state_file(member).unlink(missing_ok=True)
+    (plan.work / _PLAN_FILE).unlink(missing_ok=True)
+    return bundle
+
+
+def _validate(
+    plan: TrainingPlan,
+    job: FineTuningJob,
+    progresses: Sequence[MemberProgress],
+    runtime: Runtime,
+    progress: Progress,
+) -> _Validated:
+    recipe = plan.recipe
+    tiles = TileFolder(job.tiles)
+    unseen = tiles.of(job.split(tiles).validation)
+    source = TileSource(tiles, recipe, runtime)
+
+    def score(members: list[MultiClassSam], temperature: float) -> TileScores:
+        def answer(chosen: Tiles) -> tuple[Tensor, Tensor]:
+            answers = [source.answer(member, chosen, UNVARIED) for member in members]
+            labels = answers[0][1]
+            shares = [grown_probabilities(x, labels.shape[-1], temperature) for x, _ in answers]
+            return sum(shares[1:], shares[0]) / len(shares), labels
+
+        classes = plan.start.scheme.class_count
+        return score_tiles(
+            answer, unseen, tiles.cases[unseen], classes, recipe.batch, runtime.device
+        )
+
+    states, members, logits = [], [], []
+    for index, state in enumerate(progresses):
+        progress(ProgressEvent("validate", index, len(progresses), "members"))
+        member = trained_member(plan.start, job, index, state).to(runtime.device)
+        alone = score([member], 1.0)
+        best = state.history[state.best_epoch]
+        metrics = {
+            "fold_dsc": best.fold_dice,
+            "fold_nll": best.fold_nll,
+            "best_epoch": float(best.epoch),
+            "validation_dsc": alone.dice,
+            "validation_nll": alone.nll,
+        }
+        known = {name: value for name, value in metrics.items() if np.isfinite(value)}
+        weights = {name: tensor.cpu() for name, tensor in member.state_dict().items()}
+        states.append(MemberState(weights, recipe.seed + index, index, known))
+        members.append(member)
+        said, reference = pixel_logits(member, source, unseen, recipe.batch, recipe.seed)
+        logits.append(said)
+    stay = fit_to_stay([state.metrics.get("validation_nll", np.nan) for state in states])
+    kept = [index for index, stays in enumerate(stay) if stays]
+    if not kept:
+        raise MuscleFMError("no member learned anything", "train with a lower --learning-rate")
+    together = np.stack([logits[index] for index in kept])
+    temperature = fit_temperature(together, reference)
+    progress(ProgressEvent("validate", len(progresses), len(progresses), "done"))
+    return _Validated(
+        states=[states[index] for index in kept],
+        temperature=temperature,
+        before=calibration_scores(together, reference, 1.0),
+        after=calibration_scores(together, reference, temperature),
+        dice=score([members[index] for index in kept], temperature).dice,
+        left_out=len(stay) - len(kept),
+    )
+
+
+def _plain_card(plan: TrainingPlan) -> BundleCard:
+    """Return what is known of the ensemble before it is trained."""
+    start = plan.start.manifest
+    changes: dict[str, object] = {}
+    if plan.channels:
+        if start.role != "start":
+            raise MuscleFMError(
+                f"model '{start.name}' has learned to see {' and '.join(start.input.channels)}",
+                "choose other channels for a start for training only",
+            )
+        changes["channels"] = plan.channels
+    known = {name: getattr(start, name) for name in BundleCard.model_fields}
+    return BundleCard.model_validate(
+        known
+        | {
+            "name": plan.name,
+            "version": plan.version,
+            "role": "ensemble",
+            "temperature": 1.0,
+            "metrics": {},
+            "architecture": trained_architecture(plan.start, plan.recipe),
+            "input": start.input.model_copy(update=changes),
+        }
+    )
+
+
+def _card(plan: TrainingPlan, job: FineTuningJob, validated: _Validated) -> BundleCard:
+    """Return what the bundle says of itself."""
+    tiles, start, recipe = TileFolder(job.tiles), plan.start.manifest, plan.recipe
+    split = job.split(tiles)
+    subjects = frozenset().union(split.validation, *split.folds)
+    cases = len(np.unique(tiles.cases[tiles.of(subjects)]))
+    how = {"decoder": "decoder only", "lora": "LoRA", "full": "all weights"}[recipe.trained]
+    description = (
+        f"{start.title} {start.version}, fine-tuned ({how}). One temperature,"
+        f" {validated.temperature:.3f}, was fitted on {len(split.validation)} subjects that no"
+        f" member was trained on; near muscles it took the NLL from {validated.before.nll:.4f} to"
+        f" {validated.after.nll:.4f} and the ECE from {validated.before.ece:.2%} to"
+        f" {validated.after.ece:.2%}."
+    )
+    if validated.left_out:
+        some = "member was" if validated.left_out == 1 else "members were"
+        description += (
+            f" {validated.left_out} {some} left out: diverged, or an NLL on these subjects of more"
+            f" than {LARGEST_RATIO} times the best member's."
+        )
+    figures = {
+        "validation_dsc": validated.dice,
+        "validation_nll_at_temperature_1": validated.before.nll,
+        "validation_nll": validated.after.nll,
+        "validation_ece_at_temperature_1": validated.before.ece,
+        "validation_ece": validated.after.ece,
+        "validation_subjects": float(len(split.validation)),
+        "members_left_out": float(validated.left_out),
+    }
+    return _plain_card(plan).model_copy(
+        update={
+            "title": f"{start.title.removesuffix(', fine-tuned')}, fine-tuned",
+            "description": description,
+            "temperature": validated.temperature,
+            "training_data": (
+                f"{start.training_data} Then fine-tuned on {cases} labelled cases of"
+                f" {len(subjects)} subjects, by {len(split.folds)} folds of subjects;"
+                f" seed {recipe.seed}."
+            ),
+            "metrics": {name: value for name, value in figures.items() if np.isfinite(value)},
+        }
+    )
+
+
+def _write_record(
+    plan: TrainingPlan,
+    job: FineTuningJob,
+    progresses: Sequence[MemberProgress],
+    validated: _Validated,
+) -> None:
+    """Write down who was learned from, and how it went, for a later look."""
+    split = job.split(TileFolder(job.tiles))
+    record = {
+        "subjects": {
+            "held_out": sorted(split.held_out),
+            "validation": sorted(split.validation),
+            "folds": [sorted(fold) for fold in split.folds],
+        },
+        "members": [
+            [
+                {name: value if np.isfinite(value) else None for name, value in asdict(x).items()}
+                for x in state.history
+            ]
+            for state in progresses
+        ],
+        "kept": [state.fold for state in validated.states],
+        "temperature": validated.temperature,
+        "before": asdict(validated.before),
+        "after": asdict(validated.after),
+    }
+    atomic_text(plan.work / RECORD_FILE, json.dumps(record, indent=2) + "\n")

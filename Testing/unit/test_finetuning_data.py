@@ -1,0 +1,218 @@
+"""What is learned from: tiles as inference sees them, reviewed voxels only, disjoint subjects."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from made_training import GRID, LATERAL, LEFT, MEDIAL, labelled_case, made_store, thighs
+from tiny_ensemble import SCHEME, THIGH_TILES, TINY, WHOLE_SLICES
+
+from musclefm.corrections.case import Reviewed
+from musclefm.corrections.store import CorrectionStore
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.sided_labels import IGNORE, without_sides
+from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
+from musclefm.progress import silent
+from musclefm.training.finetuning.learning_case import LearningCase
+from musclefm.training.finetuning.reading_cases import read_cases
+from musclefm.training.finetuning.recipe import Variation
+from musclefm.training.finetuning.subjects import held_out_subjects, split_subjects
+from musclefm.training.finetuning.tiles import TileFolder, cut_tiles, write_tiles
+from musclefm.training.finetuning.variation import vary
+from musclefm.volumes.channels import Channels
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
+from musclefm.workflows.export_corrections import export_dataset
+
+
+def card(model_input=THIGH_TILES):
+    whole = isinstance(model_input.framing, WholeSlice)
+    return BundleCard(
+        name="tiny", title="Tiny", version="1", description="", scheme=SCHEME.name,
+        architecture=TINY.model_copy(update={"input_channels": 3 if whole else 1}),
+        input=model_input, training_data="", licence="",
+    )  # fmt: skip
+
+
+def learning_case(array, labels, grid=GRID, side=None):
+    channels = Channels({"image": Volume(array, grid)}, (), "")
+    ids = without_sides(labels, SCHEME)
+    return LearningCase("S", channels, Volume(ids, grid), SCHEME, side)
+
+
+@pytest.mark.parametrize("model_input", [THIGH_TILES, WHOLE_SLICES])
+def test_labels_lie_in_the_tiles_where_the_image_shows_them(model_input):
+    image, labels = thighs(0)
+    # The image itself tells the labels, so each tile can be held against its own.
+    shown = without_sides(labels, SCHEME).astype(np.float32)
+    image = np.where(shown > 0, 20 * shown, np.where(image > 40, 60, 0)).astype(np.float32)
+    images, tiles = cut_tiles(learning_case(image, labels), card(model_input))
+    assert images.shape[0] == tiles.shape[0] == (6 if model_input is THIGH_TILES else 3)
+    for tile, answer in zip(images[:, 0], tiles, strict=True):
+        assert {0, LATERAL, MEDIAL} <= set(np.unique(answer)) <= {0, LATERAL, MEDIAL, IGNORE}
+        tones = [np.median(tile[answer == value]) for value in (LATERAL, MEDIAL)]
+        assert tones[0] < tones[1]
+        for value, tone in zip((LATERAL, MEDIAL), tones, strict=True):
+            assert (np.abs(tile[answer == value] - tone) < 0.4).mean() > 0.6
+    if model_input is THIGH_TILES:
+        for answer in tiles:
+            lateral, medial = (np.nonzero(answer == v)[1].mean() for v in (LATERAL, MEDIAL))
+            assert lateral < medial, "every thigh is seen as a right one"
+
+
+def test_tiles_are_the_same_in_any_orientation(stored_48_ways):
+    image, labels = thighs(1)
+    wanted = cut_tiles(learning_case(image, labels), card())
+    ways = zip(
+        stored_48_ways(Volume(image, GRID)), stored_48_ways(Volume(labels, GRID)), strict=True
+    )
+    for number, (stored, stored_labels) in enumerate(ways):
+        if number % 7 == 0:
+            case = learning_case(stored.array, stored_labels.array, stored.grid)
+            found = cut_tiles(case, card())
+            np.testing.assert_array_equal(found[1], wanted[1])
+            np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
+
+
+def test_a_slice_as_stored_has_its_labels_as_stored():
+    image, labels = thighs(2)
+    stored = ModelInput(framing=WholeSlice(orientation="stored"))
+    _, turned = cut_tiles(learning_case(image, labels), card(stored))
+    _, upright = cut_tiles(learning_case(image, labels), card(WHOLE_SLICES))
+    np.testing.assert_array_equal(turned, upright.swapaxes(1, 2))
+
+
+@pytest.mark.parametrize("side", ["left", "right", None])
+def test_a_thigh_alone_is_seen_as_a_right_one(side):
+    image, labels = thighs(3)
+    half = np.s_[:, :, 26:] if side in ("left", None) else np.s_[:, :, :26]
+    grid = Grid((3, 26, 26), GRID.spacing, GRID.origin, GRID.direction)
+    case = learning_case(
+        np.ascontiguousarray(image[half]), np.ascontiguousarray(labels[half]), grid, side
+    )
+    for answer in cut_tiles(case, card())[1]:
+        lateral, medial = (np.nonzero(answer == v)[1].mean() for v in (LATERAL, MEDIAL))
+        assert lateral < medial
+
+
+def test_what_nobody_reviewed_is_to_be_ignored(tmp_path):
+    store = CorrectionStore(tmp_path / "store")
+    store.add(labelled_case(0, Reviewed("slices", slices=(1,))))
+    store.add(labelled_case(1, Reviewed("muscles", muscles=(LATERAL + LEFT,))))
+    store.add(labelled_case(2, Reviewed("slices")))
+    slices, muscles = read_cases(store.folder, SCHEME)
+    assert set(np.unique(slices.labels.array[[0, 2]])) == {IGNORE}
+    assert set(np.unique(muscles.labels.array)) == {LATERAL, IGNORE} and muscles.side == "left"
+    write_tiles(read_cases(store.folder, SCHEME), card(), tmp_path / "tiles", silent)
+    tiles = TileFolder(tmp_path / "tiles")
+    # Both thighs of one slice, and the left thigh of three.
+    assert np.bincount(tiles.cases).tolist() == [2, 3]
+    of_muscles = tiles.labels(np.flatnonzero(tiles.cases == 1))
+    assert set(np.unique(of_muscles.numpy())) == {LATERAL, IGNORE}
+
+
+@pytest.mark.parametrize("sided", [True, False])
+def test_a_data_list_teaches_the_same_as_the_store(tmp_path, sided):
+    store = CorrectionStore(made_store(tmp_path / "store", 2))
+    export_dataset(store, store.newest(), tmp_path / "list", "monai", sided=sided)
+    for path in (tmp_path / "list", tmp_path / "list" / "datalist.json"):
+        for stored, listed in zip(
+            read_cases(store.folder, SCHEME), read_cases(path, SCHEME), strict=True
+        ):
+            assert stored.subject == listed.subject
+            np.testing.assert_array_equal(stored.labels.array, listed.labels.array)
+            for one, other in zip(
+                cut_tiles(stored, card()), cut_tiles(listed, card()), strict=True
+            ):
+                np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_only_the_newest_version_of_a_case_is_learned_from(tmp_path):
+    store = CorrectionStore(tmp_path / "store")
+    store.add(labelled_case(0))
+    again = labelled_case(0)
+    emptied = again.labels.with_array(np.zeros_like(again.labels.array))
+    store.add(dataclasses.replace(again, labels=emptied))
+    (case,) = read_cases(store.folder, SCHEME)
+    assert not case.labels.array.any()
+
+
+def test_data_that_cannot_be_learned_from_is_refused_in_words(tmp_path):
+    store = CorrectionStore(made_store(tmp_path / "store", 1))
+    export_dataset(store, store.newest(), tmp_path / "list", "monai")
+    file = tmp_path / "list" / "datalist.json"
+    document = json.loads(file.read_text())
+
+    def told(**changes):
+        file.write_text(json.dumps(document | changes))
+        with pytest.raises(MuscleFMError) as error:
+            list(read_cases(file, SCHEME))
+        return str(error.value)
+
+    assert "another" in told(labels={"0": "background", "1": "liver"})
+    assert "channels" in told(modality={"0": "CT", "1": "PET"})
+    assert "understood" in told(training=[{"image": "a.nii.gz"}])
+    assert "images for 1 channels" in told(
+        training=[document["training"][0] | {"image": ["a.nii.gz", "b.nii.gz"]}]
+    )
+    with pytest.raises(MuscleFMError, match="nothing to learn from"):
+        list(read_cases(tmp_path / "nowhere", SCHEME))
+
+
+def test_subjects_are_split_without_overlap_and_again_alike():
+    names = [f"P{number}" for number in range(17)]
+    split = split_subjects(names, 0.2, 0.2, 5, 1)
+    groups = [split.held_out, split.validation, *split.folds]
+    assert [len(group) for group in groups] == [3, 3, 3, 2, 2, 2, 2]
+    assert sorted(name for group in groups for name in group) == sorted(names)
+    assert split == split_subjects(reversed(names), 0.2, 0.2, 5, 1)
+    assert split != split_subjects(names, 0.2, 0.2, 5, 2)
+    assert split.taught(1) == frozenset().union(*split.folds) - split.folds[1]
+    assert split.fold(6) == split.folds[1]
+    with pytest.raises(MuscleFMError, match="at least 4 subjects"):
+        split_subjects(names[:3], 0.2, 0.2, 5, 1)
+    assert len(split_subjects(names[:3], 0.0, 0.2, 5, 1).folds) == 2
+
+
+def test_who_was_held_out_mostly_stays_so_as_others_join():
+    before = held_out_subjects([f"P{number}" for number in range(30)], 0.2)
+    after = held_out_subjects([f"P{number}" for number in range(60)], 0.2)
+    assert len(before) == 6 and len(after) == 12
+    assert len(before & after) >= 4
+    assert held_out_subjects(["P1"], 0.0) == frozenset()
+
+
+def test_variation_moves_labels_with_the_image_and_never_mirrors():
+    labels = torch.zeros(24, 40, 40, dtype=torch.uint8)
+    labels[:, 8:18, 6:16] = 1
+    labels[:, 24:34, 22:36] = 2
+    labels[:, :, :2] = IGNORE
+    images = torch.tensor([-2.0, 0.0, 2.0])[labels.long() % 3][:, None].expand(-1, 3, -1, -1)
+    strong = Variation(10, 5, 1.2, 0.05, 1.4, 0.2, 0.03)
+
+    def varied(seed):
+        rngs = [np.random.default_rng([seed, number]) for number in range(24)]
+        return vary(images, labels, strong, rngs)
+
+    moved, answers = varied(0)
+    assert moved.min() >= -2 and moved.max() <= 2 and IGNORE in answers
+    assert (answers != labels).any(dim=2).any(dim=1).all()
+    for image, answer in zip(moved[:, 0], answers, strict=True):
+        means = [float(image[answer == value].mean()) for value in range(3)]
+        assert means[0] < means[1] < means[2]
+        first, second = (torch.nonzero(answer == value).float().mean(dim=0) for value in (1, 2))
+        assert (first < second).all()
+    again, _ = varied(0)
+    other, _ = varied(1)
+    assert torch.equal(moved, again) and not torch.equal(moved, other)
+
+
+def test_without_variation_a_tile_stays_as_it_is():
+    images = torch.rand(2, 1, 16, 16)
+    labels = (images[:, 0] > 0.5).to(torch.uint8)
+    still = Variation(0, 0, 1, 0, 1, 0, 0)
+    moved, answers = vary(images, labels, still, [np.random.default_rng(n) for n in range(2)])
+    torch.testing.assert_close(moved, images, atol=1e-5, rtol=0)
+    assert torch.equal(answers, labels)
