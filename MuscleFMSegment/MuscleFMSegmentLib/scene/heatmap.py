@@ -135,10 +135,6 @@ class Heatmap:
         self._visible = visible
         self.apply()
 
-    def toggle(self) -> None:
-        """Show the heatmap where it is hidden, and hide it where it is shown."""
-        self.setVisible(not self._visible)
-
     def apply(self) -> None:
         """Bring all slice views in line, those of a new layout too."""
         shown = self._present().get(self._kind) if self._visible else None

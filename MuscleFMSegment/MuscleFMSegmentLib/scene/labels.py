@@ -56,7 +56,9 @@ def sidedLabels(
         ``(K, J, I) uint8``: values of :meth:`LabelScheme.labels_of_sides`, 0 background.
     """
     segmentation = segmentationNode.GetSegmentation()
-    values = sidedValues(scheme)
+    values = {
+        segment_id(side, label): value for value, (side, label) in scheme.labels_of_sides().items()
+    }
     labels = np.zeros(volumeNode.GetImageData().GetDimensions()[::-1], np.uint8)
     layers = [
         (segmentation.GetSegmentIDsForLayer(layer), segmentation.GetLayerDataObject(layer))
@@ -140,13 +142,6 @@ def addMuscles(
     for value, (side, label) in scheme.labels_of_sides().items():
         if side in sides:
             _addMuscle(segmentation, side, label, layer, value)
-
-
-def sidedValues(scheme: LabelScheme) -> dict[str, int]:
-    """Return the sided value of each segment id, e.g. ``{"left_gracilis": 18}``."""
-    return {
-        segment_id(side, label): value for value, (side, label) in scheme.labels_of_sides().items()
-    }
 
 
 def _addMuscle(

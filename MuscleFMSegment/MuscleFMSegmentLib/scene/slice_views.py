@@ -16,6 +16,8 @@ LEAST_FIELD_MM = 120.0
 """A smaller field of view would leave the reader without the muscles around a region."""
 
 _FIELD_PER_REGION = 2.0
+# Cosine from which on a view counts as one along an axis.
+_ALONG = 0.9
 
 
 class SliceViews:
@@ -39,13 +41,9 @@ class SliceViews:
         """Put a volume into the background, turn the views into its planes, and fit them to it."""
         for composite in nodesOfClass(self._scene, "vtkMRMLSliceCompositeNode"):
             composite.SetBackgroundVolumeID(volumeNode.GetID())
-        self.alignTo(volumeNode)
-        self.fit()
-
-    def alignTo(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
-        """Turn each view into the plane of the volume that is closest to it."""
         for sliceNode in self._sliceNodes():
             sliceNode.RotateToVolumePlane(volumeNode)
+        self.fit()
 
     def fit(self) -> None:
         """Show the whole background in every view."""
@@ -71,7 +69,9 @@ class SliceViews:
         self.jumpTo((float(point[0]), float(point[1]), float(point[2])))
 
     def jumpToSlice(self, case: CaseInScene, axis: int, index: int) -> None:
-        """Move the view that shows slices along an axis of the volume to one of them.
+        """Move the views that show slices along an axis of the volume to one of them.
+
+        Other views stay where they are.
 
         Parameters
         ----------
@@ -82,18 +82,20 @@ class SliceViews:
         index : int
             Voxel index along it.
         """
-        centre = (np.asarray(case.grid.shape[::-1], float) - 1) / 2
-        centre[axis] = index
-        point = (case.grid.ijk_to_ras @ np.append(centre, 1.0))[:3]
-        slicer.vtkMRMLSliceNode.JumpAllSlices(
-            self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
-        )
+        matrix = case.grid.ijk_to_ras
+        point = matrix[:3, 3] + index * matrix[:3, axis]
+        along = matrix[:3, axis] / case.grid.spacing[axis]
+        for sliceNode in self._sliceNodes():
+            if abs(_axes(sliceNode)[2] @ along) > _ALONG:
+                sliceNode.JumpSliceByOffsetting(*point.tolist())
 
     def _zoomTo(self, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]) -> None:
         for sliceNode in self._sliceNodes():
-            toRas = sliceNode.GetSliceToRAS()
-            axes = np.array([[toRas.GetElement(r, c) for r in range(3)] for c in range(2)])
-            wanted = 2 * np.abs((corners - point) @ axes.T).max(axis=0) * _FIELD_PER_REGION
+            wanted = (
+                2
+                * np.abs((corners - point) @ _axes(sliceNode)[:2].T).max(axis=0)
+                * _FIELD_PER_REGION
+            )
             width, height, _ = sliceNode.GetDimensions()
             perPixel = max(*np.maximum(wanted, LEAST_FIELD_MM) / (width, height))
             sliceNode.SetFieldOfView(
@@ -102,6 +104,12 @@ class SliceViews:
 
     def _sliceNodes(self) -> list[Any]:
         return nodesOfClass(self._scene, "vtkMRMLSliceNode")
+
+
+def _axes(sliceNode: slicer.vtkMRMLSliceNode) -> npt.NDArray[np.float64]:
+    """Return the directions ``(3, 3)`` in RAS of a view's width, height and depth, one a row."""
+    toRas = sliceNode.GetSliceToRAS()
+    return np.array([[toRas.GetElement(row, column) for row in range(3)] for column in range(3)])
 
 
 def regionVoxel(case: CaseInScene, region: FlaggedRegion) -> tuple[int, int, int]:

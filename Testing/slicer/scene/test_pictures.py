@@ -168,7 +168,7 @@ def test_a_hidden_heatmap_gives_the_foreground_back(reading, views) -> None:
     for kind in ("total", "epistemic"):
         reading.heatmap.setKind(kind)
         reading.heatmap.setVisible(True)
-    reading.heatmap.toggle()
+    reading.heatmap.setVisible(False)
     assert composite.GetForegroundVolumeID() == reading.case.volumeNode.GetID()
     assert composite.GetForegroundOpacity() == 0.3
     assert views["Green"].logic.GetSliceCompositeNode().GetForegroundVolumeID() is None

@@ -104,10 +104,25 @@ def test_a_slice_along_the_leg_is_shown_without_moving_in_its_plane(
     case = opened.case
     sliceViews.showVolume(case.volumeNode)
     red = views["Red"].sliceNode
+    sliceViews.jumpTo(tuple((case.grid.ijk_to_ras @ [20, 30, 3, 1.0])[:3].tolist()))
     before = views["Red"].pixelOf((case.grid.ijk_to_ras @ [40, 30, 9, 1.0])[:3])
+    others = [views[name].render() for name in ("Green", "Yellow")]
     sliceViews.jumpToSlice(case, 2, 9)
     assert offset_to(red, (case.grid.ijk_to_ras @ [0, 0, 9, 1.0])[:3]) < 1e-6
     assert views["Red"].pixelOf((case.grid.ijk_to_ras @ [40, 30, 9, 1.0])[:3]) == before
+    # The sagittal view would else jump to the gap between the legs.
+    for name, picture in zip(("Green", "Yellow"), others, strict=True):
+        assert np.array_equal(views[name].render(), picture)
+
+
+def test_a_slice_along_the_leg_of_a_coronal_oblique_volume(sliceViews, views, tilted) -> None:
+    sliceViews.showVolume(tilted.volumeNode)
+    axis_ = tilted.queue.entries[0].region.slice_axis
+    index = tilted.queue.entries[0].region.slices[0]
+    sliceViews.jumpToSlice(tilted, axis_, index)
+    ijk = [0.0, 0.0, 0.0, 1.0]
+    ijk[axis_] = index
+    assert offset_to(views["Red"].sliceNode, (tilted.grid.ijk_to_ras @ ijk)[:3]) < 1e-6
 
 
 def test_without_the_volume_in_view_nothing_breaks(sliceViews, views, opened, scene) -> None:
