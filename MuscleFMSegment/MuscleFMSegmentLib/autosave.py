@@ -73,9 +73,14 @@ class Autosave:
             lambda: save_session(self._folder, session, labels), done, self._onFailed
         )
 
-    def stop(self) -> None:
-        """Save once more, wait for it, and save no more."""
-        self._timer.stop()
+    def finish(self) -> bool:
+        """Save what has changed, wait for it, and tell whether all is on the disk."""
         self._background.wait()
         self.save()
         self._background.wait()
+        return self._saved == self._review.revision
+
+    def stop(self) -> None:
+        """Save once more, wait for it, and save no more."""
+        self._timer.stop()
+        self.finish()

@@ -26,7 +26,7 @@ from MuscleFMSegmentLib.scene.labels import sidedVolume
 from MuscleFMSegmentLib.scene.outlines import showStatuses
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker
 from MuscleFMSegmentLib.scene.results import removeCase
-from MuscleFMSegmentLib.scene.slice_views import SliceViews
+from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
 from MuscleFMSegmentLib.scene.watching import CaseWatch
 
 _AFTER_EDIT_MS = 250
@@ -91,6 +91,7 @@ class CaseReview:
         self._background = background
         self._listener = listener
         self._labels = Volume(case.modelLabels, case.grid)
+        self._isEdited = True
         self._clock = clock
         self._lookedSince = clock()
         self._views = SliceViews(scene, applicationLogic)
@@ -114,8 +115,8 @@ class CaseReview:
     @property
     def shownSlice(self) -> int:
         """Index along the leg of the slice that the current region is shown at."""
-        first, last = self.queue.current.region.slices if self.queue.current else (0, 0)
-        return (first + last) // 2
+        region = self.queue.current.region if self.queue.current else None
+        return regionVoxel(self.case, region)[region.slice_axis] if region else 0
 
     def begin(self) -> None:
         """Show the case from its first region that is to do, or from where it was left."""
@@ -125,6 +126,8 @@ class CaseReview:
         self._showStatuses()
         if self.queue.current is not None:
             self._show(self.queue.current)
+        elif self.queue.entries:
+            self._lookAt(self.queue.entries[0])
         self._listener.onQueueChanged()
 
     def next(self) -> None:
@@ -191,10 +194,12 @@ class CaseReview:
     def sidedVolume(self) -> Volume:
         """Return the labels ``(K, J, I) uint8``: sided values.
 
-        Those of now, or the last ones before the segmentation was deleted.
+        Those of now, or the last ones before the segmentation was deleted. Nobody may
+        write to them.
         """
         case = self.case
-        if case.isComplete:
+        if self._isEdited and case.isComplete:
+            self._isEdited = False
             self._labels = sidedVolume(case.segmentationNode, case.scheme, case.volumeNode)
         return self._labels
 
@@ -238,6 +243,14 @@ class CaseReview:
         self._views.showRegion(self.case, region)
         self.editing.selectMuscle(region.side, region.label_ids[0])
 
+    def _lookAt(self, entry: ReviewEntry) -> None:
+        """Move all views through a region, and keep the whole image in them."""
+        voxel = regionVoxel(self.case, entry.region)
+        point = (self.case.grid.ijk_to_ras @ [*voxel, 1.0])[:3]
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
+        )
+
     def _noteTime(self) -> None:
         now = self._clock()
         self.queue.add_seconds(min(now - self._lookedSince, _LONGEST_LOOK_S))
@@ -253,6 +266,7 @@ class CaseReview:
         showStatuses(self.case.segmentationNode, self.case.scheme, self.queue.entries)
 
     def _onEdited(self) -> None:
+        self._isEdited = True
         self.revision += 1
         self.storedSample = None
         self._timer.start()

@@ -10,6 +10,7 @@ import slicer
 
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.corrections.store import CorrectionStore
+from musclefm.errors import MuscleFMError
 from musclefm.review.queue import DEALT_WITH, ReviewEntry
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.volume import Volume
@@ -27,6 +28,11 @@ def reviewed(case: CaseInScene, extent: Extent) -> Reviewed:
         With the queue as it is now.
     extent : str
         ``"all"``, or the ``"slices"`` or ``"muscles"`` that no open region touches.
+
+    Raises
+    ------
+    MuscleFMError
+        There are none of these.
     """
     left = [entry for entry in case.queue.entries if entry.status not in DEALT_WITH]
     if extent == "all" or not left:
@@ -34,13 +40,18 @@ def reviewed(case: CaseInScene, extent: Extent) -> Reviewed:
     if extent == "slices":
         axis = left[0].region.slice_axis
         count = case.grid.shape[2 - axis]
-        return Reviewed("slices", slices=_slicesOutside(left, count), slice_axis=axis)
+        slices = _slicesOutside(left, count)
+        if not slices:
+            raise _nothingChecked("slice")
+        return Reviewed("slices", slices=slices, slice_axis=axis)
     concerned = {(entry.region.side, label) for entry in left for label in entry.region.label_ids}
     muscles = tuple(
         value
         for value, (side, label) in case.scheme.labels_of_sides().items()
         if (side, label.id) not in concerned
     )
+    if not muscles:
+        raise _nothingChecked("muscle")
     return Reviewed("muscles", muscles=muscles)
 
 
@@ -97,3 +108,10 @@ def _slicesOutside(entries: Iterable[ReviewEntry], count: int) -> tuple[int, ...
         for index in range(entry.region.slices[0], entry.region.slices[1] + 1)
     }
     return tuple(index for index in range(count) if index not in inside)
+
+
+def _nothingChecked(what: str) -> MuscleFMError:
+    return MuscleFMError(
+        f"every {what} has an open region, so nothing would be known to be right",
+        "accept or correct more regions, or say that you have checked the whole case",
+    )

@@ -50,6 +50,12 @@ class Outcome:
         return MuscleFMError(cause, remedy)
 
 
+class Progress(Protocol):
+    """Turns lines into standings; see :class:`MuscleFMSegmentLib.job_progress.JobProgress`."""
+
+    def take(self, line: str) -> Standing | None: ...
+
+
 class Job:
     """Follows a child process of the library until it ends.
 
@@ -64,6 +70,10 @@ class Job:
         Told how far it is.
     onLog : callable
         Told each line for the log.
+    progress : Progress, optional
+        Reads the lines; by default those of a segmentation.
+    name : str
+        What is running, for an error.
     """
 
     def __init__(
@@ -71,12 +81,16 @@ class Job:
         process: Process,
         onStanding: Callable[[Standing], None],
         onLog: Callable[[str], None],
+        progress: Progress | None = None,
+        name: str = "the segmentation",
     ) -> None:
         self._process = process
+        self._name = name
         self._onStanding = onStanding
         self._onLog = onLog
-        self._progress = JobProgress(time.monotonic)
+        self._progress = progress or JobProgress(time.monotonic)
         self._stopped = False
+        self._logged = ""
         self._errors: list[str] = []
 
     def poll(self) -> Outcome | None:
@@ -88,8 +102,9 @@ class Job:
         for line in self._process.readOut():
             told = self._progress.take(line)
             standing = told or standing
-            if not told:
-                self._onLog(line)
+            if told is None or (told.isNews and told.text != self._logged):
+                self._logged = told.text if told else line
+                self._onLog(self._logged)
         if standing and not self._stopped:
             self._onStanding(standing)
         for line in self._process.readErrors():
@@ -124,6 +139,6 @@ class Job:
             return Outcome("failed", said[-1].removeprefix(_PREFIX))
         return Outcome(
             "failed",
-            f"the segmentation ended unexpectedly (status {code}): see the log below; if memory"
+            f"{self._name} ended unexpectedly (status {code}): see the log below; if memory"
             " ran out, close other programs or crop the volume",
         )

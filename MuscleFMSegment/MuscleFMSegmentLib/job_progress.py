@@ -29,10 +29,13 @@ class Standing:
         Done, in [0, 1].
     text : str
         What is being done, for people.
+    isNews : bool
+        Whether it is worth a line in the log: another stage, not another slice.
     """
 
     fraction: float
     text: str
+    isNews: bool = True
 
 
 class JobProgress:
@@ -67,12 +70,15 @@ class JobProgress:
         first, last = _STAGES[stage]
         self._fraction = max(self._fraction, first + (last - first) * min(done / total, 1.0))
         text = self._text(stage, done, total, message)
-        return Standing(self._fraction, _sentence(f"{self._case}: {text}".removeprefix(": ")))
+        text = _sentence(f"{self._case}: {text}".removeprefix(": "))
+        return Standing(self._fraction, text, isNews=stage != "segment" or done == total)
 
     def _text(self, stage: str, done: int, total: int, message: str) -> str:
         if stage == "load":
             self._members = total
             self._slicesSince = self._clock()
+            if done == total:
+                return f"Running on {message}"
             return f"Loading member {min(done + 1, total)} of {total}"
         if stage == "segment":
             ensemble = f" in each of {self._members} members" if self._members > 1 else ""

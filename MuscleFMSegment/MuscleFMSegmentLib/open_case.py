@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 
 from musclefm.errors import MuscleFMError
-from musclefm.review.session import load_session
+from musclefm.review.session import load_session, remove_session
 from MuscleFMSegmentLib.autosave import Autosave
 from MuscleFMSegmentLib.background import Background
 from MuscleFMSegmentLib.case_review import CaseReview, ReviewListener
@@ -89,6 +89,21 @@ class OpenCase:
         """Keep the review on the disk now, in the background."""
         self._autosave.save()
 
+    def keep(self) -> None:
+        """Keep the review on the disk now, and wait for it.
+
+        Raises
+        ------
+        MuscleFMError
+            It could not be written; the case should stay open.
+        """
+        self.review.settleEdits()
+        if not self._autosave.finish():
+            raise MuscleFMError(
+                "the open review cannot be kept on the disk",
+                "make room there, or save the case first",
+            )
+
     def close(self, removeNodes: bool = True) -> None:
         """End the review; keep its folder where work in it is not saved as a correction.
 
@@ -102,6 +117,9 @@ class OpenCase:
         self.review.close(removeNodes)
         if removeNodes and self._ownsVolume:
             removeDisplayed(slicer.mrmlScene, self.review.case.volumeNode)
+        if self.review.revision == 0:
+            # Looking at a case is no review.
+            remove_session(self.folder.results)
         if self.isSaved:
             self.folder.remove()
         else:

@@ -42,16 +42,16 @@ class HeatKindChoice(Enum):
 class ReviewedExtent(Enum):
     """What a saved sample vouches for."""
 
-    EVERYTHING = "all"
     SLICES = "slices"
     MUSCLES = "muscles"
+    EVERYTHING = "all"
 
     def label(self) -> str:
         """Return the text in the chooser."""
         return {
+            "slices": _("All slices without an open region"),
+            "muscles": _("All muscles without an open region"),
             "all": _("The whole case"),
-            "slices": _("Only slices without open regions"),
-            "muscles": _("Only muscles without open regions"),
         }[self.value]
 
 
@@ -88,4 +88,4 @@ class MuscleFMSegmentParameterNode:
     heatThreshold: Share = 0.25
     protectNeighbours: bool = True
     compareWithModel: bool = False
-    reviewedExtent: ReviewedExtent = ReviewedExtent.EVERYTHING
+    reviewedExtent: ReviewedExtent = ReviewedExtent.SLICES

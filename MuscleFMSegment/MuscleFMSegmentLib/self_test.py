@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from MuscleFMSegmentLib.widgets.module_panel import ModulePanel
 
 _ERASED = 4
+_WHOLE_CASE = 2
 _PATIENCE_S = 300
 
 
@@ -66,6 +67,7 @@ def playThrough(panel: ModulePanel, say: Callable[[str], None]) -> None:
     _wait(lambda: review.queue.entries[0].status == "corrected", panel)
 
     say("Saving")
+    panel.control.save.ui.extentSelector.setCurrentIndex(_WHOLE_CASE)
     panel.control.saveCase()
     _wait(lambda: review.storedSample is not None, panel)
     stored = CorrectionStore().load(review.storedSample)

@@ -107,11 +107,14 @@ class ReviewControl:
         Raises
         ------
         MuscleFMError
-            Its results or its session cannot be read; the case before stays.
+            Its results or its session cannot be read, or the case before cannot be
+            kept; that one stays.
         """
         from MuscleFMSegmentLib.open_case import OpenCase
 
         around = self._around
+        if self._open:
+            self._open.keep()
         opened = OpenCase(folder, volumeNode, ownsVolume, around.background, around.makeTimer, self)
         self.close()
         self._open = opened

@@ -51,6 +51,12 @@ class ReviewPanel:
             button.connect("clicked()", act)
         self.ui.queueTable.connect("cellClicked(int,int)", self._clicked)
         prepareTable(self.ui.queueTable, stretched=_MUSCLE)
+        for column, text in (
+            (_SLICES, _("Slices along the leg, by their index in the image")),
+            (_ERRORS, _("Voxels that are expected to be wrong; most come first")),
+            (_STATUS, _("A region whose voxels you change is corrected by itself")),
+        ):
+            self.ui.queueTable.horizontalHeaderItem(column).setToolTip(text)
         self.clear()
 
     def clear(self) -> None:

@@ -36,3 +36,10 @@ def settle(module: Any, session: Any) -> None:
 def sidedLabels(module: Any) -> np.ndarray:
     """Return a copy of the labels ``(K, J, I)`` as they are now."""
     return module.control.openCase.review.sidedVolume().array.copy()
+
+
+def vouchFor(module: Any, what: str) -> None:
+    """Choose what is said to be checked, by a word of the chooser's text."""
+    selector = module.control.save.ui.extentSelector
+    (index,) = (n for n in range(selector.count) if what in selector.itemText(n))
+    selector.setCurrentIndex(index)

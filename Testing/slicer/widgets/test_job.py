@@ -68,6 +68,7 @@ def test_the_way_is_told_by_member_and_slice_with_the_time_left() -> None:
         texts.append(standing.text)
         fractions.append(standing.fraction)
     assert texts[0] == "Reading the image" and texts[2] == "Loading member 2 of 3"
+    assert texts[3] == "Running on CPU, fp32"
     assert texts[4] == "Slice 5 of 20 in each of 3 members, about 30 s left"
     assert texts[6] == "7 regions to check" and texts[7] == "Writing the results"
     assert fractions == sorted(fractions) and fractions[-1] < 1
@@ -77,6 +78,21 @@ def test_a_worklist_tells_the_case_too() -> None:
     progress = JobProgress(lambda: 0.0)
     progress.take(event("worklist", 1, 3, "case 2 of 3"))
     assert progress.take(event("load", 0, 3)).text == "Case 2 of 3: Loading member 1 of 3"
+
+
+def test_the_log_has_a_line_a_stage() -> None:
+    process = Played()
+    job, _told, log = followed(process)
+    process.out = [
+        event("read", 1, 1),
+        event("load", 2, 2, "CPU, fp32"),
+        *(event("segment", k, 9, "slices") for k in range(1, 10)),
+        event("write", 0, 6, "a"),
+        event("write", 1, 6, "b"),
+    ]
+    job.poll()
+    assert log[:2] == ["Starting PyTorch", "Running on CPU, fp32"]
+    assert log[2].startswith("Slice 9 of 9") and log[3:] == ["Writing the results"]
 
 
 @pytest.mark.parametrize("line", ["", "Slice 3", "{}", '{"stage": 3}', "[1, 2]", '"text"'])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import slicer
+import tomllib
 from playing import MODULE
 
 from musclefm.errors import MuscleFMError
@@ -76,6 +77,12 @@ def test_a_no_is_accepted(session: Any, fresh: Any, torch: list[str]) -> None:
     session.click(panel.ui.installButton)
     assert "not installed" in panel.messages.text and panel.ui.installFrame.visible
     assert slicer.packaging.INSTALLED == []
+
+
+def test_torch_is_asked_for_as_the_library_declares_it(fresh: Any) -> None:
+    declared = tomllib.loads((MODULE.parents[1] / "pyproject.toml").read_text("utf-8"))
+    wanted = declared["project"]["dependencies"]
+    assert f"torch{fresh._TORCH}" in wanted and f"torchvision{fresh._TORCHVISION}" in wanted
 
 
 @pytest.mark.parametrize(("installed", "isFine"), [("2.4.0", True), ("2.3.1", False), ("", False)])

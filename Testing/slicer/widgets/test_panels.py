@@ -31,14 +31,14 @@ def voxelAt(case: Any, view: str) -> tuple[int, int, int]:
 
 
 def test_heat_is_switched_by_key_and_box_and_follows_its_sliders(opened: Any, session: Any) -> None:
-    ui = opened.control.uncertainty.ui
+    ui, box = opened.control.uncertainty.ui, opened.control.review.ui.heatCheckBox
     case = opened.control.openCase.review.case
     total = case.heatmapNodes["total"].GetID()
     assert foregrounds() == [(total, 0.6)] * 3
     session.keys("u")
-    assert not ui.heatCheckBox.checked
+    assert not box.checked
     assert all(volume != total for volume, _opacity in foregrounds())
-    session.click(ui.heatCheckBox)
+    session.click(box)
     assert foregrounds() == [(total, 0.6)] * 3
     ui.opacitySlider.value = 0.3
     ui.thresholdSlider.value = 0.4
@@ -113,7 +113,7 @@ def test_buttons_walk_and_tell_how_much_is_dealt_with(opened: Any, session: Any)
 
 def test_the_models_outlines_come_and_go(opened: Any, session: Any) -> None:
     review = opened.control.openCase.review
-    box = opened.control.review.ui.compareCheckBox
+    box = opened.control.correct.ui.compareCheckBox
     session.click(box)
     assert review.comparison.isVisible
     session.click(box)

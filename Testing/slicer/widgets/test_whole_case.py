@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from playing import settle
+from playing import settle, vouchFor
 from playing import sidedLabels as sided
 
 from musclefm.corrections.store import CorrectionStore
@@ -115,6 +115,7 @@ def test_from_volume_to_saved_correction(
         assert review.queue.entries[1].status == "accepted"
     assert control.review.ui.shareBar.value > 0
 
+    vouchFor(module, "whole case")
     session.click(control.save.ui.saveButton)
     settle(module, session)
     (sample,) = CorrectionStore().samples()
