@@ -151,7 +151,7 @@ def test_data_that_cannot_be_learned_from_is_refused_in_words(tmp_path):
             list(read_cases(file, SCHEME))
         return str(error.value)
 
-    assert "another" in told(labels={"0": "background", "1": "liver"})
+    assert "another scheme" in told(labels={"0": "background", "1": "liver"})
     assert "channels" in told(modality={"0": "CT", "1": "PET"})
     assert "understood" in told(training=[{"image": "a.nii.gz"}])
     assert "images for 1 channels" in told(

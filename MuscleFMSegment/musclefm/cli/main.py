@@ -19,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     # Imported late: signals that come meanwhile are heeded already.
     from musclefm.cli import (
+        compare,
         corrections,
         demo,
         export,
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         segment,
         worklist,
         export,
+        compare,
         corrections,
         info,
         inventory,

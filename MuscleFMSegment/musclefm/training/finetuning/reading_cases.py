@@ -21,6 +21,7 @@ from musclefm.exchange.sided_labels import (
     without_sides,
 )
 from musclefm.training.finetuning.learning_case import LearningCase
+from musclefm.training.finetuning.subjects import held_out_subjects
 from musclefm.volumes.channels import CHANNEL_NAMES, Channels, read_channels
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
@@ -47,15 +48,15 @@ def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
     ----------
     path : Path
         A store of corrections, of which the newest sample of every case counts
-        as far as it was reviewed; or a ``datalist.json`` as
+        as far as it was reviewed, if it is of the scheme; or a ``datalist.json`` as
         :func:`musclefm.exchange.datalist.write_datalist` writes it, or its folder.
     scheme : LabelScheme
-        That all labels must be of.
+        Of the labels.
 
     Raises
     ------
     MuscleFMError
-        The path holds neither, a file cannot be read, or labels are of another
+        The path holds neither, a file cannot be read, or the list is of another
         scheme.
     """
     if path.is_dir() and (path / STORE_FILE).is_file():
@@ -70,10 +71,29 @@ def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
     yield from _of_data_list(file, scheme)
 
 
+def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[LearningCase]:
+    """Read the cases of the subjects that training holds out of the data at a path.
+
+    Parameters
+    ----------
+    path, scheme
+        As of :func:`read_cases`.
+    share : float
+        As in training, see :func:`musclefm.training.finetuning.subjects.held_out_subjects`.
+
+    Raises
+    ------
+    MuscleFMError
+        As :func:`read_cases`.
+    """
+    kept = held_out_subjects((case.subject for case in read_cases(path, scheme)), share)
+    return (case for case in read_cases(path, scheme) if case.subject in kept)
+
+
 def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LearningCase]:
     for sample in store.newest():
         if sample.record.scheme != scheme.name:
-            raise _other_scheme(f"sample {sample.id}", sample.record.scheme, scheme)
+            continue
         case = store.load(sample.id)
         labels = case.training_labels()
         if np.any(labels.array != IGNORE):
@@ -124,7 +144,10 @@ def _is_sided(labels: Mapping[str, str], scheme: LabelScheme) -> bool:
         names = value_names(scheme, sided=sided) | {IGNORE: "ignore"}
         if all(names.get(int(v) if v.isdigit() else -1) == name for v, name in labels.items()):
             return sided
-    raise _other_scheme("the data list", "another", scheme)
+    raise MuscleFMError(
+        f"the data list has labels of another scheme than the model's, '{scheme.name}'",
+        "train a model of the same scheme",
+    )
 
 
 def _channel_names(modality: Mapping[str, str]) -> list[str]:
@@ -162,10 +185,3 @@ def _side_of_most(labels: npt.NDArray[np.uint8], scheme: LabelScheme) -> Side | 
     if right == left == 0:
         return None
     return "left" if left > right else "right"
-
-
-def _other_scheme(what: str, found: str, scheme: LabelScheme) -> MuscleFMError:
-    return MuscleFMError(
-        f"{what} has labels of scheme '{found}', the model is of '{scheme.name}'",
-        "train a model of the same scheme",
-    )
