@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-for folder in (HERE.parent / "slicer", HERE.parent / "slicer" / "scene"):
-    sys.path.insert(0, str(folder))
+SLICER = HERE.parent / "slicer"
+sys.path[:0] = map(str, (SLICER, SLICER / "scene", SLICER / "widgets"))
 
 from harness import boot  # noqa: E402
 from harness.virtual_display import VirtualDisplay  # noqa: E402
+from none_references import giveNoneManyReferences  # noqa: E402
 
 MODULE = HERE.parents[1] / "MuscleFMSegment" / "MuscleFMSegment.py"
 SAMPLE = HERE.parents[1] / "Resources" / "Samples" / "severe-thighs" / "water.nii.gz"
@@ -130,6 +131,7 @@ def main() -> None:
     """Start the window and measure."""
     folder = Path(tempfile.mkdtemp(prefix="musclefm-module-"))
     os.environ["MUSCLEFM_HOME"] = str(folder / "home")
+    giveNoneManyReferences()
     screen = VirtualDisplay()
     os.environ["DISPLAY"] = screen.name
     try:

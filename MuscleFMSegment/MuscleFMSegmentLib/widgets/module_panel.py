@@ -68,6 +68,7 @@ class ModulePanel:
         self.worklist = WorklistControl(
             self.messages,
             self.control,
+            startLibrary,
             qt.QTimer(),
             lambda: (self.segment.model, self.segment.device),
         )

@@ -43,7 +43,7 @@ class Surroundings:
     makeTimer : callable
         Returns a new ``qt.QTimer``.
     parameters : callable
-        Returns the parameter node.
+        Returns the parameter node, None while the module is not shown.
     onOpened, onLost, onSaved : callable
         Told that a case is shown, was lost, or was saved by Save and next case.
     """
@@ -52,7 +52,7 @@ class Surroundings:
     background: Background
     exporter: LibraryQuery
     makeTimer: Callable[[], Any]
-    parameters: Callable[[], MuscleFMSegmentParameterNode]
+    parameters: Callable[[], MuscleFMSegmentParameterNode | None]
     onOpened: Callable[[], None]
     onLost: Callable[[], None]
     onSaved: Callable[[], None]
@@ -139,10 +139,14 @@ class ReviewControl:
             opened.close(removeNodes)
 
     def followParameters(self) -> None:
-        """Show heat, comparison and masking as the parameter node says."""
-        if not self._open:
+        """Show heat, comparison and masking as the parameter node says.
+
+        There is none while the module is not shown: results may come then, too.
+        """
+        parameters = self._around.parameters()
+        if not self._open or parameters is None:
             return
-        parameters, review = self._around.parameters(), self._open.review
+        review = self._open.review
         review.showHeat(
             parameters.heatKind.value,
             parameters.heatOpacity,
@@ -283,7 +287,7 @@ class ReviewControl:
 
     def _onExported(self, told: str) -> None:
         self._showSaved()
-        self._around.messages.show(_("exported"))
+        self.save.ui.savedLabel.text = _("Exported.")
 
     def _onExportFailed(self, error: Exception) -> None:
         self._showSaved()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.job import Job
+from MuscleFMSegmentLib.job import Job, Process
 from MuscleFMSegmentLib.job_progress import Standing
-from MuscleFMSegmentLib.library_process import startLibrary
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.review_control import ReviewControl
 from MuscleFMSegmentLib.widgets.worklist_panel import WorklistPanel
@@ -34,6 +33,9 @@ class WorklistControl:
         Shows what goes wrong.
     control : ReviewControl
         Opens cases.
+    start : callable
+        Starts the library with arguments, see
+        :func:`MuscleFMSegmentLib.library_process.startLibrary`.
     timer : qt.QTimer
         Of its own.
     choice : callable
@@ -44,11 +46,13 @@ class WorklistControl:
         self,
         messages: MessageArea,
         control: ReviewControl,
+        start: Callable[[Sequence[str]], Process],
         timer: Any,
         choice: Callable[[], tuple[str, str]],
     ) -> None:
         self._messages = messages
         self._control = control
+        self._start = start
         self._choice = choice
         self._cases: WorklistCases | None = None
         self._states: tuple[CaseState, ...] = ()
@@ -98,7 +102,7 @@ class WorklistControl:
             options = ["--model", model, "--device", device, "--progress", "json"]
             out = ["--out", str(self._cases.out)]
             try:
-                process = startLibrary(["worklist", str(self._cases.folder), *out, *options])
+                process = self._start(["worklist", str(self._cases.folder), *out, *options])
             except OSError as error:
                 raise MuscleFMError(
                     f"the library's Python cannot be started ({error.strerror})",

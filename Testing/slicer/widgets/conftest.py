@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from none_references import giveNoneManyReferences
 from playing import MODULE, SAMPLE, openResults, settle
 
-
-@pytest.fixture(scope="session", autouse=True)
-def manyReferencesToNone() -> None:
-    """Outlive a fault of PySide6: each call that returns None takes a reference from None."""
-    if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+giveNoneManyReferences()
 
 
 @pytest.fixture(autouse=True)

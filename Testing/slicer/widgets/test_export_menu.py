@@ -28,7 +28,7 @@ def test_a_labelmap_holds_the_corrected_labels(opened: Any, session: Any, tmp_pa
     applySidedLabels(case.segmentationNode, case.scheme, case.volumeNode, labels)
     settle(opened, session)
     export(opened, session, 0, str(tmp_path / "out"))
-    assert "xported" in opened.messages.text
+    assert opened.control.save.ui.savedLabel.text == "Exported." and not opened.messages.text
     written = read_volume(tmp_path / "out" / "labels.nii.gz").volume
     assert np.array_equal(written.array, labels)
     assert written.grid.matches(case.grid)

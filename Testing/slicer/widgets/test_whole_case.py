@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from playing import settle, vouchFor
+from playing import MODULE, openResults, settle, vouchFor
 from playing import sidedLabels as sided
 
 from musclefm.corrections.store import CorrectionStore
@@ -146,6 +146,19 @@ def test_an_unsaved_review_is_offered_after_the_scene_was_closed(opened: Any, se
     assert [entry.status for entry in review.queue.entries] == [e.status for e in queue.entries]
     assert np.array_equal(sided(opened), labels)
     assert not opened.ui.recoveryFrame.visible
+
+
+def test_results_that_come_while_another_module_is_shown(
+    opened: Any, session: Any, water: Any, results: Any
+) -> None:
+    session.leaveModule()
+    openResults(opened, session, water, results)
+    case = opened.control.openCase.review.case
+    session.openModule(MODULE)
+    composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert composite.GetForegroundVolumeID() == case.heatmapNodes["total"].GetID()
+    session.keys("n")
+    assert opened.control.openCase.review.queue.position == 0
 
 
 def shownVolume(module: Any, region: Any) -> float:

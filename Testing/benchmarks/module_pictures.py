@@ -1,0 +1,151 @@
+"""The tutorial in pictures: the shipped sample, from opening it to the saved correction.
+
+It plays the module in its window (on the widget harness) with mouse and keys and
+writes ``Resources/Screenshots/module-1-segment.png`` to ``module-5-saved.png``.
+Run from the repository's root with Slicer's environment::
+
+    export MUSCLEFM_LIBRARY_PYTHON=… PYTHONPATH=MuscleFMSegment
+    python Testing/benchmarks/module_pictures.py
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+SLICER = HERE.parent / "slicer"
+sys.path[:0] = map(str, (SLICER, SLICER / "widgets"))
+
+from harness import boot  # noqa: E402
+from harness.virtual_display import VirtualDisplay  # noqa: E402
+from none_references import giveNoneManyReferences  # noqa: E402
+
+MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
+SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
+PICTURES = REPOSITORY / "Resources" / "Screenshots"
+SIZE = (1400, 900)
+COLOURS = 128
+BRUSH_MM = 16.0
+PATIENCE_S = 600.0
+
+
+class Photographer:
+    """Takes pictures of the window and keeps them small."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        session.window.resize(*SIZE)
+
+    def take(self, name: str, shown: Any = None) -> None:
+        """Write a picture, with a widget of the panel scrolled into sight."""
+        if shown is not None:
+            self._session._reveal(shown)
+        path = PICTURES / f"module-{name}.png"
+        self._session.screenshot(path)
+        with Image.open(path) as picture:
+            small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
+        print(f"{path.name}: {path.stat().st_size // 1000} kB")
+
+
+def play(session: Any, home: Path) -> None:
+    """Go through the tutorial."""
+    import slicer
+
+    photographer = Photographer(session)
+    water, fat = (slicer.util.loadVolume(str(SAMPLE / f"{x}.nii.gz")) for x in ("water", "fat"))
+    water.SetName("SevereThighs-water")
+    fat.SetName("SevereThighs-fat")
+    panel = session.openModule(MODULE).panel
+    choices = panel.segment.ui
+    choices.inputSelector.setCurrentNode(water)
+    choices.secondSelector.setCurrentNode(fat)
+    choices.cardGroup.collapsed = False
+    session.waitFor(
+        lambda: panel.segment.hasInventory and not panel._inventory.isRunning, PATIENCE_S
+    )
+
+    session.click(choices.applyButton)
+    session.waitFor(lambda: "left" in choices.progressLabel.text, PATIENCE_S)
+    photographer.take("1-segment", panel.ui.researchLabel)
+    session.waitFor(lambda: not panel.run.isRunning, PATIENCE_S)
+    session.waitFor(lambda: not panel.background.isBusy)
+    photographer.take("2-results", panel.ui.researchLabel)
+
+    session.keys("n")
+    session.process(300)
+    photographer.take("3-region", panel.ui.researchLabel)
+
+    review = panel.control.openCase.review
+    correct(session, panel, review)
+    session.click(panel.control.correct.ui.compareCheckBox)
+    session.waitFor(lambda: review.queue.current.status == "corrected")
+    session.keys("Esc")
+    photographer.take("4-corrected", panel.ui.researchLabel)
+
+    session.keys("n")
+    for _ in range(3):
+        session.keys("a")
+    extent = panel.control.save.ui.extentSelector
+    extent.setCurrentIndex(extent.count - 1)
+    for section in (panel.ui.correctSection, panel.ui.worklistSection):
+        section.collapsed = True
+    session.click(panel.control.save.ui.saveButton)
+    session.waitFor(lambda: review.storedSample is not None)
+    session.process(300)
+    photographer.take("5-saved", panel.ui.researchLabel)
+    assert not session.errors, session.errors
+
+
+def correct(session: Any, panel: Any, review: Any) -> None:
+    """Paint into the muscle of the current region, beside where the model has drawn it."""
+    import numpy as np
+
+    case, region = review.case, review.queue.current.region
+    axis = region.slice_axis
+    index = review.shownSlice
+    inside = np.moveaxis(case.regions == region.id, 2 - axis, 0)[index]
+    empty = np.moveaxis(case.modelLabels == 0, 2 - axis, 0)[index]
+    places = np.argwhere(inside & empty)
+    row, column = places[len(places) // 2] if len(places) else np.argwhere(inside)[0]
+    ijk = [0, 0, 0]
+    others = [2 - other for other in range(3) if other != 2 - axis]
+    ijk[axis], ijk[others[0]], ijk[others[1]] = index, int(row), int(column)
+    ras = (case.grid.ijk_to_ras @ [*ijk, 1.0])[:3]
+    editor = panel.control.correct.editor
+    editor.setActiveEffectByName("Paint")
+    effect = editor.activeEffect()
+    effect.setCommonParameter("BrushDiameterIsRelative", 0)
+    effect.setCommonParameter("BrushAbsoluteDiameter", BRUSH_MM)
+    session.stroke([tuple(ras.tolist())])
+
+
+def main() -> None:
+    """Start the window and play."""
+    folder = Path(tempfile.mkdtemp(prefix="musclefm-pictures-"))
+    os.environ["MUSCLEFM_HOME"] = str(folder / "home")
+    giveNoneManyReferences()
+    screen = VirtualDisplay()
+    os.environ["DISPLAY"] = screen.name
+    status = 1
+    try:
+        play(boot(folder), folder)
+        status = 0
+    finally:
+        screen.stop()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if status == 0:
+            # Taking VTK and Qt down in order may crash.
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
