@@ -20,12 +20,10 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-SLICER = HERE.parent / "slicer"
-sys.path[:0] = map(str, (SLICER, SLICER / "widgets"))
+sys.path.insert(0, str(HERE.parent / "slicer"))
 
 from harness import boot  # noqa: E402
 from harness.virtual_display import VirtualDisplay  # noqa: E402
-from none_references import giveNoneManyReferences  # noqa: E402
 
 MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
 SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
@@ -131,7 +129,6 @@ def main() -> None:
     """Start the window and play."""
     folder = Path(tempfile.mkdtemp(prefix="musclefm-pictures-"))
     os.environ["MUSCLEFM_HOME"] = str(folder / "home")
-    giveNoneManyReferences()
     screen = VirtualDisplay()
     os.environ["DISPLAY"] = screen.name
     status = 1

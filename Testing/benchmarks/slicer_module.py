@@ -23,11 +23,10 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SLICER = HERE.parent / "slicer"
-sys.path[:0] = map(str, (SLICER, SLICER / "scene", SLICER / "widgets"))
+sys.path[:0] = map(str, (SLICER, SLICER / "scene"))
 
 from harness import boot  # noqa: E402
 from harness.virtual_display import VirtualDisplay  # noqa: E402
-from none_references import giveNoneManyReferences  # noqa: E402
 
 MODULE = HERE.parents[1] / "MuscleFMSegment" / "MuscleFMSegment.py"
 SAMPLE = HERE.parents[1] / "Resources" / "Samples" / "severe-thighs" / "water.nii.gz"
@@ -131,7 +130,6 @@ def main() -> None:
     """Start the window and measure."""
     folder = Path(tempfile.mkdtemp(prefix="musclefm-module-"))
     os.environ["MUSCLEFM_HOME"] = str(folder / "home")
-    giveNoneManyReferences()
     screen = VirtualDisplay()
     os.environ["DISPLAY"] = screen.name
     try:

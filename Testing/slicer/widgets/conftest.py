@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from none_references import giveNoneManyReferences
 from playing import MODULE, SAMPLE, openResults, settle
-
-giveNoneManyReferences()
 
 
 @pytest.fixture(autouse=True)
