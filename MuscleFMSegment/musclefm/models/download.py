@@ -95,14 +95,15 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
         if final.is_file() and sha256_of(final) == remote.sha256:
             return final
         _require_space(folder, remote.bytes - _size(part))
-        failures = 0
-        while (before := _size(part)) != remote.bytes:
+        failures, furthest = 0, _size(part)
+        while _size(part) != remote.bytes:
             try:
                 _go_on(remote, part, progress)
                 reason = "the connection was cut"
             except _CutError as cut:
                 reason = str(cut)
-            failures = 0 if _size(part) > before else failures + 1
+            failures = 0 if _size(part) > furthest else failures + 1
+            furthest = max(furthest, _size(part))
             if failures == _TRIES:
                 raise MuscleFMError(
                     f"{remote.file} cannot be downloaded from {remote.host} ({reason})",
