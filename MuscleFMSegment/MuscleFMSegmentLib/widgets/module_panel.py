@@ -79,7 +79,7 @@ class ModulePanel:
         ui.installButton.connect("clicked()", self.install)
         ui.installFrame.setVisible(False)
         self.shortcuts = Shortcuts(
-            slicer.util.mainWindow(),
+            slicer.util.mainWindow() or self.form,
             {
                 "n": self.control.next,
                 "Shift+n": self.control.previous,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import qt
-import slicer
 
 
 class Shortcuts:
@@ -56,7 +55,7 @@ class Shortcuts:
         self._shortcuts = []
 
     def _takenKeys(self) -> set[str]:
-        actions = slicer.util.findChildren(self._window, className="QAction")
-        shortcuts = slicer.util.findChildren(self._window, className="QShortcut")
+        actions = self._window.findChildren(qt.QAction)
+        shortcuts = self._window.findChildren(qt.QShortcut)
         taken = {action.shortcut.toString() for action in actions}
         return taken | {shortcut.key.toString() for shortcut in shortcuts}
