@@ -23,6 +23,8 @@ class FileServer:
         After how many bytes it cuts the first answers.
     statuses : list of int
         With which errors it answers at first.
+    length : int or None
+        Which length it tells; None for the true one.
     shift : int
         By how many bytes the parts that it gives are off.
     asked : list of str
@@ -33,6 +35,7 @@ class FileServer:
     ranges: bool = True
     cuts: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    length: int | None = None
     shift: int = 0
     asked: list[str] = field(default_factory=list)
     address: str = ""
@@ -61,7 +64,7 @@ def serving(file: FileServer) -> Iterator[FileServer]:
             else:
                 self.send_response(200)
             rest = file.content[start:]
-            self.send_header("Content-Length", str(len(rest)))
+            self.send_header("Content-Length", str(file.length or len(rest)))
             self.end_headers()
             # The connection ends with the answer, short of what was said where it is cut.
             with contextlib.suppress(OSError):

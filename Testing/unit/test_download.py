@@ -156,17 +156,28 @@ def test_wrong_content_is_refused_and_not_kept(
     assert download(remote(server), tmp_path, silent).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("begun", [0, PART])
 def test_a_larger_file_is_refused_before_all_of_it_has_come(
-    server: FileServer, tmp_path: Path
+    server: FileServer, tmp_path: Path, begun: int
 ) -> None:
+    if begun:
+        (tmp_path / "weights.pth.part").write_bytes(CONTENT[:begun])
     server.content = CONTENT * 20
     assert "not the known weights.pth" in refusal(server, tmp_path)
     assert not (tmp_path / "weights.pth.part").exists()
 
 
-def test_a_smaller_file_is_never_whole(server: FileServer, tmp_path: Path) -> None:
-    server.content = CONTENT[:-1]
+def test_a_page_that_comes_instead_spoils_nothing(server: FileServer, tmp_path: Path) -> None:
+    server.content, server.ranges = b"<html>Please log in</html>", False
+    (tmp_path / "weights.pth.part").write_bytes(CONTENT[:PART])
+    assert "not the known weights.pth" in refusal(server, tmp_path)
+    assert (tmp_path / "weights.pth.part").read_bytes() == CONTENT[:PART]
+
+
+def test_a_file_that_never_becomes_whole_is_given_up(server: FileServer, tmp_path: Path) -> None:
+    server.content, server.length = CONTENT[:-1], len(CONTENT)
     assert "cannot be downloaded" in refusal(server, tmp_path)
+    assert len(server.asked) < 20
 
 
 def test_a_part_that_is_too_long_is_begun_anew(server: FileServer, tmp_path: Path) -> None:

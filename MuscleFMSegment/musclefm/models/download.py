@@ -165,6 +165,9 @@ def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> None:
     with _answer(request, remote, part) as answer:
         # A server that knows no ranges begins anew.
         resumed = bool(done) and answer.status == HTTPStatus.PARTIAL_CONTENT
+        if not resumed and answer.length not in (None, remote.bytes):
+            # Something in between may have answered, so what has come is kept.
+            raise _another_file(remote)
         if resumed and not re.match(rf"bytes {done}-", answer.headers.get("Content-Range", "")):
             part.unlink()
             raise _CutError("the server sent another part than asked for")

@@ -120,9 +120,10 @@ def remove_model(name: str, version: str | None = None) -> None:
         bases = [x for x in list_bases() if name in (x.name, x.folder.name)]
         own = [x for x in bases if x.origin == "user"]
         # A folder's name is unambiguous, that of a model may not be.
-        chosen = [x for x in own if x.folder.name == name] or own
+        chosen = [x for x in own if x.folder.name == name]
         if bases and not chosen:
             _refuse_shipped(bases[0])
+            chosen = own
         if not chosen and not installed_versions(name):
             find_version(name, BASE)
         for base in chosen[:1]:
