@@ -322,13 +322,13 @@ class TestCommand:
     ) -> None:
         sam.cuts = [PART]
         monkeypatch.setattr("sys.stdin", Terminal("y\n"))
-        asked = musclefm("download", "sam-vit-b", "--progress", "json")
+        asked = musclefm("download", "sam-vit-b", "--scheme", "thigh-11", "--progress", "json")
         assert "127.0.0.1" in asked and "https://example.org" in asked
         events = [json.loads(line) for line in asked.splitlines() if line.startswith("{")]
         assert {event["stage"] for event in events} == {"download", "import"}
         assert sam.asked == ["", f"{PART}-"]
         bundle = find_bundle("sam-vit-b")
-        assert bundle.manifest.role == "start"
+        assert (bundle.manifest.role, bundle.scheme.name) == ("start", "thigh-11")
         assert not list((home / "downloads").glob("sam*"))
         assert "there already" in musclefm("download", "sam-vit-b", "--yes", code=2)
         musclefm("remove", "sam-vit-b")
@@ -344,7 +344,7 @@ class TestCommand:
     ) -> None:
         imported: list[Path] = []
         monkeypatch.setattr(
-            start_models, "import_checkpoint", lambda path, _: imported.append(path)
+            start_models, "import_checkpoint", lambda path, _, scheme: imported.append(path)
         )
         file = tmp_path / "offline" / "sam_vit_b.pth"
         file.parent.mkdir()
@@ -363,6 +363,12 @@ class TestCommand:
         musclefm("remove", "sam-vit-b")
         assert not (home / "downloads" / "sam_vit_b.pth.part").exists()
         assert "no model" in musclefm("remove", "sam-vit-b", code=2)
+
+    def test_an_unknown_scheme_is_told_before_anything_comes(
+        self, home: Path, sam: FileServer, musclefm: Command
+    ) -> None:
+        said = musclefm("download", "sam-vit-b", "--scheme", "calf", "--yes", code=2)
+        assert "calf" in said and sam.asked == []
 
     def test_an_unknown_name_tells_the_known_ones(self, home: Path, musclefm: Command) -> None:
         assert "medsam-vit-b" in musclefm("download", "sam", "--yes", code=2)

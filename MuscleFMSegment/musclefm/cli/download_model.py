@@ -27,8 +27,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="take the file from a folder instead of the web",
     )
+    add_scheme_option(parser)
     add_progress_option(parser)
     parser.set_defaults(run=_run)
+
+
+def add_scheme_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--scheme``."""
+    parser.add_argument(
+        "--scheme",
+        default="thigh-12",
+        help="label scheme that a start for training shall learn, that of the corrections or "
+        "data to train on, e.g. thigh-11 (default: %(default)s)",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -37,7 +48,10 @@ def _run(arguments: argparse.Namespace) -> None:
         _ask(checkpoint)
     from musclefm.workflows.start_models import obtain_start
 
-    run_heavy(arguments, lambda progress: obtain_start(checkpoint, progress, arguments.folder))
+    run_heavy(
+        arguments,
+        lambda progress: obtain_start(checkpoint, progress, arguments.folder, arguments.scheme),
+    )
 
 
 def _chosen(name: str) -> OfficialCheckpoint:

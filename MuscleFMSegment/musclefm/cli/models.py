@@ -42,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     importing.add_argument(
         "--name", help="name to install it under (default: its own; a checkpoint has none)"
     )
+    download_model.add_scheme_option(importing)
     importing.set_defaults(run=_import)
     export = actions.add_parser(
         "export", help="write a model as a folder or .zip for 'import' on another computer"
@@ -171,7 +172,7 @@ def _import(arguments: argparse.Namespace) -> None:
             f"'{arguments.path.name}' is no model that has a name",
             "give a model's folder or .zip; or, for a checkpoint, a name with --name",
         )
-    bundle = import_checkpoint(arguments.path, arguments.name)
+    bundle = import_checkpoint(arguments.path, arguments.name, scheme=arguments.scheme)
     _console().print(f"Installed '{bundle.manifest.name}': {_in_short(bundle)}.")
 
 

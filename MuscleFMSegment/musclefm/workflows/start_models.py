@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from musclefm.anatomy.scheme import load_scheme
 from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import Bundle
 from musclefm.models.checkpoints import import_checkpoint
@@ -12,12 +13,16 @@ from musclefm.models.official_checkpoints import (
     OfficialCheckpoint,
     downloads_folder,
 )
+from musclefm.models.published import SCHEME
 from musclefm.models.registry import list_bundles
 from musclefm.progress import Progress, ProgressEvent
 
 
 def obtain_start(
-    checkpoint: OfficialCheckpoint, progress: Progress, folder: Path | None = None
+    checkpoint: OfficialCheckpoint,
+    progress: Progress,
+    folder: Path | None = None,
+    scheme: str = SCHEME,
 ) -> Bundle:
     """Make a checkpoint a model of the user's, from the web or from a folder.
 
@@ -31,24 +36,28 @@ def obtain_start(
         Is told.
     folder : Path, optional
         Holds the file, which then is not downloaded.
+    scheme : str
+        Label scheme whose muscles are to be learned.
 
     Raises
     ------
     MuscleFMError
-        The model is there already, or the file cannot be had or is not the known one.
+        The model is there already, the scheme is unknown, or the file cannot be had or is
+        not the known one.
     """
     if any(entry.name == checkpoint.name for entry in list_bundles()):
         raise MuscleFMError(
             f"model '{checkpoint.name}' is there already",
             f"use it, or remove it first with 'musclefm models remove {checkpoint.name}'",
         )
+    load_scheme(scheme)
     remote = checkpoint.remote
     if folder:
         path = file_in_folder(remote, folder)
     else:
         path = download(remote, downloads_folder(), progress)
     progress(ProgressEvent("import", 0, 1, checkpoint.title))
-    bundle = import_checkpoint(path, checkpoint.name)
+    bundle = import_checkpoint(path, checkpoint.name, scheme=scheme)
     if not folder:
         # The model holds all of it that training needs.
         discard_download(remote, downloads_folder())
