@@ -32,18 +32,20 @@ def trained(tmp_path_factory):
     start, data = tiny_bundle(folder / "start", 1), made_store(folder / "store", 5)
     plan = TrainingPlan(start, data, recipe, folder / "new", folder / "work", "new", "1")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflow, "finish_ensemble", lambda *_: None)
-        train_ensemble(plan, CPU, silent)
+        patch.setattr(workflow, "finish_ensemble", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_ensemble(plan, CPU, silent)
     job = FineTuningJob(start.folder, recipe, plan.work)
     states = [read_progress(job.state_file(member)) for member in range(3)]
     yield plan, states
     torch.set_num_threads(threads)
 
 
-def finish(plan, states, out, monkeypatch):
-    """Make an ensemble of members, and leave what it is made from."""
-    monkeypatch.setattr(workflow.shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr(workflow.Path, "unlink", lambda *_, **__: None)
+def stopped(*_):
+    raise KeyboardInterrupt
+
+
+def finish(plan, states, out):
     return finish_ensemble(dataclasses.replace(plan, out=out), states, CPU, silent)
 
 
@@ -64,9 +66,9 @@ def test_the_gates_rule():
     assert fit_to_stay([float("nan")]) == [False] and fit_to_stay([]) == []
 
 
-def test_all_members_that_are_alike_stay_and_are_calibrated(trained, tmp_path, monkeypatch):
+def test_all_members_that_are_alike_stay_and_are_calibrated(trained, tmp_path):
     plan, states = trained
-    bundle = finish(plan, states, tmp_path / "new", monkeypatch)
+    bundle = finish(plan, states, tmp_path / "new")
     manifest, metrics = bundle.manifest, bundle.manifest.metrics
     assert [member.fold for member in manifest.members] == [0, 1, 2]
     assert [member.seed for member in manifest.members] == [3, 4, 5]
@@ -84,20 +86,20 @@ def test_all_members_that_are_alike_stay_and_are_calibrated(trained, tmp_path, m
 
 
 @pytest.mark.parametrize("factor", [0.5, float("nan")])
-def test_a_weak_member_is_left_out_and_the_card_says_so(trained, tmp_path, monkeypatch, factor):
+def test_a_weak_member_is_left_out_and_the_card_says_so(trained, tmp_path, factor):
     plan, states = trained
     members = [states[0], spoiled(states[1], factor), states[2]]
-    bundle = finish(plan, members, tmp_path / "new", monkeypatch)
+    bundle = finish(plan, members, tmp_path / "new")
     assert [member.fold for member in bundle.manifest.members] == [0, 2]
     assert bundle.manifest.metrics["members_left_out"] == 1
     assert "1 member was left out" in bundle.manifest.description
 
 
-def test_an_ensemble_of_nothing_but_diverged_members_is_not_written(trained, tmp_path, monkeypatch):
+def test_an_ensemble_of_nothing_but_diverged_members_is_not_written(trained, tmp_path):
     plan, states = trained
     members = [spoiled(state, float("nan")) for state in states]
     with pytest.raises(MuscleFMError, match="no member learned"):
-        finish(plan, members, tmp_path / "new", monkeypatch)
+        finish(plan, members, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

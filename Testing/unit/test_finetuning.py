@@ -233,7 +233,7 @@ def test_the_same_seed_gives_the_same_ensemble(tmp_path, tiny, store):
 
 def arguments(tiny, store, folder, **options):
     given = {
-        "data": store, "start": tiny.folder, "out": folder / "new", "work": folder / "work",
+        "data": store, "model": tiny.folder, "out": folder / "new", "work": folder / "work",
         "train": "full", "members": 2, "folds": 2, "held-out": 0, "epochs": 6, "patience": 20,
         "batch": 4, "learning-rate": 5e-3, "device": "cpu", "precision": "fp32",
         "progress": "json", **options,
@@ -312,6 +312,10 @@ def test_what_cannot_be_trained_is_refused_in_words(tmp_path, tiny, store):
     few.add(labelled_case(0))
     with pytest.raises(MuscleFMError, match="1 subject to learn from"):
         train(tmp_path / "b", tiny, few.folder)
+    # Once there are more, the same command works.
+    for seed in (1, 2):
+        few.add(labelled_case(seed))
+    assert train(tmp_path / "b", tiny, few.folder, epochs=1)[0] is not None
     for options in ({"rank": 0}, {"epochs": 0}, {"held-out": 1}, {"views": -1}):
         parsed = build_parser().parse_args(["train", *arguments(tiny, store, tmp_path, **options)])
         with pytest.raises(MuscleFMError):

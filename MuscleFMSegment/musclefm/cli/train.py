@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from musclefm.training.finetuning.recipe import FineTuning
 
 _NUMBERS: tuple[tuple[str, type, str], ...] = (
-    ("members", int, "networks (default: as many as MODEL has, or five)"),
+    ("members", int, "networks (default: as many as the model has, or five)"),
     ("folds", int, "folds of subjects"),
     ("epochs", int, "at most"),
     ("patience", int, "epochs without a better DSC on its fold that end a member's training"),
@@ -43,7 +43,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="PATH",
         help="a store of corrections or a MONAI datalist.json (default: the user's store)",
     )
-    parser.add_argument("--start", required=True, metavar="MODEL", help="name or folder")
+    parser.add_argument(
+        "--model", required=True, metavar="NAME", help="that learns: its name or folder"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new bundle")
     parser.add_argument("--name", help="of the new model (default: that of DIR)")
     parser.add_argument("--version", default="1", help="of the new model (default: %(default)s)")
@@ -61,6 +63,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--channels",
         metavar="NAMES",
         help="what a start for training shall see, e.g. in-phase,out-of-phase",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a Ray cluster whose machines reach OUT.work and the model by the same paths: "
+        "members are trained side by side",
     )
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="for what is under way (default: OUT.work)"
@@ -84,7 +92,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
 
     out: Path = arguments.out
     plan = TrainingPlan(
-        start=find_bundle(arguments.start),
+        start=find_bundle(arguments.model),
         data=arguments.data or default_store_folder(),
         recipe=recipe_of(arguments),
         out=out,
@@ -92,6 +100,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
         name=arguments.name or out.resolve().name,
         version=arguments.version,
         channels=tuple(arguments.channels.split(",")) if arguments.channels else None,
+        cluster=arguments.cluster,
     )
     runtime = choose_runtime(arguments.device, arguments.precision)
     with joined_team(runtime) as (team, runtime):

@@ -10,35 +10,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
-from musclefm.models.bundle import Bundle, MemberState, save_bundle
+from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard
-from musclefm.models.sam import MultiClassSam
-from musclefm.progress import Progress, ProgressEvent
+from musclefm.progress import Progress
 from musclefm.training.finetuning.checkpoint import MemberProgress
-from musclefm.training.finetuning.job import FineTuningJob, train_member, trained_member
+from musclefm.training.finetuning.cluster import train_on_cluster
+from musclefm.training.finetuning.ensemble import ValidatedEnsemble, validate_members
+from musclefm.training.finetuning.job import FineTuningJob, train_member
 from musclefm.training.finetuning.log import draw_losses
 from musclefm.training.finetuning.reading_cases import read_cases
 from musclefm.training.finetuning.recipe import FineTuning
-from musclefm.training.finetuning.source import UNVARIED, TileSource
 from musclefm.training.finetuning.start import trained_architecture
 from musclefm.training.finetuning.team import ALONE, Team
-from musclefm.training.finetuning.temperature import (
-    CalibrationScores,
-    calibration_scores,
-    fit_temperature,
-    pixel_logits,
-)
-from musclefm.training.finetuning.tiles import TileFolder, Tiles, tiles_written, write_tiles
-from musclefm.training.finetuning.validation import (
-    TileScores,
-    grown_probabilities,
-    score_tiles,
-)
-from musclefm.training.gate import LARGEST_RATIO, fit_to_stay
+from musclefm.training.finetuning.tiles import TileFolder, write_tiles
+from musclefm.training.gate import LARGEST_RATIO
 from musclefm.volumes.writing import atomic_text
 
 _PLAN_FILE = "plan.json"
@@ -63,11 +51,15 @@ class TrainingPlan:
         The new bundle's folder; it must not exist yet.
     work : Path
         Folder for all that is under way. A run that was cut short goes on from
-        there; the picture of the losses, the log and ``training.json`` stay.
+        there, with the cases that it began with. The picture of the losses, the
+        log and ``training.json`` stay.
     name, version : str
         Of the new bundle.
     channels : tuple of str or None
         That a start for training shall learn to see; None for its own.
+    cluster : str or None
+        Address of a Ray cluster, see
+        :func:`musclefm.training.finetuning.cluster.train_on_cluster`.
     """
 
     start: Bundle
@@ -78,18 +70,7 @@ class TrainingPlan:
     name: str
     version: str
     channels: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class _Validated:
-    """The members that stay, and how good they are together on subjects that none of them saw."""
-
-    states: list[MemberState]
-    temperature: float
-    before: CalibrationScores
-    after: CalibrationScores
-    dice: float
-    left_out: int
+    cluster: str | None = None
 
 
 def train_ensemble(
@@ -124,13 +105,28 @@ def train_ensemble(
             f"{team.size} processes cannot share {plan.recipe.batch} tiles a step",
             "raise --batch, or start fewer processes",
         )
+    if plan.cluster and team.size > 1:
+        raise MuscleFMError(
+            "torchrun and a Ray cluster were both asked for", "start --cluster without torchrun"
+        )
     job = FineTuningJob(plan.start.folder, plan.recipe, plan.work)
     if team.leads:
         _begin(plan, job, progress)
     team.wait()
     count = job.member_count()
-    progresses = [train_member(job, member, runtime, progress, team) for member in range(count)]
-    return finish_ensemble(plan, progresses, runtime, progress) if team.leads else None
+    if plan.cluster:
+        progresses = train_on_cluster(job, plan.cluster, runtime, progress)
+    else:
+        progresses = [train_member(job, member, runtime, progress, team) for member in range(count)]
+    if not team.leads:
+        return None
+    bundle = finish_ensemble(plan, progresses, runtime, progress)
+    for folder in (job.tiles, job.embeddings):
+        shutil.rmtree(folder, ignore_errors=True)
+    for member in range(count):
+        job.state_file(member).unlink(missing_ok=True)
+    (plan.work / _PLAN_FILE).unlink(missing_ok=True)
+    return bundle
 
 
 def _begin(plan: TrainingPlan, job: FineTuningJob, progress: Progress) -> None:
@@ -147,22 +143,22 @@ def _begin(plan: TrainingPlan, job: FineTuningJob, progress: Progress) -> None:
     }
     told = json.dumps(settings, indent=2) + "\n"
     file = plan.work / _PLAN_FILE
-    if file.is_file() and file.read_text("utf-8") != told:
+    if not file.is_file():
+        write_tiles(read_cases(plan.data, plan.start.scheme), card, job.tiles, progress)
+        job.split(TileFolder(job.tiles))
+        # From here on the cases stay as they are.
+        atomic_text(file, told)
+    elif file.read_text("utf-8") != told:
         raise MuscleFMError(
             "the work folder holds another training that has not ended",
             "go on with it by the same options, give another --work, or remove the folder",
         )
-    plan.work.mkdir(parents=True, exist_ok=True)
-    atomic_text(file, told)
-    if not tiles_written(job.tiles):
-        write_tiles(read_cases(plan.data, plan.start.scheme), card, job.tiles, progress)
-    job.split(TileFolder(job.tiles))
 
 
 def finish_ensemble(
     plan: TrainingPlan, progresses: Sequence[MemberProgress], runtime: Runtime, progress: Progress
 ) -> Bundle:
-    """Leave weak members out, fit the temperature, write the bundle, and clear up.
+    """Leave weak members out, fit the temperature, and write the bundle.
 
     Parameters
     ----------
@@ -182,75 +178,9 @@ def finish_ensemble(
     """
     job = FineTuningJob(plan.start.folder, plan.recipe, plan.work)
     draw_losses([state.history for state in progresses], plan.work / LOSSES_FILE)
-    validated = _validate(plan, job, progresses, runtime, progress)
-    bundle = save_bundle(plan.out, _card(plan, job, validated), validated.states)
+    validated = validate_members(plan.start, job, progresses, runtime, progress)
     _write_record(plan, job, progresses, validated)
-    for folder in (job.tiles, job.embeddings):
-        shutil.rmtree(folder, ignore_errors=True)
-    for member in range(len(progresses)):
-        job.state_file(member).unlink(missing_ok=True)
-    (plan.work / _PLAN_FILE).unlink(missing_ok=True)
-    return bundle
-
-
-def _validate(
-    plan: TrainingPlan,
-    job: FineTuningJob,
-    progresses: Sequence[MemberProgress],
-    runtime: Runtime,
-    progress: Progress,
-) -> _Validated:
-    recipe = plan.recipe
-    tiles = TileFolder(job.tiles)
-    unseen = tiles.of(job.split(tiles).validation)
-    source = TileSource(tiles, recipe, runtime)
-
-    def score(members: list[MultiClassSam], temperature: float) -> TileScores:
-        def answer(chosen: Tiles) -> tuple[Tensor, Tensor]:
-            answers = [source.answer(member, chosen, UNVARIED) for member in members]
-            labels = answers[0][1]
-            shares = [grown_probabilities(x, labels.shape[-1], temperature) for x, _ in answers]
-            return sum(shares[1:], shares[0]) / len(shares), labels
-
-        classes = plan.start.scheme.class_count
-        return score_tiles(
-            answer, unseen, tiles.cases[unseen], classes, recipe.batch, runtime.device
-        )
-
-    states, members, logits = [], [], []
-    for index, state in enumerate(progresses):
-        progress(ProgressEvent("validate", index, len(progresses), "members"))
-        member = trained_member(plan.start, job, index, state).to(runtime.device)
-        alone = score([member], 1.0)
-        best = state.history[state.best_epoch]
-        metrics = {
-            "fold_dsc": best.fold_dice,
-            "fold_nll": best.fold_nll,
-            "best_epoch": float(best.epoch),
-            "validation_dsc": alone.dice,
-            "validation_nll": alone.nll,
-        }
-        known = {name: value for name, value in metrics.items() if np.isfinite(value)}
-        weights = {name: tensor.cpu() for name, tensor in member.state_dict().items()}
-        states.append(MemberState(weights, recipe.seed + index, index, known))
-        members.append(member)
-        said, reference = pixel_logits(member, source, unseen, recipe.batch, recipe.seed)
-        logits.append(said)
-    stay = fit_to_stay([state.metrics.get("validation_nll", np.nan) for state in states])
-    kept = [index for index, stays in enumerate(stay) if stays]
-    if not kept:
-        raise MuscleFMError("no member learned anything", "train with a lower --learning-rate")
-    together = np.stack([logits[index] for index in kept])
-    temperature = fit_temperature(together, reference)
-    progress(ProgressEvent("validate", len(progresses), len(progresses), "done"))
-    return _Validated(
-        states=[states[index] for index in kept],
-        temperature=temperature,
-        before=calibration_scores(together, reference, 1.0),
-        after=calibration_scores(together, reference, temperature),
-        dice=score([members[index] for index in kept], temperature).dice,
-        left_out=len(stay) - len(kept),
-    )
+    return save_bundle(plan.out, _card(plan, job, validated), validated.states)
 
 
 def _plain_card(plan: TrainingPlan) -> BundleCard:
@@ -279,7 +209,7 @@ def _plain_card(plan: TrainingPlan) -> BundleCard:
     )
 
 
-def _card(plan: TrainingPlan, job: FineTuningJob, validated: _Validated) -> BundleCard:
+def _card(plan: TrainingPlan, job: FineTuningJob, validated: ValidatedEnsemble) -> BundleCard:
     """Return what the bundle says of itself."""
     tiles, start, recipe = TileFolder(job.tiles), plan.start.manifest, plan.recipe
     split = job.split(tiles)
@@ -327,7 +257,7 @@ def _write_record(
     plan: TrainingPlan,
     job: FineTuningJob,
     progresses: Sequence[MemberProgress],
-    validated: _Validated,
+    validated: ValidatedEnsemble,
 ) -> None:
     """Write down who was learned from, and how it went, for a later look."""
     split = job.split(TileFolder(job.tiles))

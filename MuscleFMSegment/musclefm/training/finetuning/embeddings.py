@@ -8,16 +8,19 @@ Members that start from the same encoder share them.
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from musclefm.inference.device import Runtime
 from musclefm.models.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.training.finetuning.recipe import FineTuning
 from musclefm.training.finetuning.source import UNVARIED, TileSource, precision
 from musclefm.training.finetuning.team import Team
 from musclefm.training.finetuning.tiles import Tiles
@@ -40,8 +43,8 @@ class EmbeddingSource:
     everything, taught : ndarray
         Numbers of all tiles, and of those that are trained on: only these are
         varied.
-    versions, batch : int
-        How many are kept of each tile, and tiles that are encoded at once.
+    recipe : FineTuning
+        How many versions are kept of each tile, and tiles that are encoded at once.
     runtime : Runtime
         Where networks run.
     team : Team
@@ -57,8 +60,7 @@ class EmbeddingSource:
         encoder: MultiClassSam,
         everything: Tiles,
         taught: Tiles,
-        versions: int,
-        batch: int,
+        recipe: FineTuning,
         runtime: Runtime,
         team: Team,
         progress: Progress,
@@ -68,8 +70,7 @@ class EmbeddingSource:
         self._encoder = encoder
         self._everything = everything
         self._taught = taught
-        self._versions = versions
-        self._batch = batch
+        self._recipe = recipe
         self._runtime = runtime
         self._team = team
         self._progress = progress
@@ -78,7 +79,7 @@ class EmbeddingSource:
 
     def version(self, epoch: int) -> int:
         """Return the versions in turn."""
-        return epoch % self._versions
+        return epoch % self._recipe.views
 
     def answer(self, model: MultiClassSam, tiles: Tiles, version: int) -> tuple[Tensor, Tensor]:
         """Return logits and labels of tiles, see :class:`Source`."""
@@ -96,11 +97,15 @@ class EmbeddingSource:
     def _load(self, version: int) -> list[npt.NDArray[np.generic]]:
         """Open the arrays of a version; they are made where they are not there."""
         done = self._folder / f"version-{version}.done"
-        if not done.is_file():
-            self._encode(version)
-            self._team.wait()
-            if self._team.leads:
-                atomic_text(done, "")
+        # A member on another machine may have the same encoder and be at it already.
+        turn = FileLock(self._folder / ".lock") if self._team.size == 1 else nullcontext()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with turn:
+            if not done.is_file():
+                self._encode(version)
+                self._team.wait()
+                if self._team.leads:
+                    atomic_text(done, "")
         count = len(list(self._folder.glob(f"version-{version}-[0-9]*.npy")))
         names = [*map(str, range(count)), _LABELS]
         return [np.load(self._file(version, name), mmap_mode="r") for name in names]
@@ -108,14 +113,13 @@ class EmbeddingSource:
     def _encode(self, version: int) -> None:
         tiles = self._everything if version == UNVARIED else self._taught
         if self._team.leads:
-            self._folder.mkdir(parents=True, exist_ok=True)
             for name, tensor in self._encoded(tiles[:1], version).items():
                 shape = (int(self._everything.max()) + 1, *tensor.shape[1:])
                 np.lib.format.open_memmap(self._file(version, name), "w+", tensor.dtype, shape)
         self._team.wait()
         mine = tiles[self._team.rank :: self._team.size]
-        for start in range(0, len(mine), self._batch):
-            chosen = mine[start : start + self._batch]
+        for start in range(0, len(mine), self._recipe.batch):
+            chosen = mine[start : start + self._recipe.batch]
             for name, tensor in self._encoded(chosen, version).items():
                 np.load(self._file(version, name), mmap_mode="r+")[chosen] = tensor
             told = f"image embeddings, version {version + 1}"

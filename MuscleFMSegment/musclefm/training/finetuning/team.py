@@ -49,16 +49,6 @@ class Team:
 ALONE = Team()
 
 
-def launched_together() -> bool:
-    """Tell whether torchrun started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def launched_rank() -> int:
-    """Return the number of this process among those that torchrun started."""
-    return int(os.environ.get("RANK", "0"))
-
-
 @contextmanager
 def joined_team(runtime: Runtime) -> Iterator[tuple[Team, Runtime]]:
     """Join the processes that torchrun started; alone without it.
@@ -70,7 +60,7 @@ def joined_team(runtime: Runtime) -> Iterator[tuple[Team, Runtime]]:
     runtime : Runtime
         As given, on a GPU of its own where it is a GPU.
     """
-    if not launched_together():
+    if not _launched_together():
         yield ALONE, runtime
         return
     on_gpu = runtime.device.type == "cuda"
@@ -83,3 +73,8 @@ def joined_team(runtime: Runtime) -> Iterator[tuple[Team, Runtime]]:
         yield Team(distributed.get_rank(), distributed.get_world_size()), runtime
     finally:
         distributed.destroy_process_group()
+
+
+def _launched_together() -> bool:
+    """Tell whether torchrun started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1

@@ -13,9 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.exchange.sided_labels import IGNORE
-from musclefm.models.sam import MultiClassSam
-from musclefm.training.finetuning.source import UNVARIED, Source
-from musclefm.training.finetuning.tiles import Tiles
 from musclefm.uncertainty.calibration import SMALLEST_PROBABILITY, CalibrationAccumulator
 
 _MOST_PIXELS = 200_000
@@ -40,22 +37,17 @@ class CalibrationScores:
     ece: float
 
 
-@torch.inference_mode()
 def pixel_logits(
-    member: MultiClassSam, source: Source, tiles: Tiles, batch: int, seed: int
+    logits: Tensor, labels: Tensor, seed: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-    """Return a member's logits in pixels near muscles: the same pixels for every member.
+    """Return logits and labels of pixels near muscles: the same pixels for every member.
 
     Parameters
     ----------
-    member : MultiClassSam
-        On the device of the source.
-    source : Source
-        Shows it tiles.
-    tiles : ndarray
-        ``(n,)``: which.
-    batch : int
-        Tiles at once.
+    logits : Tensor
+        ``(n, C, h, w)``: a member's, of tiles.
+    labels : Tensor
+        ``(n, S, S) uint8``.
     seed : int
         Of the choice of pixels.
 
@@ -64,24 +56,20 @@ def pixel_logits(
     logits : ndarray
         ``(C, P) float32``.
     reference : ndarray
-        ``(P,) intp``: labels.
+        ``(P,) intp``.
     """
-    logits = [np.empty((member.class_count, 0), np.float32)]
+    chosen = [np.empty((logits.shape[1], 0), np.float32)]
     reference = [np.empty(0, np.intp)]
-    for start in range(0, len(tiles), batch):
-        chosen = tiles[start : start + batch]
-        answer, labels = source.answer(member, chosen, UNVARIED)
+    most = -(-_MOST_PIXELS // max(len(labels), 1))
+    for tile, (answer, true) in enumerate(zip(logits, labels, strict=True)):
         grown = functional.interpolate(
-            answer, size=labels.shape[-2:], mode="bilinear", align_corners=False
+            answer[None].float(), size=true.shape, mode="bilinear", align_corners=False
         )
-        for tile, said, true in zip(chosen, grown.cpu().numpy(), labels.cpu(), strict=True):
-            pixels = np.flatnonzero(_near_muscle(true).numpy())
-            rng = np.random.default_rng([seed, int(tile)])
-            most = -(-_MOST_PIXELS // len(tiles))
-            pixels = rng.permutation(pixels)[:most]
-            logits.append(said.reshape(len(said), -1)[:, pixels])
-            reference.append(true.numpy().ravel()[pixels].astype(np.intp))
-    return np.concatenate(logits, axis=1), np.concatenate(reference)
+        rng = np.random.default_rng([seed, tile])
+        pixels = rng.permutation(np.flatnonzero(_near_muscle(true).numpy()))[:most]
+        chosen.append(grown[0].flatten(1).numpy()[:, pixels])
+        reference.append(true.numpy().ravel()[pixels].astype(np.intp))
+    return np.concatenate(chosen, axis=1), np.concatenate(reference)
 
 
 def fit_temperature(logits: npt.NDArray[np.float32], reference: npt.NDArray[np.intp]) -> float:

@@ -65,10 +65,10 @@ class TileFolder:
 
     def __init__(self, folder: Path) -> None:
         index = _Index.model_validate_json((folder / _INDEX_FILE).read_bytes())
-        counts = [entry.tiles for entry in index.cases]
+        counts = np.array([entry.tiles for entry in index.cases], np.intp)
         self.cases: npt.NDArray[np.intp] = np.repeat(np.arange(len(counts)), counts)
         self.subjects = np.repeat(np.array([entry.subject for entry in index.cases]), counts)
-        self._first = np.cumsum([0, *counts])
+        self._first = np.concatenate([[0], np.cumsum(counts)])
         self._images, self._labels = (
             [np.load(folder / _file(case, what), mmap_mode="r") for case in range(len(counts))]
             for what in ("images", "labels")
@@ -92,11 +92,6 @@ class TileFolder:
                 self.cases[tiles], tiles, strict=True
             )]
         )  # fmt: skip
-
-
-def tiles_written(folder: Path) -> bool:
-    """Tell whether all tiles are in a folder."""
-    return (folder / _INDEX_FILE).is_file()
 
 
 def write_tiles(
