@@ -205,8 +205,19 @@ class CaseReview:
 
     def session(self) -> ReviewSession:
         """Return the state of the review, for saving."""
-        self._noteTime()
+        self.noteTime()
         return ReviewSession.of(self.queue, self.case.provenance, stored_sample=self.storedSample)
+
+    def noteTime(self) -> None:
+        """Count the time since the last look for the current region."""
+        now = self._clock()
+        self.queue.add_seconds(min(now - self._lookedSince, _LONGEST_LOOK_S))
+        self._lookedSince = now
+
+    def noteStored(self, sample: str) -> None:
+        """Say that a training sample holds the case exactly as it is."""
+        self.storedSample = sample
+        self.revision += 1
 
     def settleEdits(self) -> None:
         """Let statuses and measures follow an edit now."""
@@ -231,7 +242,7 @@ class CaseReview:
         removeCase(self._scene, self.case)
 
     def _walk(self, step: Callable[[], ReviewEntry | None]) -> None:
-        self._noteTime()
+        self.noteTime()
         entry = step()
         if entry is not None:
             self._show(entry)
@@ -250,11 +261,6 @@ class CaseReview:
         slicer.vtkMRMLSliceNode.JumpAllSlices(
             self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
         )
-
-    def _noteTime(self) -> None:
-        now = self._clock()
-        self.queue.add_seconds(min(now - self._lookedSince, _LONGEST_LOOK_S))
-        self._lookedSince = now
 
     def _changed(self) -> None:
         self.revision += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from MuscleFMSegmentLib.scene.case import CaseInScene
 Extent = Literal["all", "slices", "muscles"]
 
 
-def reviewed(case: CaseInScene, extent: Extent) -> Reviewed:
+def reviewedPart(case: CaseInScene, extent: Extent) -> Reviewed:
     """Return what the reader vouches for.
 
     Parameters
@@ -55,50 +56,88 @@ def reviewed(case: CaseInScene, extent: Extent) -> Reviewed:
     return Reviewed("muscles", muscles=muscles)
 
 
-def correctedCase(
-    case: CaseInScene, imagesFolder: Path, labels: Volume, extent: Extent
-) -> CorrectedCase:
-    """Put together what is stored, from files and arrays alone.
+@dataclass(frozen=True)
+class Correction:
+    """What is taken from the scene for a training sample; the rest is done with files alone.
 
-    Parameters
+    Attributes
     ----------
-    case : CaseInScene
-        The case.
-    imagesFolder : Path
-        Holds a NRRD file a channel, as the library segmented them.
-    labels : Volume
-        ``(K, J, I) uint8``: sided values, corrected.
-    extent : str
-        What the reader vouches for.
-
-    Raises
-    ------
-    MuscleFMError
-        An image cannot be read.
+    labels, modelLabels : Volume
+        ``(K, J, I) uint8``: sided values, corrected and as the model gave them.
+    uncertainty : Volume
+        ``(K, J, I) float32`` in [0, 1]: the model's total uncertainty.
+    reviewed : Reviewed
+        Where the labels are right.
+    log : ReviewLog
+        What was done with the flagged regions.
+    scheme : str
+        Name of the label scheme.
+    provenance : mapping
+        What made the model's labels.
     """
-    channels = read_channels({path.stem: path for path in sorted(imagesFolder.glob("*.nrrd"))})
-    uncertainty = slicer.util.arrayFromVolume(case.heatmapNodes["total"])
-    return CorrectedCase(
-        channels=channels.images,
-        labels=labels,
-        reviewed=reviewed(case, extent),
-        scheme=case.scheme.name,
-        model_labels=Volume(case.modelLabels, case.grid),
-        uncertainty=Volume(uncertainty, case.grid),
-        review=ReviewLog.of(case.queue),
-        provenance=case.provenance,
-    )
 
+    labels: Volume
+    modelLabels: Volume
+    uncertainty: Volume
+    reviewed: Reviewed
+    log: ReviewLog
+    scheme: str
+    provenance: Mapping[str, object]
 
-def storeCorrection(corrected: CorrectedCase) -> str:
-    """Add a case to the user's store and return the id of the sample.
+    @classmethod
+    def of(cls, case: CaseInScene, labels: Volume, extent: Extent) -> Correction:
+        """Take down a case as it is now.
 
-    Raises
-    ------
-    MuscleFMError
-        The store cannot be written; it is as before.
-    """
-    return CorrectionStore().add(corrected).id
+        Parameters
+        ----------
+        case : CaseInScene
+            The case.
+        labels : Volume
+            ``(K, J, I) uint8``: its sided labels.
+        extent : str
+            What the reader vouches for, see :func:`reviewedPart`.
+
+        Raises
+        ------
+        MuscleFMError
+            Nothing would be vouched for.
+        """
+        uncertainty = slicer.util.arrayFromVolume(case.heatmapNodes["total"])
+        return cls(
+            labels=labels,
+            modelLabels=Volume(case.modelLabels, case.grid),
+            uncertainty=Volume(uncertainty, case.grid),
+            reviewed=reviewedPart(case, extent),
+            log=ReviewLog.of(case.queue),
+            scheme=case.scheme.name,
+            provenance=case.provenance,
+        )
+
+    def store(self, imagesFolder: Path) -> str:
+        """Add the case to the user's store and return the id of the sample.
+
+        Parameters
+        ----------
+        imagesFolder : Path
+            Holds a NRRD file a channel, as the library segmented them.
+
+        Raises
+        ------
+        MuscleFMError
+            An image cannot be read, or the store cannot be written; it is as before.
+        """
+        files = sorted(imagesFolder.glob("*.nrrd"))
+        corrected = CorrectedCase(
+            channels=read_channels({path.stem: path for path in files}).images,
+            labels=self.labels,
+            reviewed=self.reviewed,
+            scheme=self.scheme,
+            model_labels=self.modelLabels,
+            uncertainty=self.uncertainty,
+            review=self.log,
+            provenance=self.provenance,
+        )
+        return CorrectionStore().add(corrected).id
 
 
 def _slicesOutside(entries: Iterable[ReviewEntry], count: int) -> tuple[int, ...]:

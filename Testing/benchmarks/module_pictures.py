@@ -29,8 +29,6 @@ MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
 SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
 PICTURES = REPOSITORY / "Resources" / "Screenshots"
 SIZE = (1400, 900)
-COLOURS = 128
-BRUSH_MM = 16.0
 PATIENCE_S = 600.0
 
 
@@ -48,7 +46,10 @@ class Photographer:
         path = PICTURES / f"module-{name}.png"
         self._session.screenshot(path)
         with Image.open(path) as picture:
-            small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            # An octree keeps the few pixels of outlines and legend in their own colours.
+            small = picture.convert("RGB").quantize(
+                method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+            )
         small.save(path, optimize=True)
         print(f"{path.name}: {path.stat().st_size // 1000} kB")
 
@@ -74,7 +75,7 @@ def play(session: Any, home: Path) -> None:
     session.waitFor(lambda: "left" in choices.progressLabel.text, PATIENCE_S)
     photographer.take("1-segment", panel.ui.researchLabel)
     session.waitFor(lambda: not panel.run.isRunning, PATIENCE_S)
-    session.waitFor(lambda: not panel.background.isBusy)
+    session.waitFor(lambda: not panel.background.isBusy, PATIENCE_S)
     photographer.take("2-results", panel.ui.researchLabel)
 
     session.keys("n")
@@ -84,7 +85,7 @@ def play(session: Any, home: Path) -> None:
     review = panel.control.openCase.review
     correct(session, panel, review)
     session.click(panel.control.correct.ui.compareCheckBox)
-    session.waitFor(lambda: review.queue.current.status == "corrected")
+    session.waitFor(lambda: review.queue.current.status == "corrected", PATIENCE_S)
     session.keys("Esc")
     photographer.take("4-corrected", panel.ui.researchLabel)
 
@@ -96,32 +97,32 @@ def play(session: Any, home: Path) -> None:
     for section in (panel.ui.correctSection, panel.ui.worklistSection):
         section.collapsed = True
     session.click(panel.control.save.ui.saveButton)
-    session.waitFor(lambda: review.storedSample is not None)
+    session.waitFor(lambda: review.storedSample is not None, PATIENCE_S)
     session.process(300)
     photographer.take("5-saved", panel.ui.researchLabel)
     assert not session.errors, session.errors
 
 
 def correct(session: Any, panel: Any, review: Any) -> None:
-    """Paint into the muscle of the current region, beside where the model has drawn it."""
+    """Paint the muscle of the current region where the model has left most of it out."""
     import numpy as np
+    from scipy.ndimage import distance_transform_edt
 
     case, region = review.case, review.queue.current.region
     axis = region.slice_axis
     index = review.shownSlice
-    inside = np.moveaxis(case.regions == region.id, 2 - axis, 0)[index]
-    empty = np.moveaxis(case.modelLabels == 0, 2 - axis, 0)[index]
-    places = np.argwhere(inside & empty)
-    row, column = places[len(places) // 2] if len(places) else np.argwhere(inside)[0]
-    ijk = [0, 0, 0]
-    others = [2 - other for other in range(3) if other != 2 - axis]
-    ijk[axis], ijk[others[0]], ijk[others[1]] = index, int(row), int(column)
-    ras = (case.grid.ijk_to_ras @ [*ijk, 1.0])[:3]
+    left = np.moveaxis((case.regions == region.id) & (case.modelLabels == 0), 2 - axis, 0)[index]
+    spacing = [case.grid.spacing[other] for other in (2, 1, 0) if other != axis]
+    depth = distance_transform_edt(left, sampling=spacing)
+    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    kji = [int(row), int(column)]
+    kji.insert(2 - axis, index)
+    ras = (case.grid.ijk_to_ras @ [*kji[::-1], 1.0])[:3]
     editor = panel.control.correct.editor
     editor.setActiveEffectByName("Paint")
     effect = editor.activeEffect()
     effect.setCommonParameter("BrushDiameterIsRelative", 0)
-    effect.setCommonParameter("BrushAbsoluteDiameter", BRUSH_MM)
+    effect.setCommonParameter("BrushAbsoluteDiameter", 3.0 * float(depth.max()))
     session.stroke([tuple(ras.tolist())])
 
 

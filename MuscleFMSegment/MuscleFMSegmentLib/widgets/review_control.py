@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.background import Background
@@ -20,8 +21,6 @@ from MuscleFMSegmentLib.widgets.save_panel import SavePanel
 from MuscleFMSegmentLib.widgets.uncertainty_panel import UncertaintyPanel
 
 if TYPE_CHECKING:
-    import slicer
-
     from MuscleFMSegmentLib.case_review import CaseReview
     from MuscleFMSegmentLib.open_case import OpenCase
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
@@ -234,7 +233,7 @@ class ReviewControl:
 
     def onCaseLost(self) -> None:
         """Keep what is there of a case whose nodes are gone."""
-        self.close(removeNodes=False)
+        self.close(removeNodes=not slicer.mrmlScene.IsClosing())
         self._around.onLost()
 
     def onFailed(self, error: Exception) -> None:
@@ -247,37 +246,37 @@ class ReviewControl:
                 act(self._open.review)
 
     def _save(self, afterwards: Callable[[], None]) -> None:
-        from MuscleFMSegmentLib.correction_saving import correctedCase, storeCorrection
+        if self._open and not self._isSaving:
+            with self._around.messages.shown():
+                self._store(self._open, afterwards)
 
-        opened = self._open
-        if not opened or self._isSaving:
-            return
+    def _store(self, opened: OpenCase, afterwards: Callable[[], None]) -> None:
+        from MuscleFMSegmentLib.correction_saving import Correction
+
         review = opened.review
         review.settleEdits()
-        review.session()
-        case, labels, revision = review.case, review.sidedVolume(), review.revision
+        review.noteTime()
         extent = self._around.parameters().reviewedExtent.value
-        images = opened.folder.input
-        self._isSaving = True
-        self.save.showSaving()
+        correction = Correction.of(review.case, review.sidedVolume(), extent)
+        revision = review.revision
 
         def saved(sample: str) -> None:
             self._isSaving = False
             if review.revision == revision:
-                review.storedSample = sample
-                review.revision += 1
+                review.noteStored(sample)
                 opened.autosave()
             self._showSaved()
-            afterwards()
+            if self._open is opened:
+                afterwards()
 
         def failed(error: Exception) -> None:
             self._isSaving = False
             self._showSaved()
             self._around.messages.showError(error)
 
-        self._around.background.run(
-            lambda: storeCorrection(correctedCase(case, images, labels, extent)), saved, failed
-        )
+        self._isSaving = True
+        self.save.showSaving()
+        self._around.background.run(lambda: correction.store(opened.folder.input), saved, failed)
 
     def _showSaved(self) -> None:
         if self._open and not self._isSaving:

@@ -43,7 +43,7 @@ def results(few_slices: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     channels = [f"--channel={channel}={path}" for channel, path in few_slices.items()]
     library = os.environ["MUSCLEFM_LIBRARY_PYTHON"]
     subprocess.run(
-        [library, "-m", "musclefm", "segment", *channels, "--out", str(folder)],
+        [library, "-m", "musclefm", "segment", *channels, "--out", folder, "--progress", "none"],
         env=os.environ | {"PYTHONPATH": str(MODULE.parent)},
         check=True,
     )

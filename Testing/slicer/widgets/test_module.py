@@ -46,7 +46,6 @@ os._exit(0)
     assert "IMPORTED [] ERRORS [] SHOWN False" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.timeout(300)
 def test_reload_and_test_plays_the_sample_through(module: Any, session: Any) -> None:
     import MuscleFMSegment
 

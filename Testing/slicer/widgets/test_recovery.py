@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import slicer
 from playing import MODULE, openResults, settle, sidedLabels
 
@@ -45,7 +44,6 @@ session.process(60000)
 """
 
 
-@pytest.mark.timeout(180)
 def test_a_killed_slicer_loses_nothing(
     module: Any, session: Any, home: Path, few_slices: Any, results: Path, tmp_path: Path
 ) -> None:
@@ -92,14 +90,16 @@ def test_a_deleted_segmentation_comes_back(opened: Any, session: Any) -> None:
     session.process(100)
     assert opened.control.openCase is None
     assert "deleted" in opened.messages.text and opened.ui.recoveryFrame.visible
-    volumes = len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [review.case.volumeNode]
     session.click(opened.ui.recoverButton)
     settle(opened, session)
     again = opened.control.openCase.review
     assert again.queue.entries[0].status == "accepted"
     assert np.array_equal(sidedLabels(opened), labels)
     assert again.case.volumeNode is review.case.volumeNode, "the volume was loaded twice"
-    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) >= volumes
+    heatmaps = list(again.case.heatmapNodes.values())
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    assert set(volumes) == {again.case.volumeNode, *heatmaps}
 
 
 def test_a_discarded_review_is_gone_only_after_a_yes(opened: Any, session: Any, home: Path) -> None:

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import numpy as np
-import pytest
 import slicer
 from playing import MODULE, openResults, settle, vouchFor
 from playing import sidedLabels as sided
@@ -36,7 +35,6 @@ def inMuscle(module: Any, region: Any) -> tuple[tuple[float, float, float], int]
     return (float(ras[0]), float(ras[1]), float(ras[2])), value
 
 
-@pytest.mark.timeout(300)
 def test_from_volume_to_saved_correction(
     module: Any, session: Any, water: Any, whileRunning
 ) -> None:

@@ -35,7 +35,6 @@ def choose(module: Any, session: Any, folder: Path) -> None:
     session.process()
 
 
-@pytest.mark.timeout(240)
 def test_cases_are_segmented_in_the_background_and_saved_in_turn(
     module: Any, session: Any, folder: Path, home: Path
 ) -> None:
