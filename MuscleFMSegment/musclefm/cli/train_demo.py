@@ -23,8 +23,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--anatomies", type=Path, metavar="DIR", help="folder of label maps of both thighs"
     )
     parser.add_argument("--seed", type=int, default=20250, help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=2600, help="a member (default: %(default)s)")
-    parser.add_argument("--slices", type=int, default=20000, help="rendered (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=7000, help="a member (default: %(default)s)")
+    parser.add_argument("--slices", type=int, default=24000, help="rendered (default: %(default)s)")
     parser.add_argument("--members", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="default: all cores")
     parser.add_argument(

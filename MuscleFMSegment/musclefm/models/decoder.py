@@ -16,7 +16,8 @@ class FeatureUpscaling(nn.Module):
     """Upscales the decoded image and joins it with the stem's features.
 
     Plain SAM upscales from its tokens alone. A model trained from scratch on
-    little data finds boundaries far sooner when it sees the stem's own.
+    little data finds boundaries far sooner when it sees the stem's own, as a
+    U-Net's decoder does.
 
     Parameters
     ----------
@@ -28,24 +29,23 @@ class FeatureUpscaling(nn.Module):
 
     def __init__(self, dim: int, widths: tuple[int, ...]) -> None:
         super().__init__()
-        channels = [dim]
-        for stage in range(len(widths)):
-            last = stage == len(widths) - 1
-            channels.append(dim // 8 if last else max(dim // 2 ** (stage + 1), dim // 8))
+        channels = (dim, *reversed(widths))
         self.widen = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in pairwise(channels)
         )
         self.join = nn.ModuleList(
-            nn.Sequential(convolution_block(b + width, 2 * b), nn.Conv2d(2 * b, b, 3, padding=1))
-            for b, width in zip(channels[1:], reversed(widths), strict=True)
+            nn.Sequential(convolution_block(2 * width, width), convolution_block(width, width))
+            for width in reversed(widths)
         )
+        self.narrow = nn.Conv2d(widths[0], dim // 8, 1)
 
     def forward(self, decoded: Tensor, features: list[Tensor]) -> Tensor:
         """Return ``(N, dim / 8, H·s, W·s)`` from ``(N, dim, H, W)`` and features."""
         x = decoded
         for widen, join, feature in zip(self.widen, self.join, reversed(features), strict=True):
             x = join(torch.cat([widen(x), feature], dim=1))
-        return x
+        narrowed: Tensor = self.narrow(x)
+        return narrowed
 
 
 class MultiClassMaskDecoder(MaskDecoder):  # type: ignore[misc]

@@ -39,11 +39,11 @@ class MemberRecipe:
         Decay of the moving average of the weights, which is what is kept.
     """
 
-    steps: int = 3000
-    batch: int = 32
+    steps: int = 7000
+    batch: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    averaging: float = 0.995
+    averaging: float = 0.998
 
 
 def train_member(

@@ -70,7 +70,7 @@ class PoolRecipe:
         Share of slices of parametric thighs; all where there are no others.
     """
 
-    count: int = 20000
+    count: int = 24000
     size: int = 128
     pixel_mm: float = 1.4
     parametric: float = 0.2

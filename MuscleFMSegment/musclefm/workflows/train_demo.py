@@ -18,6 +18,7 @@ from musclefm.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.phantom.legs import LegSlice, leg_slices
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.ensemble import MemberTask, train_members
+from musclefm.training.gate import fit_to_stay
 from musclefm.training.member import MemberRecipe, score_members
 from musclefm.training.pool import PoolRecipe, SlicePool, render_pool
 from musclefm.workflows.evaluate_demo import mean_scores, score_on_renderings
@@ -27,12 +28,10 @@ SCHEME = "thigh-11"
 TEST_SUBJECTS = frozenset({"THIGH_014", "THIGH_031", "THIGH_042", "THIGH_061", "THIGH_123"})
 """Held out of all training: two controls, LGMDR1, LGMDR2 and TMD, of two hospitals."""
 
-TILE_MM = 1.4
-"""Pixel of the ensemble's tiles in mm: a little finer than in training, where
-the scale was varied about 1.6 mm, so that small muscles are seen larger."""
+TILE_MM = PoolRecipe.pixel_mm
+"""Pixel of the ensemble's tiles in mm: that of the training slices."""
 
 _VALIDATION_SLICES = 600
-_GATE = 1.3
 # Added to the seed for slices that no member trained on.
 _UNSEEN = 1000
 
@@ -155,7 +154,7 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> Bund
     return BundleCard(
         name="thigh-demo",
         title="Thigh demo ensemble",
-        version="1",
+        version="2",
         description=(
             "Small SAM networks with a convolutional stem, trained from scratch on renderings "
             "only. They show the way from a scan to a review queue; a model fine-tuned on real "
@@ -208,11 +207,10 @@ def gated(
         }
         state = MemberState(member.state_dict(), seed=task.seed, fold=task.index, metrics=metrics)
         scored.append(state)
-    finite = [state for state in scored if np.isfinite(state.metrics["validation_nll"])]
-    if not finite:
+    fit = fit_to_stay([state.metrics["validation_nll"] for state in scored])
+    if not any(fit):
         raise MuscleFMError("no member learned anything", "train with a lower learning rate")
-    best = min(state.metrics["validation_nll"] for state in finite)
-    return [state for state in finite if state.metrics["validation_nll"] <= best * _GATE]
+    return [state for state, stays in zip(scored, fit, strict=True) if stays]
 
 
 def _pool(
