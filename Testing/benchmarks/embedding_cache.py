@@ -1,0 +1,110 @@
+"""How much faster the decoder is trained on image embeddings that are kept on disk.
+
+The network is SAM's ViT-B with random weights, as speed does not ask what it has
+learned; the tiles are slices of the shipped sample. Both ways are timed in one
+run on the same tiles. Run from the repository's root, with musclefm installed::
+
+    python Testing/benchmarks/embedding_cache.py [--size 448] [--epochs 6] [--device auto]
+
+It prints Markdown. An epoch that fills the cache encodes as much as one without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from musclefm.anatomy.scheme import load_scheme
+from musclefm.inference.device import choose_runtime
+from musclefm.models.architecture import VIT_B
+from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
+from musclefm.models.sam import MultiClassSam
+from musclefm.progress import silent
+from musclefm.training.finetuning.embeddings import EmbeddingSource
+from musclefm.training.finetuning.fit import MemberTiles, fit_member
+from musclefm.training.finetuning.learning_case import LearningCase
+from musclefm.training.finetuning.recipe import FineTuning
+from musclefm.training.finetuning.source import TileSource
+from musclefm.training.finetuning.team import ALONE
+from musclefm.training.finetuning.tiles import TileFolder, write_tiles
+from musclefm.volumes.channels import read_channels
+from musclefm.volumes.stored import read_stored
+from musclefm.workflows.sample import sample_channels
+
+SCHEME = load_scheme("thigh-11")
+TAUGHT, FOLD, VIEWS = 4, 2, 2
+
+
+def learning_case() -> LearningCase:
+    """Return the shipped sample with labels in a few slices only."""
+    paths = sample_channels()
+    labels = read_stored(paths["water"].with_name("labels.nii.gz"), "the labels")
+    array = labels.array.astype(np.uint8)
+    chosen = np.linspace(3, len(array) - 4, TAUGHT + FOLD).round().astype(int)
+    known = np.full_like(array, 255)
+    known[chosen] = array[chosen]
+    return LearningCase("sample", read_channels(paths), labels.with_array(known), SCHEME)
+
+
+def epoch_seconds(source, tiles, model, recipe, runtime, folder: Path) -> list[float]:
+    """Return how long each epoch of training took."""
+    marks = []
+
+    def told(record, done, total):
+        if record:
+            marks.append(time.perf_counter())
+
+    fit_member(model, source, tiles, recipe, 0, runtime, ALONE, folder / "state.pt", told)
+    (folder / "state.pt").unlink()
+    return [later - earlier for earlier, later in pairwise(marks)]
+
+
+def main() -> None:
+    """Time both ways and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=448)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    runtime = choose_runtime(arguments.device)
+    architecture = VIT_B.model_copy(update={"input_size": arguments.size})
+    model = MultiClassSam(architecture, SCHEME.class_count).to(runtime.device)
+    card = BundleCard(
+        name="speed", title="Speed", version="1", description="", architecture=architecture,
+        scheme=SCHEME.name, training_data="", licence="",
+        input=ModelInput(intensity=PublishedIntensity(), framing=WholeSlice()),
+    )  # fmt: skip
+    recipe = FineTuning(epochs=arguments.epochs, patience=arguments.epochs, batch=2, views=VIEWS)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_tiles([learning_case()], card, folder / "tiles", silent)
+        tiles = TileFolder(folder / "tiles")
+        numbers = np.arange(TAUGHT + FOLD)
+        mine = MemberTiles(numbers[:TAUGHT], numbers[TAUGHT:], tiles.cases[TAUGHT:])
+        shown = TileSource(tiles, recipe, runtime)
+        kept = EmbeddingSource(
+            folder / "kept", shown, model, numbers, numbers[:TAUGHT], recipe, runtime, ALONE,
+            silent,
+        )  # fmt: skip
+        without = epoch_seconds(shown, mine, model, replace(recipe, epochs=2), runtime, folder)
+        cached = epoch_seconds(kept, mine, model, recipe, runtime, folder)
+    slow, fast = statistics.median(without), statistics.median(cached[VIEWS:])
+    print(f"## Decoder-only training, SAM ViT-B at {arguments.size} px, {runtime.description}\n")
+    print(f"{TAUGHT} tiles to learn from and {FOLD} to validate on; median of the epochs.\n")
+    print("| | seconds an epoch |\n|---|---|")
+    print(f"| encoding every time | {slow:.2f} |")
+    print(f"| embeddings kept on disk | {fast:.2f} |")
+    print(f"| ratio | {slow / fast:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
