@@ -231,7 +231,7 @@ def test_half_precision_gives_nearly_the_same_labels(
     members = direct(bundle, framing).mean(axis=0)
     runner_up, best = np.sort(members, axis=0)[-2:]
     clear = best - runner_up > 0.05
-    assert clear.mean() > 0.5
+    assert clear.mean() > 0.3
     assert (result.labels == prediction.labels)[clear].mean() > 0.995
     assert np.abs(result.total - prediction.total).mean() < 0.02
     assert not np.array_equal(result.total, prediction.total)
