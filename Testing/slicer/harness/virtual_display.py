@@ -23,7 +23,8 @@ class VirtualDisplay:
     def __init__(self, width: int = 1600, height: int = 1000) -> None:
         reader, writer = os.pipe()
         command = ["Xvfb", "-displayfd", str(writer), "-nolisten", "tcp"]
-        command += ["-screen", "0", f"{width}x{height}x24"]
+        # It ends with its last client, also where that one crashed.
+        command += ["-screen", "0", f"{width}x{height}x24", "-terminate"]
         try:
             self._server = subprocess.Popen(
                 command, pass_fds=(writer,), stderr=subprocess.DEVNULL, start_new_session=True
