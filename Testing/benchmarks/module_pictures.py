@@ -30,6 +30,7 @@ SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
 PICTURES = REPOSITORY / "Resources" / "Screenshots"
 SIZE = (1400, 900)
 PATIENCE_S = 600.0
+BRUSH_MM, DABS = 9.0, 24
 
 
 class Photographer:
@@ -104,26 +105,23 @@ def play(session: Any, home: Path) -> None:
 
 
 def correct(session: Any, panel: Any, review: Any) -> None:
-    """Paint the muscle of the current region where the model has left most of it out."""
+    """Paint the current region where the model has left it out, with a few dabs."""
     import numpy as np
-    from scipy.ndimage import distance_transform_edt
 
     case, region = review.case, review.queue.current.region
-    axis = region.slice_axis
-    index = review.shownSlice
+    axis, index = region.slice_axis, review.shownSlice
     left = np.moveaxis((case.regions == region.id) & (case.modelLabels == 0), 2 - axis, 0)[index]
-    spacing = [case.grid.spacing[other] for other in (2, 1, 0) if other != axis]
-    depth = distance_transform_edt(left, sampling=spacing)
-    row, column = np.unravel_index(depth.argmax(), depth.shape)
-    kji = [int(row), int(column)]
-    kji.insert(2 - axis, index)
-    ras = (case.grid.ijk_to_ras @ [*kji[::-1], 1.0])[:3]
     editor = panel.control.correct.editor
     editor.setActiveEffectByName("Paint")
     effect = editor.activeEffect()
     effect.setCommonParameter("BrushDiameterIsRelative", 0)
-    effect.setCommonParameter("BrushAbsoluteDiameter", 3.0 * float(depth.max()))
-    session.stroke([tuple(ras.tolist())])
+    effect.setCommonParameter("BrushAbsoluteDiameter", BRUSH_MM)
+    places = np.argwhere(left)
+    for row, column in places[:: max(1, len(places) // DABS)]:
+        kji = [int(row), int(column)]
+        kji.insert(2 - axis, index)
+        ras = (case.grid.ijk_to_ras @ [*kji[::-1], 1.0])[:3]
+        session.stroke([tuple(ras.tolist())])
 
 
 def main() -> None:
