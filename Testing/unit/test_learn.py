@@ -61,6 +61,7 @@ def test_a_new_version_is_trained_compared_installed_and_gone_back_from(store, f
     assert (before.state, before.installed_version, before.former_version) == ("none", "base", "")
 
     comparison = run(store, folder)
+    assert [muscle.name for muscle in comparison.muscles] == list(before.abbreviations)
     candidate = open_bundle(folder.candidate)
     assert candidate.manifest.name == "tiny"
     assert comparison.new.sha256 == candidate.sha256

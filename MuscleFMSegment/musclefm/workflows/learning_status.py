@@ -39,6 +39,8 @@ class LearningStatus(BaseModel):
         ``"finished"``: it has been compared, and is not in use yet.
     up_to_date : bool
         Whether that learning is one from all samples that there are now.
+    abbreviations : dict of str to str
+        Short forms of the muscles' names.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +55,7 @@ class LearningStatus(BaseModel):
     needed_subjects: int = LEAST_SUBJECTS
     state: Literal["none", "under way", "finished"]
     up_to_date: bool
+    abbreviations: dict[str, str]
 
 
 def learning_status(
@@ -95,4 +98,5 @@ def learning_status(
         new=len({sample.id for sample in samples} - learned_from(model.sha256)),
         state=state,
         up_to_date=up_to_date,
+        abbreviations={label.name: label.abbreviation for label in model.scheme.labels},
     )
