@@ -10,9 +10,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   missing=
   # Rendering without a screen, and what Qt asks of a virtual one.
   for package in python3-venv libgl1 libegl1 libgl1-mesa-dri libxrender1 libxt6 xvfb \
-    libdbus-1-3 libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 \
-    libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 \
-    libxcb-xkb1 fonts-dejavu-core; do
+    libdbus-1-3 libfontconfig1 libglib2.0-0 libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 \
+    libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
+    libxcb-shape0 libxcb-xfixes0 libxcb-xinerama0 libxcb-xkb1 fonts-dejavu-core; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
   done
   if [ -n "$missing" ]; then
@@ -39,7 +39,7 @@ make_environment "$environments/library" ".[test]"
   nnunetv2 acvl_utils batchgenerators
 # Slicer's real scene without the application, and real Qt. The library is used from the
 # checkout there, and without torch, as Slicer uses it.
-make_environment "$environments/slicer" slicer-core PySide6-Essentials pytest pytest-timeout \
+make_environment "$environments/slicer" slicer-core PySide6-Essentials packaging pytest pytest-timeout \
   numpy scipy SimpleITK pydicom highdicom slicerio pydantic pillow platformdirs filelock rich jinja2
 export MUSCLEFM_SLICER_PYTHON=$environments/slicer/bin/python
 export MUSCLEFM_LIBRARY_PYTHON=$environments/library/bin/python
