@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import MODULE, SAMPLE, openResults, settle
+from playing import MODULE, REAL_SCAN, SAMPLE, openResults, settle
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +68,19 @@ def water(session: Any, few_slices: dict[str, Path]) -> Any:
     import slicer
 
     return slicer.util.loadVolume(str(few_slices["water"]))
+
+
+@pytest.fixture
+def scan(session: Any, few_slices: dict[str, Path], tmp_path: Path) -> Any:
+    """Return six slices of a real scan in the scene, or rendered ones where there is none."""
+    import SimpleITK as sitk
+    import slicer
+
+    path = REAL_SCAN if REAL_SCAN.is_file() else few_slices["water"]
+    image = sitk.ReadImage(str(path))
+    middle = image.GetSize()[2] // 2
+    sitk.WriteImage(image[:, :, middle - 3 : middle + 3], str(tmp_path / "scan.nrrd"))
+    return slicer.util.loadVolume(str(tmp_path / "scan.nrrd"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
 SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
+REAL_SCAN = REPOSITORY.parent / "shared" / "scans" / "dixon" / "thigh-distal.nii.gz"
 
 
 def openResults(module: Any, session: Any, volumeNode: Any, results: Path) -> Any:

@@ -36,10 +36,10 @@ def inMuscle(module: Any, region: Any) -> tuple[tuple[float, float, float], int]
 
 
 def test_from_volume_to_saved_correction(
-    module: Any, session: Any, water: Any, whileRunning
+    module: Any, session: Any, scan: Any, whileRunning
 ) -> None:
     ui = module.segment.ui
-    ui.inputSelector.setCurrentNode(water)
+    ui.inputSelector.setCurrentNode(scan)
     session.process()
     before = nodes()
 
