@@ -34,6 +34,7 @@ SHORT = FineTuning(
     batch=4,
     learning_rate=5e-3,
     warm_up=2,
+    averaging=0.5,
     variation=GENTLE,
     views=2,
     seed=3,

@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("trained")
-    recipe = dataclasses.replace(SHORT, members=3, folds=3, epochs=8)
+    recipe = dataclasses.replace(SHORT, members=3, folds=3, epochs=20)
     start, data = tiny_bundle(folder / "start", 1), made_store(folder / "store", 5)
     plan = TrainingPlan(start, data, recipe, folder / "new", folder / "work", "new", "1")
     with pytest.MonkeyPatch.context() as patch:

@@ -226,7 +226,7 @@ def test_training_stops_early_and_the_best_epoch_stays(tmp_path, tiny, store):
 def test_the_same_seed_gives_the_same_ensemble(tmp_path, tiny, store):
     weights = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        bundle, _ = train(tmp_path / name, tiny, store, seed=seed)
+        bundle, _ = train(tmp_path / name, tiny, store, seed=seed, epochs=8)
         weights.append(bundle.load_member(0).state_dict())
     assert same(weights[0], weights[1]) and not same(weights[0], weights[2])
 

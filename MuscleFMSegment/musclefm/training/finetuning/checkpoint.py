@@ -47,8 +47,10 @@ class MemberProgress:
         Of all epochs so far.
     trained : dict of str to Tensor
         Tensors that are trained, after the last epoch.
+    averaged : dict of str to Tensor
+        Their moving average.
     best : dict of str to Tensor
-        The same after the best epoch.
+        That average after the best epoch.
     optimiser : dict
         State of the optimiser.
     finished : bool
@@ -57,6 +59,7 @@ class MemberProgress:
 
     history: list[EpochRecord] = field(default_factory=list)
     trained: dict[str, Tensor] = field(default_factory=dict)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     optimiser: dict[str, Any] = field(default_factory=dict)
     finished: bool = False

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from dataclasses import replace
+
+import torch
 
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
@@ -80,6 +83,8 @@ def _train(job: FineTuningJob, member: int, runtime: Runtime) -> str:
     """Train a member, and return the machine that did."""
     import ray
 
-    train_member(job, member, runtime, silent)
+    # Ray shows each member its own GPU only, as the first one.
+    mine = replace(runtime, device=torch.device(runtime.device.type))
+    train_member(job, member, mine, silent)
     machine: str = ray.get_runtime_context().get_node_id()
     return machine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,18 +108,23 @@ def fit_member(
     total = steps * recipe.epochs
 
     def scored() -> TileScores:
-        return _score(model, source, tiles, recipe, runtime, team)
+        """Score the averaged weights."""
+        _swap(trained, averaged)
+        scores = _score(model, source, tiles, recipe, runtime, team)
+        _swap(trained, averaged)
+        return scores
 
     progress = read_progress(state_file)
+    averaged = {name: parameter.detach().clone() for name, parameter in trained.items()}
     if progress is None:
         first = scored()
         record = EpochRecord(0, math.nan, 0.0, first.dice, first.nll)
-        progress = MemberProgress([record], _copied(trained), _copied(trained))
+        progress = MemberProgress([record], best=_copied(trained))
         told(record, 0, total)
     else:
         _restore(trained, progress.trained)
-        if progress.optimiser:
-            optimiser.load_state_dict(progress.optimiser)
+        _restore(averaged, progress.averaged)
+        optimiser.load_state_dict(progress.optimiser)
     for epoch in range(len(progress.history), recipe.epochs + 1):
         if progress.finished:
             break
@@ -131,15 +136,16 @@ def fit_member(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             losses.append(_step(model, source, batch, epoch - 1, optimiser, team))
+            _average(averaged, trained, recipe.averaging)
             if step < steps - 1:
                 told(None, done + step + 1, total)
         scores = scored()
         record = EpochRecord(epoch, float(np.mean(losses)), rate, scores.dice, scores.nll)
         progress.history.append(record)
-        progress.trained = _copied(trained)
+        progress.trained, progress.averaged = _copied(trained), _copied(averaged)
         progress.optimiser = optimiser.state_dict()
         if progress.best_epoch == epoch:
-            progress.best = progress.trained
+            progress.best = progress.averaged
         waited = epoch - progress.best_epoch
         diverged = not math.isfinite(record.loss)
         progress.finished = epoch == recipe.epochs or waited >= recipe.patience or diverged
@@ -214,11 +220,22 @@ def _score(
     )
 
 
-def _copied(trained: dict[str, nn.Parameter]) -> dict[str, Tensor]:
-    return {name: parameter.detach().cpu().clone() for name, parameter in trained.items()}
+@torch.no_grad()
+def _average(averaged: Mapping[str, Tensor], trained: Mapping[str, Tensor], decay: float) -> None:
+    for name, parameter in trained.items():
+        averaged[name].lerp_(parameter, 1 - decay)
+
+
+def _swap(trained: Mapping[str, Tensor], averaged: Mapping[str, Tensor]) -> None:
+    for name, parameter in trained.items():
+        parameter.data, averaged[name].data = averaged[name].data, parameter.data
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
 
 @torch.no_grad()
-def _restore(trained: dict[str, nn.Parameter], kept: dict[str, Tensor]) -> None:
-    for name, parameter in trained.items():
-        parameter.copy_(kept[name])
+def _restore(tensors: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        tensor.copy_(kept[name])

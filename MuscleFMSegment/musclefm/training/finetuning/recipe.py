@@ -76,6 +76,9 @@ class FineTuning:
         The peak of the learning rate, AdamW's decay, the fall's exponent.
     warm_up : int
         Steps.
+    averaging : float
+        Decay, a step, of the moving average of the weights, which is what is
+        validated and kept; 0 keeps the weights themselves.
     variation : Variation
         Of the tiles.
     views : int
@@ -99,6 +102,7 @@ class FineTuning:
     weight_decay: float = 0.05
     power: float = 0.9
     warm_up: int = 50
+    averaging: float = 0.99
     variation: Variation = field(default_factory=Variation)
     views: int = 8
     seed: int = 0
@@ -121,6 +125,7 @@ RECIPES: dict[RecipeName, FineTuning] = {
         learning_rate=1e-4,
         weight_decay=0.1,
         warm_up=200,
+        averaging=0.0,
         variation=Variation(
             rotation_deg=10.0, shear_deg=5.0, zoom=1.2, shift=0.1, gamma=1.0, bias=0.0, noise=0.0
         ),
