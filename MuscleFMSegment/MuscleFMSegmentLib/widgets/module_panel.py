@@ -46,7 +46,7 @@ class ModulePanel:
         self.background = Background(qt.QTimer())
         self._parameters: MuscleFMSegmentParameterNode | None = None
         self._parameterTags: tuple[Any, Any] | None = None
-        self._timings: dict[str, float] = {}
+        self._timings: dict[str, float | None] = {}
         self._installer = Installer()
         self._inventory = LibraryQuery(startLibrary, qt.QTimer())
         self._exporter = LibraryQuery(startLibrary, qt.QTimer())
@@ -232,12 +232,13 @@ class ModulePanel:
         if node is not None and self.segment.runsOnCpu and not isKnown and not isBusy:
             self._inventory.ask(
                 ["inventory", "--time", model],
-                lambda told: self._onTimed(model, told),
-                lambda error: None,
+                lambda told: self._onTimed(model, json.loads(told)["seconds_per_slice"]),
+                lambda error: self._onTimed(model, None),
             )
 
-    def _onTimed(self, model: str, told: str) -> None:
-        self._timings[model] = float(json.loads(told)["seconds_per_slice"])
+    def _onTimed(self, model: str, seconds: float | None) -> None:
+        # A model that cannot be timed is not asked about again: Apply will say why.
+        self._timings[model] = seconds
         self._showTiming()
 
     def _follow(self) -> None:
@@ -257,7 +258,7 @@ class ModulePanel:
         self.control.open(folder, request.volumeNode)
 
     def _onOpened(self) -> None:
-        self.recovery.hide()
+        self.recovery.release()
         self._fold(hasCase=True)
 
     def _onLost(self) -> None:

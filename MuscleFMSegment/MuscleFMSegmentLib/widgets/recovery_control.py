@@ -49,12 +49,8 @@ class RecoveryControl:
         self._kept = findKeptReviews(ReviewFolders(root))
         self._show()
 
-    def hide(self) -> None:
-        """Offer nothing for now; what waits is kept."""
-        self.release()
-
     def release(self) -> None:
-        """Let other Slicers have what waits."""
+        """Offer nothing for now; what waits is kept, and other Slicers may have it."""
         for kept in self._kept:
             kept.folder.keep()
         self._kept = []
@@ -80,6 +76,7 @@ class RecoveryControl:
                 self._control.open(kept.folder, volumeNode, ownsVolume=isNew)
             except BaseException:
                 kept.folder.keep()
+                self._show()
                 raise
 
     def _discard(self) -> None:
