@@ -23,7 +23,9 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from severe_cases import SegmentedRendering, segmented_renderings
+from severe_cases import SegmentedRendering, segmented, unseen_renderings
+
+from musclefm.models.registry import find_bundle
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -126,7 +128,8 @@ def main() -> None:
     parser.add_argument("--model", default="thigh-demo")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    cases = [curves(case) for case in segmented_renderings(arguments.anatomies, arguments.model)]
+    renderings = unseen_renderings(arguments.anatomies)
+    cases = [curves(case) for case in segmented(renderings, find_bundle(arguments.model))]
     ways = {way: np.stack([case[way] for case in cases]) for way in cases[0]}
     text = "\n\n".join(
         (

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.inference.case import run_case
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
-from musclefm.models.registry import find_bundle
+from musclefm.models.bundle import Bundle
 from musclefm.phantom.anatomies import load_anatomies
 from musclefm.phantom.artefacts import Scanner
 from musclefm.phantom.contrast import draw_contrast
+from musclefm.phantom.parametric import parametric_labelmap
 from musclefm.phantom.severity import draw_fat_fractions
 from musclefm.phantom.volumes import Patient, render_volume
 from musclefm.progress import silent
 from musclefm.review.regions import Regions, flag_regions
 from musclefm.uncertainty.maps import LEFT, EnsembleMaps
+from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 from musclefm.workflows.evaluate_demo import CONTRASTS, labelled_slices
 from musclefm.workflows.train_demo import SCHEME, TEST_SUBJECTS
 
 _PIXEL_MM = 1.4
+_DRAWN_GRID = Grid(
+    shape=(14, 144, 288),
+    spacing=(_PIXEL_MM, _PIXEL_MM, 24.0),
+    origin=(-0.5 * 287 * _PIXEL_MM, 0.0, 0.0),
+    direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+)
+# Keeps the seeds of anatomies apart from those of patients.
+_DRAWN = 1
 
 
 @dataclass(frozen=True)
@@ -87,25 +97,39 @@ class SegmentedRendering:
         return labels + np.where(left, np.uint8(len(self.maps.scheme.labels)), np.uint8(0))
 
 
-def severe_renderings(folder: Path, seed: int = 0) -> Iterator[Rendering]:
-    """Render every anatomy that the ensemble never saw twice, with other patients and contrasts."""
+def unseen_renderings(folder: Path, seed: int = 0, times: int = 2) -> Iterator[Rendering]:
+    """Render the real anatomies held out, each time as another patient and contrast."""
     scheme = load_scheme(SCHEME)
     unseen = [a for a in load_anatomies(folder, scheme) if a.subject in TEST_SUBJECTS]
-    for number, anatomy in enumerate([*unseen, *unseen]):
+    for number, anatomy in enumerate(unseen * times):
         labelmap = labelled_slices(anatomy.labelmap, _PIXEL_MM)
-        rng = np.random.default_rng([seed, number])
-        patient = Patient.draw(draw_fat_fractions(scheme, "severe", rng), rng)
-        contrast = draw_contrast(CONTRASTS[number % len(CONTRASTS)], rng)
-        own = int(rng.integers(2**31))
-        (image,) = render_volume(labelmap, scheme, patient, [contrast], Scanner.draw(rng), own)
-        yield Rendering(anatomy.subject, own, image, labelmap.array)
+        yield _rendering(anatomy.subject, labelmap, scheme, seed, number)
 
 
-def segmented_renderings(folder: Path, model: str) -> Iterator[SegmentedRendering]:
-    """Segment the severe renderings."""
-    bundle = find_bundle(model)
+def drawn_renderings(seed: int, count: int) -> Iterator[Rendering]:
+    """Render persons drawn at random, whom nobody saw before."""
+    scheme = load_scheme(SCHEME)
+    for number in range(count):
+        rng = np.random.default_rng([seed, number, _DRAWN])
+        labelmap = parametric_labelmap(scheme, rng, grid=_DRAWN_GRID)
+        yield _rendering(f"drawn-{seed}-{number}", labelmap, scheme, seed, number)
+
+
+def _rendering(
+    subject: str, labelmap: Volume, scheme: LabelScheme, seed: int, number: int
+) -> Rendering:
+    rng = np.random.default_rng([seed, number])
+    patient = Patient.draw(draw_fat_fractions(scheme, "severe", rng), rng)
+    contrast = draw_contrast(CONTRASTS[number % len(CONTRASTS)], rng)
+    own = int(rng.integers(2**31))
+    (image,) = render_volume(labelmap, scheme, patient, [contrast], Scanner.draw(rng), own)
+    return Rendering(subject, own, image, labelmap.array)
+
+
+def segmented(renderings: Iterable[Rendering], bundle: Bundle) -> Iterator[SegmentedRendering]:
+    """Segment renderings."""
     predictor = EnsemblePredictor(bundle, choose_runtime("cpu"), silent)
-    for rendering in severe_renderings(folder):
+    for rendering in renderings:
         image = rendering.image
         maps = run_case(image.array[None], image.grid, bundle, predictor)
         yield SegmentedRendering(rendering.seed, rendering, maps, flag_regions(maps))
