@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from MuscleFMSegmentLib.review_folders import ReviewFolder
     from MuscleFMSegmentLib.segmentation_run import RunRequest
 
+# Whoever only passes by need not start a process.
+_INVENTORY_AFTER_MS = 1000
+
 
 class ModulePanel:
     """All of the module that is seen.
@@ -49,6 +52,10 @@ class ModulePanel:
         self._timings: dict[str, float | None] = {}
         self._installer = Installer()
         self._inventory = LibraryQuery(startLibrary, qt.QTimer())
+        self._inventoryTimer = qt.QTimer()
+        self._inventoryTimer.setSingleShot(True)
+        self._inventoryTimer.interval = _INVENTORY_AFTER_MS
+        self._inventoryTimer.connect("timeout()", self._askInventory)
         self._exporter = LibraryQuery(startLibrary, qt.QTimer())
         self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
         self.run = RunControl(self.segment, self.messages, qt.QTimer(), self._onResults)
@@ -120,6 +127,7 @@ class ModulePanel:
 
     def exit(self) -> None:
         """Keep the review, and leave keys and views to other modules."""
+        self._inventoryTimer.stop()
         self.shortcuts.remove()
         self.control.correct.exit()
         self.control.autosave()
@@ -193,8 +201,7 @@ class ModulePanel:
             self.segment.setReady(False, _("Install the packages first"))
             return
         self._follow()
-        if not self._inventory.isRunning and not self.segment.hasInventory:
-            self._inventory.ask(["inventory"], self._onInventory, self.messages.showError)
+        self._inventoryTimer.start()
         self._offerKept()
 
     def _offerKept(self) -> None:
@@ -210,6 +217,10 @@ class ModulePanel:
         names = parameters.dixonPair.value if nodes[1] else ("image",)
         channels = dict(zip(names, nodes, strict=False))
         return RunRequest(channels, self.segment.model, self.segment.device)
+
+    def _askInventory(self) -> None:
+        if not self._inventory.isRunning and not self.segment.hasInventory:
+            self._inventory.ask(["inventory"], self._onInventory, self.messages.showError)
 
     def _onInventory(self, told: str) -> None:
         with self.messages.shown():

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import slicer
 from playing import MODULE, settle
 
@@ -64,16 +63,6 @@ def test_a_script_waits_for_the_results(module: Any, water: Any, few_slices: Any
     assert np.count_nonzero(case.modelLabels) and case.fatFraction is not None
     assert case.segmentationNode.GetScene() is slicer.mrmlScene
     assert any(text.startswith("Slice ") for text in told)
-
-
-def test_a_script_is_told_why_a_model_cannot_be_used(module: Any, water: Any) -> None:
-    import MuscleFMSegment
-    from musclefm.errors import MuscleFMError
-
-    count = slicer.mrmlScene.GetNumberOfNodes()
-    with pytest.raises(MuscleFMError, match="there is no model 'gone'"):
-        MuscleFMSegment.MuscleFMSegmentLogic().segment(water, model="gone")
-    assert slicer.mrmlScene.GetNumberOfNodes() == count
 
 
 def test_keys_and_views_are_the_modules_only_while_it_is_shown(opened: Any, session: Any) -> None:
