@@ -14,6 +14,7 @@ from MuscleFMSegmentLib.background import Background
 from MuscleFMSegmentLib.installer import Installer
 from MuscleFMSegmentLib.library_process import startLibrary
 from MuscleFMSegmentLib.library_query import LibraryQuery
+from MuscleFMSegmentLib.widgets.learn_control import LearnControl
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.recovery_control import RecoveryControl
 from MuscleFMSegmentLib.widgets.review_control import ReviewControl, Surroundings
@@ -55,7 +56,7 @@ class ModulePanel:
         self._inventoryTimer = qt.QTimer()
         self._inventoryTimer.setSingleShot(True)
         self._inventoryTimer.interval = _INVENTORY_AFTER_MS
-        self._inventoryTimer.connect("timeout()", self._askInventory)
+        self._inventoryTimer.connect("timeout()", self._onLingered)
         self._exporter = LibraryQuery(startLibrary, qt.QTimer())
         self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
         self.run = RunControl(self.segment, self.messages, qt.QTimer(), self._onResults)
@@ -73,15 +74,17 @@ class ModulePanel:
         )
         self.recovery = RecoveryControl(ui, self.messages, self.control)
         self.worklist = WorklistControl(
-            self.messages,
-            self.control,
-            startLibrary,
-            qt.QTimer(),
-            lambda: (self.segment.model, self.segment.device),
+            self.messages, self.control, startLibrary, qt.QTimer(), self._choice
         )
-        for section, panel in (*self._panels(), (ui.worklistSection, self.worklist.panel)):
+        self.learn = LearnControl(
+            self.messages, startLibrary, qt.QTimer, self._choice, self._askInventory
+        )
+        aside = (ui.worklistSection, self.worklist.panel), (ui.learnSection, self.learn.panel)
+        for section, panel in (*self._panels(), *aside):
             section.layout().addWidget(panel.form)
-        ui.worklistSection.collapsed = True
+        for section, _panel in aside:
+            section.collapsed = True
+        ui.learnSection.connect("contentsCollapsed(bool)", lambda collapsed: self._showLearning())
         self._fold(hasCase=False)
         ui.installButton.connect("clicked()", self.install)
         ui.installFrame.setVisible(False)
@@ -147,6 +150,7 @@ class ModulePanel:
         self.exit()
         self.run.end()
         self.worklist.end()
+        self.learn.end()
         self._inventory.stop()
         self._exporter.stop()
         self.control.close()
@@ -218,9 +222,14 @@ class ModulePanel:
         channels = dict(zip(names, nodes, strict=False))
         return RunRequest(channels, self.segment.model, self.segment.device)
 
+    def _onLingered(self) -> None:
+        if self.segment.hasInventory:
+            self._showLearning()
+        elif not self._inventory.isRunning:
+            self._askInventory()
+
     def _askInventory(self) -> None:
-        if not self._inventory.isRunning and not self.segment.hasInventory:
-            self._inventory.ask(["inventory"], self._onInventory, self.messages.showError)
+        self._inventory.ask(["inventory"], self._onInventory, self.messages.showError)
 
     def _onInventory(self, told: str) -> None:
         with self.messages.shown():
@@ -233,6 +242,14 @@ class ModulePanel:
             self._parameters.modelName = self.segment.model
             self._parameters.deviceName = self.segment.device
         self._showTiming()
+        self._showLearning()
+
+    def _choice(self) -> tuple[str, str]:
+        return self.segment.model, self.segment.device
+
+    def _showLearning(self) -> None:
+        if self.segment.hasInventory and not self.ui.learnSection.collapsed:
+            self.learn.refresh()
 
     def _showTiming(self) -> None:
         model = self.segment.model
@@ -280,6 +297,7 @@ class ModulePanel:
 
     def _onSaved(self) -> None:
         self.messages.clear()
+        self._showLearning()
         self.worklist.openNext()
 
 

@@ -1,0 +1,200 @@
+"""Learning from corrections: what there is, how far it is, and old against new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from MuscleFMSegmentLib.job_progress import Standing
+from MuscleFMSegmentLib.version_title import versionTitle
+from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
+
+_MUSCLE, _DICE, _ECE, _ERRORS, _P, _VERDICT = range(6)
+_COLOURS = {"better": "#2a8a3a", "worse": "#c03030"}
+_SMALLEST_P = 0.001
+
+
+class LearnPanel:
+    """The panel; nothing is run here.
+
+    Parameters
+    ----------
+    onLearn : callable
+        The button that starts, goes on and stops.
+    onUse, onDiscard : callable
+        What becomes of the new version.
+    onBack : callable
+        Go back to the former version.
+    """
+
+    def __init__(
+        self,
+        onLearn: Callable[[], None],
+        onUse: Callable[[], None],
+        onDiscard: Callable[[], None],
+        onBack: Callable[[], None],
+    ) -> None:
+        self.form = loadForm("LearnPanel")
+        self.ui = widgetsOf(self.form)
+        ui = self.ui
+        ui.learnButton.connect("clicked()", onLearn)
+        ui.useButton.connect("clicked()", onUse)
+        ui.discardButton.connect("clicked()", onDiscard)
+        ui.backButton.connect("clicked()", onBack)
+        prepareTable(ui.comparisonTable, stretched=_MUSCLE)
+        ui.learnProgressFrame.setVisible(False)
+        ui.learnLogGroup.collapsed = True
+        ui.learnLogGroup.setVisible(False)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show that nothing is known yet."""
+        self.ui.learnLabel.text = ""
+        self.ui.learnButton.setEnabled(False)
+        self.ui.versionLabel.text = ""
+        self.ui.backButton.setVisible(False)
+        self.hideComparison()
+
+    def showStatus(self, status: Mapping[str, Any]) -> None:
+        """Show what ``musclefm learn --status`` told."""
+        ui = self.ui
+        ui.learnLabel.text = _summary(status)
+        underWay = status["state"] == "under way"
+        ui.learnButton.text = _("Go on learning") if underWay else _("Learn from corrections")
+        isEnough = status["subjects"] >= status["needed_subjects"] and status["new"] > 0
+        isDone = status["state"] == "finished" and status["up_to_date"]
+        ui.learnButton.setEnabled(isEnough and not isDone)
+        version, former = status["installed_version"], status["former_version"]
+        ui.versionLabel.text = (
+            _("In use: {version}.").format(version=versionTitle(version)) if version else ""
+        )
+        ui.backButton.setVisible(bool(former))
+        ui.backButton.text = _("Go back")
+        ui.backButton.toolTip = _("Use {version} again; this one stays, too").format(
+            version=versionTitle(former)
+        )
+
+    def showRunning(self, running: bool) -> None:
+        """Show a learning as begun or ended."""
+        ui = self.ui
+        ui.learnProgressFrame.setVisible(running)
+        if running:
+            ui.learnButton.text = _("Stop")
+            ui.learnButton.setEnabled(True)
+            self.hideComparison()
+            ui.learnLogText.clear()
+            ui.learnLogGroup.setVisible(True)
+            self.showStanding(Standing(0.0, _("Starting")))
+
+    def showStopping(self) -> None:
+        """Show that the learning is being stopped."""
+        self.ui.learnButton.setEnabled(False)
+        self.ui.learnProgressLabel.text = _("Stopping")
+
+    def showStanding(self, standing: Standing) -> None:
+        """Show how far the learning is."""
+        self.ui.learnProgressBar.setValue(round(1000 * standing.fraction))
+        self.ui.learnProgressLabel.text = standing.text
+
+    def log(self, line: str) -> None:
+        """Add a line to the log."""
+        self.ui.learnLogText.appendPlainText(line)
+
+    def setBusy(self, busy: bool) -> None:
+        """Let nothing be pressed while versions change."""
+        self.form.setEnabled(not busy)
+
+    def hideComparison(self) -> None:
+        """Show no comparison."""
+        self.ui.comparisonFrame.setVisible(False)
+
+    def showComparison(
+        self, comparison: Mapping[str, Any], abbreviations: Mapping[str, str]
+    ) -> None:
+        """Show old against new, and offer the new version where it is not worse.
+
+        Parameters
+        ----------
+        comparison : mapping
+            As ``musclefm learn`` writes it.
+        abbreviations : mapping of str to str
+            Short forms of the muscles' names.
+        """
+        ui = self.ui
+        ui.verdictLabel.text = _verdict(comparison)
+        muscles = comparison["muscles"]
+        table = ui.comparisonTable
+        # Anew, as cells keep the colour of an earlier verdict.
+        table.setRowCount(0)
+        table.setRowCount(1 + len(muscles))
+        for row, figure in enumerate((_overall(comparison), *muscles)):
+            name = figure["name"]
+            setCell(table, row, _MUSCLE, abbreviations.get(name, name), toolTip=name)
+            setCell(table, row, _DICE, _change(figure, "dice", ".3f"), isNumber=True)
+            setCell(table, row, _ECE, _change(figure, "ece", ".1%"), isNumber=True)
+            errors = _change(figure, "expected_wrong_voxels", ".0f")
+            setCell(table, row, _ERRORS, errors, isNumber=True)
+            setCell(table, row, _P, _pText(figure["p"]), isNumber=True)
+            verdict = figure["verdict"]
+            setCell(table, row, _VERDICT, _(verdict), colour=_COLOURS.get(verdict, ""))
+        ui.useButton.setVisible(comparison["not_worse"])
+        ui.discardButton.setVisible(True)
+        ui.comparisonFrame.setVisible(True)
+
+
+def _summary(status: Mapping[str, Any]) -> str:
+    samples, new, needed = status["samples"], status["new"], status["needed_subjects"]
+    if samples == 0:
+        return _("No corrected case is stored yet: correct and save some, and the model can learn.")
+    text = _("{count} corrected cases are stored").format(count=samples)
+    if samples == 1:
+        text = _("1 corrected case is stored")
+    if new == 0:
+        return text + _("; this model has learned from all of them.")
+    text += _(", {new} of them new to this model.").format(new=new)
+    if status["subjects"] < needed:
+        text += " " + _("Cases of at least {needed} persons are needed to learn.").format(
+            needed=needed
+        )
+    return text
+
+
+def _overall(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the first row of the table, as the comparison has the others."""
+    figures = {
+        f"{which}_{name}": comparison[which][name]
+        for which in ("old", "new")
+        for name in ("dice", "ece", "expected_wrong_voxels")
+    }
+    names = {"p": comparison["p"], "verdict": comparison["verdict"]}
+    return figures | names | {"name": _("All")}
+
+
+def _verdict(comparison: Mapping[str, Any]) -> str:
+    cases, overall = comparison["cases"], _overall(comparison)
+    text = {
+        "better": _("The new version is better"),
+        "not different": _("The new version is not different"),
+        "worse": _("The new version is worse"),
+    }[comparison["verdict"]]
+    text += _(": mean Dice {change} on {held}.").format(
+        change=_change(overall, "dice", ".3f"),
+        held=_("1 held-out case") if cases == 1 else _("{n} held-out cases").format(n=cases),
+    )
+    if comparison["not_worse"]:
+        return text + " " + _("Use it from now on?")
+    return f"{text} {_('It is not offered:')} {'; '.join(comparison['reasons'])}."
+
+
+def _change(figure: Mapping[str, Any], name: str, form: str) -> str:
+    values = (figure[f"old_{name}"], figure[f"new_{name}"])
+    if values == (None, None):
+        return "–"
+    return " → ".join("–" if value is None else format(value, form) for value in values)
+
+
+def _pText(p: float) -> str:
+    return f"<{_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.2g}"
