@@ -218,7 +218,7 @@ def _card(plan: TrainingPlan, job: FineTuningJob, validated: ValidatedEnsemble) 
     how = {"decoder": "decoder only", "lora": "LoRA", "full": "all weights"}[recipe.trained]
     description = (
         f"{start.title} {start.version}, fine-tuned ({how}). One temperature,"
-        f" {validated.temperature:.3f}, was fitted on {len(split.validation)} subjects that no"
+        f" {validated.temperature:.3f}, was fitted on {_number(split.validation)} that no"
         f" member was trained on; near muscles it took the NLL from {validated.before.nll:.4f} to"
         f" {validated.after.nll:.4f} and the ECE from {validated.before.ece:.2%} to"
         f" {validated.after.ece:.2%}."
@@ -245,7 +245,7 @@ def _card(plan: TrainingPlan, job: FineTuningJob, validated: ValidatedEnsemble) 
             "temperature": validated.temperature,
             "training_data": (
                 f"{start.training_data} Then fine-tuned on {cases} labelled cases of"
-                f" {len(subjects)} subjects, by {len(split.folds)} folds of subjects;"
+                f" {_number(subjects)}, by {len(split.folds)} folds of subjects;"
                 f" seed {recipe.seed}."
             ),
             "metrics": {name: value for name, value in figures.items() if np.isfinite(value)},
@@ -280,3 +280,7 @@ def _write_record(
         "after": asdict(validated.after),
     }
     atomic_text(plan.work / RECORD_FILE, json.dumps(record, indent=2) + "\n")
+
+
+def _number(subjects: frozenset[str]) -> str:
+    return f"{len(subjects)} subject{'' if len(subjects) == 1 else 's'}"
