@@ -16,6 +16,9 @@ _MUSCLE, _DICE, _ECE, _ERRORS, _P, _VERDICT = range(6)
 _COLOURS = {"better": "#2a8a3a", "worse": "#c03030"}
 _SMALLEST_P = 0.001
 
+# Persons: the paired test of fewer cannot give a p below 0.05.
+_FEWEST = 6
+
 
 class LearnPanel:
     """The panel; nothing is run here.
@@ -180,10 +183,12 @@ def _verdict(comparison: Mapping[str, Any]) -> str:
         "not different": _("The new version is not different"),
         "worse": _("The new version is worse"),
     }[comparison["verdict"]]
-    text += _(": mean Dice {change} on {held}.").format(
+    text += _(": mean Dice {change} on {held}").format(
         change=_change(overall, "dice", ".3f"),
         held=_("1 held-out case") if cases == 1 else _("{n} held-out cases").format(n=cases),
     )
+    isTooFew = comparison["subjects"] < _FEWEST and comparison["verdict"] == "not different"
+    text += _(", too few for the test to tell.") if isTooFew else "."
     if comparison["not_worse"]:
         return text + " " + _("Use it from now on?")
     return f"{text} {_('It is not offered:')} {'; '.join(comparison['reasons'])}."

@@ -56,6 +56,7 @@ def comparison(verdict: str, reasons: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return what ``musclefm learn`` writes, as far as it is shown."""
     return {
         "cases": 3,
+        "subjects": 3,
         "old": {"dice": 0.801, "ece": None, "expected_wrong_voxels": 812.0},
         "new": {"dice": 0.842, "ece": None, "expected_wrong_voxels": 640.0},
         "p": 0.02,
@@ -220,6 +221,14 @@ def test_a_worse_version_is_not_offered(learner: Any) -> None:
     assert not learner.ui.comparisonFrame.visible and learner.ui.learnButton.enabled
     assert not (learner.folder / "comparison.json").exists()
     assert learner.library.asked == []
+
+
+def test_it_is_told_where_few_cases_cannot_tell_a_difference(learner: Any) -> None:
+    learner.compare("not different")
+    learner.look()
+    told = learner.ui.verdictLabel.text
+    assert told.startswith("The new version is not different: mean Dice 0.801 → 0.842")
+    assert "too few for the test to tell" in told and learner.ui.useButton.visible
 
 
 def test_a_learning_that_was_stopped_can_be_gone_on_with(learner: Any) -> None:
