@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import MODULE, REAL_SCAN, SAMPLE, openResults, settle
+from playing import MODULE, REAL_SCAN, SAMPLE, openResults, segmented, settle
 
 
 @pytest.fixture(autouse=True)
@@ -39,15 +38,8 @@ def few_slices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def results(few_slices: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return what the library finds in these slices."""
-    folder = tmp_path_factory.mktemp("segmented") / "results"
     channels = [f"--channel={channel}={path}" for channel, path in few_slices.items()]
-    library = os.environ["MUSCLEFM_LIBRARY_PYTHON"]
-    subprocess.run(
-        [library, "-m", "musclefm", "segment", *channels, "--out", folder, "--progress", "none"],
-        env=os.environ | {"PYTHONPATH": str(MODULE.parent)},
-        check=True,
-    )
-    return folder
+    return segmented(channels, tmp_path_factory.mktemp("segmented") / "results")
 
 
 @pytest.fixture

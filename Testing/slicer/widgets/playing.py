@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,17 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
 SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
 REAL_SCAN = REPOSITORY.parent / "shared" / "scans" / "dixon" / "thigh-distal.nii.gz"
+
+
+def segmented(image: list[str], results: Path) -> Path:
+    """Return a folder of what the library finds in an image, given as on its command line."""
+    library = os.environ["MUSCLEFM_LIBRARY_PYTHON"]
+    subprocess.run(
+        [library, "-m", "musclefm", "segment", *image, "--out", results, "--progress", "none"],
+        env=os.environ | {"PYTHONPATH": str(MODULE.parent)},
+        check=True,
+    )
+    return results
 
 
 def openResults(module: Any, session: Any, volumeNode: Any, results: Path) -> Any:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
-from playing import settle, sidedLabels
+import slicer
+from playing import openResults, segmented, settle, sidedLabels
 
+from musclefm.anatomy.scheme import segment_name
 from musclefm.volumes.reading import read_volume
+from musclefm.volumes.writing import write_volume
 
 
 def export(module: Any, session: Any, index: int, *answers: str) -> None:
@@ -42,6 +47,32 @@ def test_a_segmentation_is_written(opened: Any, session: Any, tmp_path: Path) ->
 def test_dicom_needs_the_series(opened: Any, session: Any, tmp_path: Path, few_slices: Any) -> None:
     export(opened, session, 2, str(tmp_path / "out"), str(few_slices["water"].parent))
     assert "DICOM" in opened.messages.text and not (tmp_path / "out").exists()
+
+
+def test_dicom_belongs_to_the_series_that_the_volume_was_loaded_from(
+    module: Any, session: Any, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = shared / "scans" / "thigh-mese-dicom"
+    write_volume(read_volume(series).volume, tmp_path / "scan.nrrd")
+    node = slicer.util.loadVolume(str(tmp_path / "scan.nrrd"))
+    results = segmented([str(tmp_path / "scan.nrrd")], tmp_path / "segmented" / "results")
+    opened = openResults(module, session, node, results)
+    files = {}
+    for path in sorted(series.iterdir()):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        files[header.SOPInstanceUID] = str(path)
+    node.SetAttribute("DICOM.instanceUIDs", " ".join(files))
+    database = SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    export(opened, session, 2, str(tmp_path / "out"))
+    assert opened.control.save.ui.savedLabel.text == "Exported." and not opened.messages.text
+    written = pydicom.dcmread(tmp_path / "out" / "labels.dcm")
+    assert written.Modality == "SEG" and written.PatientID == header.PatientID
+    case = opened.control.openCase.review.case
+    present = np.unique(sidedLabels(opened)[sidedLabels(opened) > 0]).tolist()
+    named = case.scheme.labels_of_sides()
+    wanted = {segment_name(*named[value]) for value in present}
+    assert {segment.SegmentLabel for segment in written.SegmentSequence} == wanted
 
 
 @pytest.mark.parametrize("answers", [("",), ("{out}", "")])
