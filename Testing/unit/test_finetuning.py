@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,6 +119,13 @@ def test_kept_embeddings_give_the_answers_of_the_network_itself(tmp_path, tiny, 
         histories.append([x["fold_nll"] for x in record["members"][0]])
     # They are kept in half precision.
     np.testing.assert_allclose(*histories, rtol=0.02)
+
+
+def test_embeddings_that_the_disk_cannot_hold_are_refused(tmp_path, tiny, store, monkeypatch):
+    full = SimpleNamespace(free=1000)
+    monkeypatch.setattr("musclefm.training.finetuning.embeddings.shutil.disk_usage", lambda _: full)
+    with pytest.raises(MuscleFMError, match=r"GB.*--views 0"):
+        train(tmp_path, tiny, store, trained="decoder")
 
 
 def test_lora_adapters_are_trained_and_what_they_adapt_is_not(tmp_path, tiny, store):

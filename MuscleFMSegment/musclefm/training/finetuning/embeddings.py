@@ -8,6 +8,7 @@ Members that start from the same encoder share them.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.models.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
@@ -51,6 +53,11 @@ class EmbeddingSource:
         Shares out the encoding.
     progress : Progress
         Told of each batch that is encoded.
+
+    Raises
+    ------
+    MuscleFMError
+        The disk has too little space.
     """
 
     def __init__(
@@ -113,7 +120,9 @@ class EmbeddingSource:
     def _encode(self, version: int) -> None:
         tiles = self._everything if version == UNVARIED else self._taught
         if self._team.leads:
-            for name, tensor in self._encoded(tiles[:1], version).items():
+            first = self._encoded(tiles[:1], version)
+            self._require_space(len(tiles) * sum(tensor.nbytes for tensor in first.values()))
+            for name, tensor in first.items():
                 shape = (int(self._everything.max()) + 1, *tensor.shape[1:])
                 np.lib.format.open_memmap(self._file(version, name), "w+", tensor.dtype, shape)
         self._team.wait()
@@ -124,6 +133,14 @@ class EmbeddingSource:
                 np.load(self._file(version, name), mmap_mode="r+")[chosen] = tensor
             told = f"image embeddings, version {version + 1}"
             self._progress(ProgressEvent("encode", start + len(chosen), len(mine), told))
+
+    def _require_space(self, needed: int) -> None:
+        # A mapped file on a full disk would end the process without a word.
+        if shutil.disk_usage(self._folder).free < needed:
+            raise MuscleFMError(
+                f"image embeddings need {needed / 1e9:.1f} GB, which the disk has not free",
+                "free some space, give another --work, or train with --views 0",
+            )
 
     @torch.no_grad()
     def _encoded(self, tiles: Tiles, version: int) -> dict[str, npt.NDArray[np.generic]]:
