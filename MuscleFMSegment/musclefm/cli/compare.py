@@ -13,7 +13,7 @@ from musclefm.cli.running import add_device_options, add_progress_option, run_he
 from musclefm.progress import Progress
 
 if TYPE_CHECKING:
-    from musclefm.workflows.compare_models import Comparison
+    from musclefm.workflows.compare_models import Comparison, Verdict
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,10 +56,10 @@ def print_comparison(comparison: Comparison) -> None:
     console = Console(markup=False, highlight=False)
     old, new = comparison.old, comparison.new
     table = Table(title=f"{old.name} {old.version} against {new.name} {new.version}")
-    table.add_column("Muscle")
-    for heading in ("DSC old", "new", "ECE old", "new", "Expected wrong old", "new", "p"):
+    table.add_column("Muscle", no_wrap=True)
+    for heading in ("DSC old", "new", "ECE old", "new", "Errors old", "new", "p"):
         table.add_column(heading, justify="right")
-    table.add_column("New is")
+    table.add_column("New is", no_wrap=True)
     for muscle in comparison.muscles:
         table.add_row(
             muscle.name,
@@ -67,7 +67,7 @@ def print_comparison(comparison: Comparison) -> None:
             f"{muscle.old_expected_wrong_voxels:.0f}",
             f"{muscle.new_expected_wrong_voxels:.0f}",
             f"{muscle.p:.3f}",
-            muscle.verdict,
+            _told(muscle.verdict),
         )
     table.add_section()
     table.add_row(
@@ -76,9 +76,10 @@ def print_comparison(comparison: Comparison) -> None:
         f"{old.expected_wrong_voxels:.0f}",
         f"{new.expected_wrong_voxels:.0f}",
         f"{comparison.p:.3f}",
-        comparison.verdict,
+        _told(comparison.verdict),
     )
     console.print(table)
+    console.print("Errors: voxels of a case that the model expects to be wrong.")
     told = f"On {comparison.cases} cases of {comparison.subjects} subjects the new model is"
     console.print(
         f"{told} not worse."
@@ -108,3 +109,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Comparison:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _told(verdict: Verdict) -> str:
+    return "" if verdict == "not different" else verdict
