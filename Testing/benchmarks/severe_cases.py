@@ -97,32 +97,43 @@ class SegmentedRendering:
         return labels + np.where(left, np.uint8(len(self.maps.scheme.labels)), np.uint8(0))
 
 
-def unseen_renderings(folder: Path, seed: int = 0, times: int = 2) -> Iterator[Rendering]:
-    """Render the real anatomies held out, each time as another patient and contrast."""
+def unseen_renderings(
+    folder: Path, seed: int = 0, times: int = 2, scanner: Scanner | None = None
+) -> Iterator[Rendering]:
+    """Render the real anatomies held out, each time as another patient and contrast.
+
+    Without a scanner each has one of its own, as in training.
+    """
     scheme = load_scheme(SCHEME)
     unseen = [a for a in load_anatomies(folder, scheme) if a.subject in TEST_SUBJECTS]
     for number, anatomy in enumerate(unseen * times):
         labelmap = labelled_slices(anatomy.labelmap, _PIXEL_MM)
-        yield _rendering(anatomy.subject, labelmap, scheme, seed, number)
+        yield _rendering(anatomy.subject, labelmap, scheme, scanner, seed, number)
 
 
-def drawn_renderings(seed: int, count: int) -> Iterator[Rendering]:
+def drawn_renderings(seed: int, count: int, scanner: Scanner | None = None) -> Iterator[Rendering]:
     """Render persons drawn at random, whom nobody saw before."""
     scheme = load_scheme(SCHEME)
     for number in range(count):
         rng = np.random.default_rng([seed, number, _DRAWN])
         labelmap = parametric_labelmap(scheme, rng, grid=_DRAWN_GRID)
-        yield _rendering(f"drawn-{seed}-{number}", labelmap, scheme, seed, number)
+        yield _rendering(f"drawn-{seed}-{number}", labelmap, scheme, scanner, seed, number)
 
 
 def _rendering(
-    subject: str, labelmap: Volume, scheme: LabelScheme, seed: int, number: int
+    subject: str,
+    labelmap: Volume,
+    scheme: LabelScheme,
+    scanner: Scanner | None,
+    seed: int,
+    number: int,
 ) -> Rendering:
     rng = np.random.default_rng([seed, number])
     patient = Patient.draw(draw_fat_fractions(scheme, "severe", rng), rng)
     contrast = draw_contrast(CONTRASTS[number % len(CONTRASTS)], rng)
     own = int(rng.integers(2**31))
-    (image,) = render_volume(labelmap, scheme, patient, [contrast], Scanner.draw(rng), own)
+    drawn = Scanner.draw(rng)
+    (image,) = render_volume(labelmap, scheme, patient, [contrast], scanner or drawn, own)
     return Rendering(subject, own, image, labelmap.array)
 
 
