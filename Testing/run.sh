@@ -53,7 +53,16 @@ mypy --config-file pyproject.toml
 if [ "$#" -gt 0 ]; then
   exec python -m pytest "$@"
 fi
-echo "== tests of the Slicer module"
-PYTHONPATH=$PWD/MuscleFMSegment "$MUSCLEFM_SLICER_PYTHON" -m pytest Testing/slicer
+# Both at once: each keeps about one core busy.
+module_log=$(mktemp)
+PYTHONPATH=$PWD/MuscleFMSegment "$MUSCLEFM_SLICER_PYTHON" -m pytest Testing/slicer \
+  >"$module_log" 2>&1 &
+module_tests=$!
+trap 'kill "$module_tests" 2>/dev/null || true; rm -f "$module_log"' EXIT
+status=0
 echo "== tests of the library"
-exec python -m pytest
+python -m pytest || status=$?
+wait "$module_tests" || status=$?
+echo "== tests of the Slicer module"
+cat "$module_log"
+exit "$status"
