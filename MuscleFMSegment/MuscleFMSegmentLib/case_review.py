@@ -165,8 +165,9 @@ class CaseReview:
         )
         found = np.argwhere(self.sidedVolume().array == value)
         if len(found):
-            slices, counts = np.unique(found[:, 0], return_counts=True)
-            middle = found[found[:, 0] == slices[counts.argmax()]].mean(axis=0)
+            alongLeg = found[:, 2 - self._legAxis()]
+            slices, counts = np.unique(alongLeg, return_counts=True)
+            middle = found[alongLeg == slices[counts.argmax()]].mean(axis=0)
             ras = (self.case.grid.ijk_to_ras @ [*middle[::-1], 1.0])[:3]
             self._views.jumpTo((float(ras[0]), float(ras[1]), float(ras[2])))
 

@@ -187,6 +187,10 @@ def test_reads_nrrd_and_metaimage(
 ) -> None:
     image = read_volume(scan / "water.nii.gz").volume
     write_volume(image, tmp_path / f"scan{suffix}")
+    # Of an earlier run into the same folder, with fat and water.
+    (tmp_path / "out").mkdir()
+    for name in OF_FAT_AND_WATER:
+        (tmp_path / "out" / name).touch()
     done = musclefm(
         "segment", tmp_path / f"scan{suffix}", "--model", model, "--out", tmp_path / "out"
     )

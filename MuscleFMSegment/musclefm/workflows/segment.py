@@ -28,6 +28,8 @@ from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import atomic_text, staged_folder, write_volume
 from musclefm.workflows.provenance import provenance
 
+_FAT_FRACTION_FILE = "fat_fraction.nii.gz"
+
 
 @dataclass(frozen=True)
 class SegmentedCase:
@@ -140,7 +142,7 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
         "epistemic.nii.gz": maps.epistemic / np.float32(maps.nats_at_most),
     }
     if case.fat_fraction is not None:
-        images["fat_fraction.nii.gz"] = case.fat_fraction
+        images[_FAT_FRACTION_FILE] = case.fat_fraction
     total = len(images) + 2
     with staged_folder(out) as folder:
         for done, (name, array) in enumerate(images.items()):
@@ -158,6 +160,9 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
         atomic_text(folder / "report.html", render_report(report_case(case)))
         # Told just before the results appear: whoever stops the work here gets none of them.
         progress(ProgressEvent("write", total, total, "done"))
+    if case.fat_fraction is None:
+        # That of an earlier run would pass for this one's.
+        (out / _FAT_FRACTION_FILE).unlink(missing_ok=True)
 
 
 def report_case(case: SegmentedCase) -> ReportCase:
