@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from musclefm.progress import ProgressEvent
+
 # Shares of the whole that stages take, by experience on a CPU.
 _STAGES = {
     "read": (0.00, 0.02),
@@ -38,6 +40,17 @@ class Standing:
     isNews: bool = True
 
 
+def eventOf(line: str) -> ProgressEvent | None:
+    """Return what a line of the library tells, or None where it tells no progress."""
+    try:
+        told = json.loads(line)
+        return ProgressEvent(
+            told["stage"], int(told["done"]), int(told["total"]), str(told["message"])
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 class JobProgress:
     """Turns progress lines into a fraction and a text with the time left.
 
@@ -56,12 +69,10 @@ class JobProgress:
 
     def take(self, line: str) -> Standing | None:
         """Return how far it is after a line, or None where the line tells no progress."""
-        try:
-            event = json.loads(line)
-            stage, done, total = event["stage"], int(event["done"]), int(event["total"])
-            message = str(event["message"])
-        except (ValueError, KeyError, TypeError):
+        event = eventOf(line)
+        if event is None:
             return None
+        stage, done, total, message = event.stage, event.done, event.total, event.message
         if stage == "worklist":
             self._fraction, self._case = 0.0, message
             return Standing(0.0, _sentence(message))

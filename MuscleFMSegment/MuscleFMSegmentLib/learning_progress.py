@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.job_progress import Standing, duration
+from MuscleFMSegmentLib.job_progress import Standing, duration, eventOf
 
 # Shares of the whole that stages take, by experience on a CPU.
 _STAGES = {
@@ -42,15 +41,13 @@ class LearningProgress:
 
     def take(self, line: str) -> Standing | None:
         """Return how far it is after a line, or None where the line tells no progress."""
-        try:
-            event = json.loads(line)
-            stage, done, total = event["stage"], int(event["done"]), int(event["total"])
-            message = str(event["message"])
-        except (ValueError, KeyError, TypeError):
+        event = eventOf(line)
+        if event is None:
             return None
+        stage, message = event.stage, event.message
         if stage not in _STAGES:
             return Standing(self._fraction, message)
-        share = min(done / total, 1.0) if total > 0 else 0.0
+        share = min(event.done / event.total, 1.0) if event.total > 0 else 0.0
         first, last = _STAGES[stage]
         self._fraction = max(self._fraction, first + (last - first) * share)
         isNews = stage not in self._seen or _EPOCH in message
