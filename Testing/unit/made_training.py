@@ -1,11 +1,13 @@
 """Labelled thighs that a tiny network learns in a second, stored as corrections."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from tiny_ensemble import SCHEME
 
+from musclefm.corrections import access
 from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.store import CorrectionStore
 from musclefm.training.finetuning.recipe import FineTuning, Variation
@@ -74,10 +76,12 @@ def labelled_case(seed: int, reviewed: Reviewed | None = None) -> CorrectedCase:
 
 
 def made_store(folder: Path, subjects: int = 4) -> Path:
-    """Store a reviewed case of each of some subjects."""
+    """Store a reviewed case of each of some subjects, under keys that are the same every time."""
     store = CorrectionStore(folder)
-    for seed in range(subjects):
-        store.add(labelled_case(seed), subject=f"person {seed}")
+    # Folds follow the keys, and those a salt that is drawn anew for every store.
+    with patch.object(access.secrets, "token_bytes", return_value=bytes(32)):
+        for seed in range(subjects):
+            store.add(labelled_case(seed), subject=f"person {seed}")
     return folder
 
 
