@@ -6,44 +6,17 @@ import json
 from typing import Any
 
 import pytest
+from scripted_library import ScriptedProcess
 
 from MuscleFMSegmentLib.job import Job, Outcome
 from MuscleFMSegmentLib.job_progress import JobProgress, duration
-
-
-class Played:
-    """A process that says what it is told to."""
-
-    def __init__(self) -> None:
-        self.out: list[str] = []
-        self.errors: list[str] = []
-        self.returnCode: int | None = None
-        self.asked = False
-
-    def readOut(self) -> list[str]:
-        lines, self.out = self.out, []
-        return lines
-
-    def readErrors(self) -> list[str]:
-        lines, self.errors = self.errors, []
-        return lines
-
-    def askToEnd(self) -> None:
-        self.asked = True
-
-    def pressOn(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def end(self) -> None:
-        self.returnCode = 143
 
 
 def event(stage: str, done: int, total: int, message: str = "") -> str:
     return json.dumps({"stage": stage, "done": done, "total": total, "message": message})
 
 
-def followed(process: Played) -> tuple[Job, list[Any], list[str]]:
+def followed(process: ScriptedProcess) -> tuple[Job, list[Any], list[str]]:
     told: list[Any] = []
     log: list[str] = []
     return Job(process, told.append, log.append), told, log
@@ -81,7 +54,7 @@ def test_a_worklist_tells_the_case_too() -> None:
 
 
 def test_the_log_has_a_line_a_stage() -> None:
-    process = Played()
+    process = ScriptedProcess()
     job, _told, log = followed(process)
     process.out = [
         event("read", 1, 1),
@@ -97,14 +70,14 @@ def test_the_log_has_a_line_a_stage() -> None:
 
 @pytest.mark.parametrize("line", ["", "Slice 3", "{}", '{"stage": 3}', "[1, 2]", '"text"'])
 def test_other_output_goes_to_the_log(line: str) -> None:
-    process = Played()
+    process = ScriptedProcess()
     job, told, log = followed(process)
     process.out = [line]
     assert job.poll() is None and log == [line] and told == []
 
 
 def test_the_one_line_of_an_error_is_the_outcome() -> None:
-    process = Played()
+    process = ScriptedProcess()
     job, _told, log = followed(process)
     process.errors = ["note: something", "musclefm: there is no model 'x': use one of these: y"]
     process.returnCode = 2
@@ -114,7 +87,7 @@ def test_the_one_line_of_an_error_is_the_outcome() -> None:
 
 
 def test_a_missing_package_is_named_with_the_button_that_mends_it() -> None:
-    process = Played()
+    process = ScriptedProcess()
     job, _told, _log = followed(process)
     process.errors = [
         "Traceback (most recent call last):",
@@ -126,17 +99,17 @@ def test_a_missing_package_is_named_with_the_button_that_mends_it() -> None:
 
 
 def test_a_killed_process_is_told_with_a_remedy() -> None:
-    process = Played()
+    process = ScriptedProcess()
     job, _told, _log = followed(process)
     process.returnCode = -9
     assert "memory" in job.poll().message
 
 
 def test_stopping_is_no_failure() -> None:
-    process = Played()
+    process = ScriptedProcess()
     job, told, _log = followed(process)
     job.stop()
-    assert process.asked
+    assert process.isAsked
     process.out = [event("segment", 3, 20, "slices")]
     assert job.poll() is None and told == []
     process.returnCode = 143
