@@ -64,14 +64,6 @@ class TestBadFiles:
         assert "damaged or incomplete" in refusal(path)
         assert capfd.readouterr() == ("", "")
 
-    def test_nifti_2_and_pairs_are_told(self, tmp_path, oblique_volume):
-        path = tmp_path / f"{PATIENT}.nii"
-        write_volume(oblique_volume, path)
-        content = bytearray(path.read_bytes())
-        content[:4] = struct.pack("<i", 540)
-        path.write_bytes(content)
-        assert "not a NIfTI-1 file" in refusal(path)
-
 
 class TestBadImages:
     @pytest.mark.parametrize("ending", ONE_FILE)

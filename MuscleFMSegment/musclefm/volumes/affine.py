@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
+from musclefm.volumes.checks import in_figures
 from musclefm.volumes.grid import Grid
 
 SMALLEST_SPACING_MM = 0.05
@@ -65,7 +66,7 @@ def grid_of_affine(
     moved = largest_distance_mm(grid.ijk_to_lps, ijk_to_lps, shape)
     if moved > spacing.min():
         raise MuscleFMError(
-            f"the axes of {what} are not at right angles (off by up to {moved:.1f} mm)",
+            f"the axes of {what} are not at right angles (off by up to {in_figures(moved)} mm)",
             "resample it to a rectangular grid first",
         )
     if moved < _WORTH_TELLING_MM:
@@ -81,7 +82,7 @@ def check_spacing(spacing: npt.NDArray[np.float64], what: str) -> None:
     MuscleFMError
         A spacing is zero, negative, not finite, or outside 0.05 to 100 mm.
     """
-    told = " x ".join(f"{value:g}" for value in spacing)
+    told = " x ".join(f"{value:.4g}" for value in spacing)
     if not np.isfinite(spacing).all() or (spacing <= 0).any():
         raise MuscleFMError(
             f"{what} has a spacing of {told} mm, where each must be above zero",

@@ -13,12 +13,14 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from musclefm.errors import MuscleFMError
+from musclefm.volumes.memory import free_memory
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 
 SMALLEST_SIZE = 16
-LARGEST_VOXELS = 10**9
-"""More than any thigh scan has by far; float32 intensities of it fill 4 GB."""
+
+# Intensities are float32, and a second array of that size is there while they are judged.
+_BYTES_OF_VOXEL = 8
 
 _COPY_AGAIN = "copy it or export it again from its source"
 
@@ -27,9 +29,34 @@ _AIR = 0.1
 _HOUNSFIELD_AIR = (-1030.0, -970.0)
 
 
+def in_figures(number: float) -> str:
+    """Return a number for a message, with at most four significant digits."""
+    return f"{float(f'{number:.4g}'):.10g}"
+
+
 def empty_error(what: str) -> MuscleFMError:
     """Return the error for a file of no bytes."""
     return MuscleFMError(f"{what} is an empty file", _COPY_AGAIN)
+
+
+def flat_error(what: str) -> MuscleFMError:
+    """Return the error for a picture: rows and columns, and nothing about where they lie."""
+    return MuscleFMError(
+        f"{what} is 2-D and so has no position in the patient", "save it as a volume of one slice"
+    )
+
+
+def unplaced_note(what: str) -> str:
+    """Return what to tell where a header does not say how the axes lie in the patient."""
+    return (
+        f"the header of {what} does not say how it lies in the patient:"
+        " left and right may be swapped"
+    )
+
+
+def unscaled_note(what: str) -> str:
+    """Return what to tell where a header does not say how large a voxel is."""
+    return f"the header of {what} does not say how large its voxels are: 1 mm was taken"
 
 
 def damaged_error(what: str) -> MuscleFMError:
@@ -52,23 +79,40 @@ def colour_error(what: str) -> MuscleFMError:
 
 
 def check_header_shape(shape: tuple[int, ...], what: str) -> None:
-    """Refuse a shape ``(K, J, I)`` that is no image, before its voxels are read.
-
-    A single slice is an image; a row of voxels is not.
+    """Refuse a shape ``(K, J, I)`` that is no image or too large, before its voxels are read.
 
     Raises
     ------
     MuscleFMError
-        Fewer than two axes have 16 voxels, or there are more than 10^9 voxels.
+        As :func:`check_size`, or the memory does not hold it.
     """
-    told = " x ".join(str(size) for size in reversed(shape))
+    check_size(shape, what)
+    needed, free = math.prod(shape) * _BYTES_OF_VOXEL, free_memory()
+    if needed > free:
+        raise MuscleFMError(
+            f"{what} claims {_sizes(shape)} voxels, which take {in_figures(needed / 1e9)} GB of"
+            f" memory where {in_figures(free / 1e9)} GB are free",
+            "crop it, correct its header or close other programs",
+        )
+
+
+def check_size(shape: tuple[int, ...], what: str) -> None:
+    """Refuse a shape ``(K, J, I)`` that is no image. A single slice is, a row of voxels is not.
+
+    Raises
+    ------
+    MuscleFMError
+        Fewer than two axes have 16 voxels.
+    """
     if sorted(shape)[1] < SMALLEST_SIZE:
         raise MuscleFMError(
-            f"{what} has only {told} voxels",
+            f"{what} has only {_sizes(shape)} voxels",
             f"give an image of at least {SMALLEST_SIZE} x {SMALLEST_SIZE} pixels a slice",
         )
-    if math.prod(shape) > LARGEST_VOXELS:
-        raise MuscleFMError(f"{what} claims {told} voxels", "crop it or correct its header")
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(in_figures(size) for size in reversed(shape))
 
 
 def pick_volume(volumes: int, wanted: int | None, what: str) -> tuple[int, tuple[str, ...]]:
@@ -120,14 +164,14 @@ def checked_intensities(volume: Volume, what: str) -> Volume:
         infinite = int(np.isinf(array).sum())
         if infinite:
             raise MuscleFMError(
-                f"{what} has {infinite} infinite voxel{'s' if infinite > 1 else ''}",
+                f"{what} has {in_figures(infinite)} infinite voxel{'s' if infinite > 1 else ''}",
                 "replace them or export it again",
             )
         array = _without_outer_nan(volume, what)
         volume = volume.with_array(array)
     if float(array.min()) == float(array.max()):
         raise MuscleFMError(
-            f"{what} is constant, every voxel is {float(array.flat[0]):g}", "give another image"
+            f"{what} is constant, every voxel is {float(array.flat[0]):.4g}", "give another image"
         )
     return volume
 
@@ -146,7 +190,7 @@ def _without_outer_nan(volume: Volume, what: str) -> npt.NDArray[np.float32]:
             inside += int((slice_missing & ~_touching_edge(slice_dark)).sum())
     if inside:
         raise MuscleFMError(
-            f"{what} has {inside} NaN voxel{'s' if inside > 1 else ''} inside the body",
+            f"{what} has {in_figures(inside)} NaN voxel{'s' if inside > 1 else ''} inside the body",
             "fill them or export it again",
         )
     return zeroed

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from nibabel.nifti1 import Nifti1Header
+from nibabel.quaternions import mat2quat
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.nifti_header import DATATYPES, HEADER, HEADER_BYTES
 from musclefm.volumes.volume import Volume
 
 # Level 9 takes several times as long for a few percent less.
@@ -79,44 +80,22 @@ def encode_volume(volume: Volume, name: str, level: int = _COMPRESSION) -> bytes
 
 
 def _nifti(array: npt.NDArray[Any], grid: Grid) -> bytes:
-    header = np.zeros((), HEADER.newbyteorder("<"))
-    codes = {kind: code for code, kind in DATATYPES.items()}
+    header = Nifti1Header(endianness="<")
     ras = grid.ijk_to_ras
     handed = 1.0 if np.linalg.det(ras[:3, :3]) > 0 else -1.0
     rotation = ras[:3, :3] / np.asarray(grid.spacing) * (1.0, 1.0, handed)
-    header["sizeof_hdr"] = HEADER_BYTES
     header["dim"] = (3, *grid.shape[::-1], 1, 1, 1, 1)
-    header["datatype"] = codes[array.dtype.str[1:]]
-    header["bitpix"] = 8 * array.dtype.itemsize
+    header.set_data_dtype(array.dtype)
     header["pixdim"] = (handed, *grid.spacing, 0, 0, 0, 0)
     header["vox_offset"] = _NIFTI_OFFSET
-    header["scl_slope"] = 1
+    header["scl_slope"], header["scl_inter"] = 1, 0
     header["xyzt_units"] = _MILLIMETRES
     header["qform_code"] = header["sform_code"] = _SCANNER_ANATOMY
-    header["quatern"] = _quaternion(rotation)
-    header["qoffset"] = ras[:3, 3]
-    header["srow"] = ras[:3]
-    header["magic"] = b"n+1"
-    return header.tobytes().ljust(_NIFTI_OFFSET, b"\0") + array.tobytes()
-
-
-def _quaternion(rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return b, c, d of the unit quaternion of a rotation ``(3, 3)`` for which a >= 0.
-
-    It is the eigenvector of the largest eigenvalue of a symmetric matrix
-    (Bar-Itzhack 2000, doi 10.2514/2.4654), which is stable for any rotation.
-    """
-    symmetric = np.zeros((4, 4))
-    symmetric[:3, :3] = rotation + rotation.T - np.trace(rotation) * np.eye(3)
-    symmetric[3, :3] = symmetric[:3, 3] = (
-        rotation[2, 1] - rotation[1, 2],
-        rotation[0, 2] - rotation[2, 0],
-        rotation[1, 0] - rotation[0, 1],
-    )
-    symmetric[3, 3] = np.trace(rotation)
-    vector = np.linalg.eigh(symmetric)[1][:, -1]
-    quaternion: npt.NDArray[np.float64] = vector[:3] * (-1.0 if vector[3] < 0 else 1.0)
-    return quaternion
+    header["quatern_b"], header["quatern_c"], header["quatern_d"] = mat2quat(rotation)[1:]
+    for row, axis in enumerate("xyz"):
+        header[f"qoffset_{axis}"] = ras[row, 3]
+        header[f"srow_{axis}"] = ras[row]
+    return header.binaryblock.ljust(_NIFTI_OFFSET, b"\0") + array.tobytes()
 
 
 def _nrrd(array: npt.NDArray[Any], grid: Grid, level: int) -> bytes:

@@ -1,4 +1,4 @@
-"""SimpleITK's readers, held to one line of error and silent otherwise."""
+"""SimpleITK's reader of DICOM, held to one line of error and silent otherwise."""
 
 from __future__ import annotations
 
@@ -15,62 +15,13 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes.affine import check_spacing
-from musclefm.volumes.checks import check_header_shape, colour_error, damaged_error, pick_volume
-from musclefm.volumes.decoded import Decoded
+from musclefm.volumes.checks import colour_error
 
 # SimpleITK is not typed.
 _toolkit: Any = sitk
 
 # Of two threads that turn standard error away, the second would keep it so for good.
 _silencing = threading.RLock()
-
-READERS = {
-    ".nrrd": "NrrdImageIO",
-    ".nhdr": "NrrdImageIO",
-    ".mha": "MetaImageIO",
-    ".mhd": "MetaImageIO",
-}
-"""ITK's reader for the end of a file's name."""
-
-
-def read_itk(path: Path, what: str, volume: int | None) -> Decoded:
-    """Read NRRD or MetaImage.
-
-    Parameters
-    ----------
-    path : Path
-        A file whose name ends as in :data:`READERS`.
-    what : str
-        What the image is called in messages.
-    volume : int or None
-        Which volume of a 4-D file, from 1.
-
-    Raises
-    ------
-    MuscleFMError
-        The file is damaged or of another format, has several volumes and none
-        was chosen, is in colour, is 2-D, or has an impossible geometry.
-    """
-    reader = _reader(path, READERS[path.suffix.lower()])
-    with silence():
-        try:
-            reader.ReadImageInformation()
-            size = tuple(int(value) for value in reader.GetSize())
-            shape, number, notes = _shape(reader, size, what, volume)
-            if len(size) == 4:
-                reader.SetExtractSize([*size[:3], 0])
-                reader.SetExtractIndex([0, 0, 0, number])
-            check_spacing(np.asarray(reader.GetSpacing()[:3]), what)
-            image = reader.Execute()
-        except RuntimeError as error:
-            raise _told(error, what) from error
-    array = _toolkit.GetArrayFromImage(image).astype(np.float32).reshape(shape)
-    matrix = np.eye(4)
-    cosines = np.reshape(image.GetDirection(), (3, 3))
-    matrix[:3, :3] = cosines * np.asarray(image.GetSpacing())
-    matrix[:3, 3] = image.GetOrigin()
-    return Decoded(array, matrix, notes + _unplaced(reader, path, what))
 
 
 def read_dicom_frames(path: Path, what: str) -> npt.NDArray[np.float32]:
@@ -82,7 +33,10 @@ def read_dicom_frames(path: Path, what: str) -> npt.NDArray[np.float32]:
         The pixels are truncated, damaged, in colour or compressed in a way that
         is not read here.
     """
-    reader = _reader(path, "GDCMImageIO")
+    # A named reader: left to itself ITK tries every format it knows.
+    reader = _toolkit.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
     with silence():
         try:
             image = reader.Execute()
@@ -95,55 +49,6 @@ def read_dicom_frames(path: Path, what: str) -> npt.NDArray[np.float32]:
         raise colour_error(what)
     array: npt.NDArray[np.float32] = _toolkit.GetArrayFromImage(image).astype(np.float32)
     return array.reshape((-1, *array.shape[-2:]))
-
-
-def _reader(path: Path, name: str) -> Any:
-    # A named reader: left to itself ITK tries every format it knows.
-    reader = _toolkit.ImageFileReader()
-    reader.SetImageIO(name)
-    reader.SetFileName(str(path))
-    return reader
-
-
-def _shape(
-    reader: Any, size: tuple[int, ...], what: str, volume: int | None
-) -> tuple[tuple[int, int, int], int, tuple[str, ...]]:
-    """Return ``(K, J, I)``, which volume to read, from 0, and what to tell about it."""
-    if reader.GetNumberOfComponents() > 1 or len(size) > 4:
-        raise colour_error(what)
-    if len(size) < 3:
-        raise MuscleFMError(
-            f"{what} is 2-D and so has no position in the patient",
-            "save it as a volume of one slice",
-        )
-    if min(size) < 1:
-        raise damaged_error(what)
-    shape = (size[2], size[1], size[0])
-    check_header_shape(shape, what)
-    number, notes = pick_volume(size[3] if len(size) == 4 else 1, volume, what)
-    return shape, number, notes
-
-
-def _told(error: RuntimeError, what: str) -> MuscleFMError:
-    # ITK's text holds the path, so only its subject is passed on.
-    text = str(error)
-    if "change spacing" in text or "_spacings" in text:
-        return MuscleFMError(
-            f"{what} has a spacing of zero or one that cannot be read",
-            "correct its header or export it again",
-        )
-    if "determinant" in text:
-        return MuscleFMError(f"{what} has parallel axes in its header", "export it again")
-    return damaged_error(what)
-
-
-def _unplaced(reader: Any, path: Path, what: str) -> tuple[str, ...]:
-    if not READERS[path.suffix.lower()].startswith("Nrrd") or reader.HasMetaDataKey("NRRD_space"):
-        return ()
-    return (
-        f"the header of {what} does not say how it lies in the patient:"
-        " left and right may be swapped",
-    )
 
 
 @contextlib.contextmanager

@@ -1,46 +1,52 @@
-"""Reading NIfTI-1, with the checks that ITK's reader leaves out.
+"""Reading NIfTI-1 and NIfTI-2, in one file or as a pair, with the checks that ITK's reader omits.
 
 Measured with SimpleITK 2.5: a truncated file is filled up with zeros, NaN and
 infinity become zero, a spacing of zero becomes one, and a slightly sheared
-header is refused. None of this may pass unseen, so header and voxels are read
-here; which of the two matrices of a header counts is ITK's rule, so that 3D
-Slicer shows the image in the same place.
+header is refused. None of this may pass unseen, so the voxels are read here;
+where they lie is ITK's rule, so that 3D Slicer shows the image in the same place.
 
-The format: https://nifti.nimh.nih.gov/nifti-1 (nifti1.h).
+The formats: https://nifti.nimh.nih.gov/nifti-1 (nifti1.h) and
+https://nifti.nimh.nih.gov/nifti-2 (nifti2.h).
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
+from nibabel.analyze import AnalyzeHeader
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes.affine import check_spacing, largest_distance_mm
+from musclefm.storage.regular_file import open_regular
+from musclefm.volumes.byte_source import GZIP_MAGIC, ByteSource
 from musclefm.volumes.checks import (
     check_header_shape,
     colour_error,
     damaged_error,
     empty_error,
     pick_volume,
-    truncated_error,
 )
 from musclefm.volumes.decoded import Decoded
-from musclefm.volumes.nifti_header import DATATYPES, HEADER, HEADER_BYTES, LPS_OF_RAS
+from musclefm.volumes.nifti_geometry import matrix_of
+from musclefm.volumes.stored_voxels import Layout, read_voxels
+from musclefm.volumes.text_header import elsewhere_error, open_beside
 
+_LARGEST_HEADER = 540
+_HEADERS = {348: Nifti1Header, 540: Nifti2Header}
+_PAIR_MAGIC = (b"ni1", b"ni2")
+_SINGLE_MAGIC = (b"n+1", b"n+2")
+_ANALYZE_MAGIC = b""
 _COLOUR_OR_COMPLEX = {32, 128, 1792, 2048, 2304}
-_MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-_GZIP_MAGIC = b"\x1f\x8b"
+_OTHER_HALF = {".hdr": ".img", ".img": ".hdr", ".HDR": ".IMG", ".IMG": ".HDR"}
 
 
-def read_nifti(path: Path, what: str, volume: int | None) -> Decoded:
-    """Read ``.nii`` or ``.nii.gz``.
+def read_nifti(path: Path, what: str, volume: int | None, *, alone: bool = False) -> Decoded:
+    """Read ``.nii`` or ``.nii.gz``, or ``.hdr`` and ``.img``, of which either is given.
 
     Parameters
     ----------
@@ -50,51 +56,87 @@ def read_nifti(path: Path, what: str, volume: int | None) -> Decoded:
         What the image is called in messages.
     volume : int or None
         Which volume of a 4-D file, from 1.
+    alone : bool
+        Whether a pair is refused.
 
     Raises
     ------
     MuscleFMError
-        The file is no NIfTI-1 image, is truncated or damaged, has several
-        volumes and none was chosen, is in colour, or has a spacing that is
-        zero or negative.
+        The file is no NIfTI image, is truncated or damaged, has several volumes
+        and none was chosen, is in colour, or has a spacing that is zero or
+        negative and no position that tells a better one.
     """
-    try:
-        with _opened(path) as stream:
-            header = _header(stream, what)
-            shape, volumes = _shape(header, what)
-            number, notes = pick_volume(volumes, volume, what)
-            array = _voxels(stream, header, shape, volumes, number, what)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise damaged_error(what) from error
-    matrix, told = _matrix(header, shape, what)
-    return Decoded(array, matrix, notes + told)
+    halves = _halves(path)
+    if halves and alone:
+        raise elsewhere_error(what)
+    with ExitStack() as stack:
+
+        def opened(half: str) -> BinaryIO:
+            named = half == path.name
+            file = open_regular(path) if named else open_beside(path, half, what)
+            return stack.enter_context(file)
+
+        file = opened(halves[0] if halves else path.name)
+        source = _source(file)
+        try:
+            raw = source.read_up_to(_LARGEST_HEADER)
+        except (EOFError, zlib.error) as error:
+            raise damaged_error(what) from error
+        header = _header(raw, bool(halves), what)
+        layout = _layout(header, what)
+        number, notes = pick_volume(layout.volumes, volume, what)
+        matrix, told = matrix_of(header, layout.shape, what)
+        # The voxels begin where the header says, counted from the first byte.
+        source = _source(opened(halves[1]) if halves else file)
+        _go_to_voxels(source, header, bool(halves), what)
+        array, found = read_voxels(source, layout, number, what, _scaling(header))
+    return Decoded(array, matrix, notes + told + found)
 
 
-def _opened(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        zipped = file.read(2) == _GZIP_MAGIC
-    return cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb")
+def _halves(path: Path) -> tuple[str, str] | None:
+    """Return the names of header and voxels of a pair."""
+    zipped = path.suffix if path.suffix.lower() == ".gz" else ""
+    stem, half = path.name.removesuffix(zipped), Path(path.name.removesuffix(zipped)).suffix
+    if half not in _OTHER_HALF:
+        return None
+    other = f"{stem.removesuffix(half)}{_OTHER_HALF[half]}{zipped}"
+    return (path.name, other) if half.lower() == ".hdr" else (other, path.name)
 
 
-def _header(stream: BinaryIO, what: str) -> npt.NDArray[Any]:
-    raw = stream.read(HEADER_BYTES)
+def _source(file: BinaryIO) -> ByteSource:
+    file.seek(0)
+    zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    file.seek(0)
+    return ByteSource(file, deflated=zipped)
+
+
+def _header(raw: bytes, pair: bool, what: str) -> AnalyzeHeader:
     if not raw:
         raise empty_error(what)
-    if len(raw) < HEADER_BYTES:
+    sizes = [int.from_bytes(raw[:4], order, signed=True) for order in ("little", "big")]
+    size = next((size for size in sizes if size in _HEADERS), None)
+    if size is None:
+        raise _foreign_error(what)
+    if len(raw) < size:
         raise damaged_error(what)
-    orders: tuple[Literal["<", ">"], ...] = ("<", ">")
-    for order in orders:
-        header = np.frombuffer(raw, HEADER.newbyteorder(order))[0]
-        if header["sizeof_hdr"] == HEADER_BYTES and bytes(header["magic"]) == b"n+1":
-            return cast("npt.NDArray[Any]", header)
-    raise MuscleFMError(
-        f"{what} is not a NIfTI-1 file, although its name says so",
+    order = "<" if size == sizes[0] else ">"
+    header = _HEADERS[size](raw[:size], endianness=order, check=False)
+    magic = header["magic"].item()
+    if magic in (_PAIR_MAGIC if pair else _SINGLE_MAGIC):
+        return header
+    if pair and size == AnalyzeHeader.sizeof_hdr and magic == _ANALYZE_MAGIC:
+        return AnalyzeHeader(raw[:size], endianness=order, check=False)
+    raise _foreign_error(what)
+
+
+def _foreign_error(what: str) -> MuscleFMError:
+    return MuscleFMError(
+        f"{what} is not a NIfTI file, although its name says so",
         "save it again as .nii.gz, .nrrd or .mha",
     )
 
 
-def _shape(header: npt.NDArray[Any], what: str) -> tuple[tuple[int, int, int], int]:
-    """Return ``(K, J, I)`` and the number of volumes."""
+def _layout(header: AnalyzeHeader, what: str) -> Layout:
     dimensions = int(header["dim"][0])
     if not 1 <= dimensions <= 7:
         raise damaged_error(what)
@@ -104,99 +146,36 @@ def _shape(header: npt.NDArray[Any], what: str) -> tuple[tuple[int, int, int], i
     sizes += [1] * (7 - dimensions)
     if int(header["datatype"]) in _COLOUR_OR_COMPLEX or math.prod(sizes[4:]) > 1:
         raise colour_error(what)
+    try:
+        kind = header.get_data_dtype()
+    except KeyError as error:
+        raise damaged_error(what) from error
+    if kind.kind not in "iuf":
+        raise damaged_error(what)
     shape = (sizes[2], sizes[1], sizes[0])
     check_header_shape(shape, what)
-    return shape, sizes[3]
+    return Layout(shape, kind, sizes[3])
 
 
-def _voxels(
-    stream: BinaryIO,
-    header: npt.NDArray[Any],
-    shape: tuple[int, int, int],
-    volumes: int,
-    number: int,
-    what: str,
-) -> npt.NDArray[np.float32]:
-    """Read volume ``number`` (from 0), and make sure that all of the file is there."""
-    kind = DATATYPES.get(int(header["datatype"]))
+def _go_to_voxels(source: ByteSource, header: AnalyzeHeader, pair: bool, what: str) -> None:
     offset = float(header["vox_offset"])
-    if kind is None or not math.isfinite(offset) or offset < HEADER_BYTES:
+    least = 0 if pair else header.sizeof_hdr
+    # NaN is within no bounds.
+    if not least <= offset <= source.most:
         raise damaged_error(what)
-    stored = np.dtype(kind).newbyteorder(header.dtype["sizeof_hdr"].byteorder)
-    size = math.prod(shape) * stored.itemsize
-    stream.seek(int(offset) + number * size)
-    raw = stream.read(size)
-    read = number * size + len(raw)
-    # Reading on to the end also lets gzip check its sum over the whole file.
-    while chunk := stream.read(io.DEFAULT_BUFFER_SIZE * 16):
-        read += len(chunk)
-    if len(raw) < size or read < size * volumes:
-        raise truncated_error(what, min(read, len(raw) + number * size) / (size * volumes))
-    array = np.frombuffer(raw, stored).reshape(shape)
+    try:
+        passed = source.skip(int(offset))
+    except (EOFError, zlib.error) as error:
+        raise damaged_error(what) from error
+    if passed < int(offset):
+        raise damaged_error(what)
+
+
+def _scaling(header: AnalyzeHeader) -> tuple[float, float]:
+    if not isinstance(header, Nifti1Header):
+        return 1.0, 0.0
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if (slope in (0.0, 1.0) and intercept == 0.0) or not math.isfinite(slope):
-        return array.astype(np.float32)
-    return (array * (slope or 1.0) + intercept).astype(np.float32)
-
-
-def _matrix(
-    header: npt.NDArray[Any], shape: tuple[int, int, int], what: str
-) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """Return the matrix from ``(i, j, k, 1)`` to LPS in mm, and what to tell about it."""
-    unit = _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
-    spacing = header["pixdim"][1:4].astype(np.float64) * unit
-    check_spacing(spacing, what)
-    has_qform = int(header["qform_code"]) > 0 and _is_finite(header["quatern"], header["qoffset"])
-    has_sform = int(header["sform_code"]) > 0 and _is_finite(header["srow"])
-    sform = np.eye(4)
-    if has_sform:
-        sform[:3] = header["srow"].astype(np.float64) * unit
-        sform = LPS_OF_RAS @ sform
-        if not has_qform or (header["sform_code"] == 1 and _is_rectangular(sform)):
-            return sform, ()
-    if not has_qform:
-        return np.diag([*spacing, 1.0]), (
-            f"the header of {what} does not say how it lies in the patient:"
-            " left and right may be swapped",
-        )
-    qform = _qform(header, spacing, unit)
-    apart = largest_distance_mm(qform, sform, shape) if has_sform else 0.0
-    if apart < spacing.min():
-        return qform, ()
-    return qform, (
-        f"the two positions in the header of {what} (sform and qform) are up to"
-        f" {apart:.0f} mm apart: the qform was taken",
-    )
-
-
-def _is_finite(*fields: npt.NDArray[np.float32]) -> bool:
-    return all(bool(np.isfinite(field).all()) for field in fields)
-
-
-def _is_rectangular(matrix: npt.NDArray[np.float64]) -> bool:
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not lengths.all():
-        return False
-    cosines = matrix[:3, :3] / lengths
-    # ITK's own threshold lies between 1e-4 and 1e-3.
-    return bool(np.abs(cosines.T @ cosines - np.eye(3)).max() < 5e-4)
-
-
-def _qform(
-    header: npt.NDArray[Any], spacing: npt.NDArray[np.float64], unit: float
-) -> npt.NDArray[np.float64]:
-    """Return the matrix of the header's quaternion to LPS in mm ("method 2" of nifti1.h)."""
-    b, c, d = (float(value) for value in header["quatern"])
-    a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
-    rotation = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
-        ]
-    )
-    matrix = np.eye(4)
-    handed = -1.0 if header["pixdim"][0] < 0 else 1.0
-    matrix[:3, :3] = rotation * spacing * (1.0, 1.0, handed)
-    matrix[:3, 3] = header["qoffset"].astype(np.float64) * unit
-    return LPS_OF_RAS @ matrix
+    # As ITK does: a slope of zero is none, and what is no number says nothing.
+    if not math.isfinite(slope):
+        return 1.0, 0.0
+    return slope or 1.0, intercept if math.isfinite(intercept) else 0.0

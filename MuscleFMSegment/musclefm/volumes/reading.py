@@ -11,7 +11,7 @@ import numpy as np
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.checks import (
-    check_header_shape,
+    check_size,
     checked_intensities,
     empty_error,
     looks_like_ct,
@@ -19,11 +19,8 @@ from musclefm.volumes.checks import (
 from musclefm.volumes.decoded import Decoded, SeriesChoice, SeriesDescription
 from musclefm.volumes.dicom import read_dicom
 from musclefm.volumes.dicom_frames import is_dicom
-from musclefm.volumes.itk import READERS, read_itk
-from musclefm.volumes.nifti import read_nifti
+from musclefm.volumes.file_formats import FORMATS, read_image_file
 from musclefm.volumes.volume import Volume
-
-FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or a DICOM series"
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def read_volume(
             "check its access rights and the disk that it is on",
         ) from error
     shape = decoded.array.shape
-    check_header_shape(shape, what)
+    check_size(shape, what)
     grid, told = grid_of_affine(decoded.ijk_to_lps, (shape[0], shape[1], shape[2]), what)
     volume = checked_intensities(Volume(np.ascontiguousarray(decoded.array), grid), what)
     return ReadVolume(
@@ -120,16 +117,11 @@ def _decode(
         return read_dicom(path, what, choice)
     if choice.series is not None:
         raise MuscleFMError(f"{what} is not a DICOM series", "leave out --series")
-    name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
-        return read_nifti(path, what, choice.echo), ()
-    if path.suffix.lower() in READERS:
-        return read_itk(path, what, choice.echo), ()
     if path.suffix.lower() in (".dcm", ".ima"):
         raise MuscleFMError(
             f"{what} is not a DICOM file, although its name says so", f"give {FORMATS}"
         )
-    raise MuscleFMError(f"{what} is of no format that is read here", f"give {FORMATS}")
+    return read_image_file(path, what, choice.echo), ()
 
 
 def _unexpected_modality(decoded: Decoded, what: str) -> tuple[str, ...]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.affine import grid_of_affine
-from musclefm.volumes.itk import read_itk
-from musclefm.volumes.nifti import read_nifti
+from musclefm.volumes.file_formats import read_image_file
 from musclefm.volumes.volume import Volume
 
 
@@ -15,7 +14,8 @@ def read_stored(path: Path, what: str) -> Volume:
     """Read a map that :func:`musclefm.volumes.writing.write_volume` wrote.
 
     Unlike :func:`musclefm.volumes.reading.read_volume` it does not judge the
-    values: labels may be empty, a fat fraction may be undefined.
+    values: labels may be empty, a fat fraction may be undefined. Voxels in a
+    second file are refused: nothing would notice that they were replaced.
 
     Parameters
     ----------
@@ -34,11 +34,8 @@ def read_stored(path: Path, what: str) -> Volume:
     MuscleFMError
         The file is missing, damaged or cannot be read.
     """
-    nifti = path.name.lower().endswith((".nii", ".nii.gz"))
     try:
-        with path.open("rb"):
-            pass
-        decoded = (read_nifti if nifti else read_itk)(path, what, None)
+        decoded = read_image_file(path, what, None, alone=True)
     except OSError as error:
         raise MuscleFMError(
             f"{what} cannot be opened ({error.strerror or 'input or output error'})",

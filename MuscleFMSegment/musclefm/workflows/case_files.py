@@ -12,7 +12,7 @@ from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.dicom_frames import is_dicom
 from musclefm.volumes.reading import FORMATS
 
-_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".img.gz")
 # What marks a folder as results of this library.
 _RESULTS = {"worklist.json", "provenance.json"}
 
