@@ -25,6 +25,8 @@ FIELDS = {
     "xyzt_units": (123, "B"),
     "qform_code": (252, "h"),
     "sform_code": (254, "h"),
+    "quatern": (256, "3f"),
+    "qoffset": (268, "3f"),
     "srow": (280, "12f"),
 }
 

@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import struct
 
 import numpy as np
 import pytest

@@ -10,6 +10,7 @@ The format: https://teem.sourceforge.net/nrrd/format.html.
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -93,7 +94,7 @@ def read_nrrd(path: Path, what: str, volume: int | None, *, alone: bool = False)
                 file = stack.enter_context(open_beside(path, data, what))
             source = _source(file, fields, layout, what)
         # Fields of other types or sizes than they should have.
-        except (KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
+        except (LookupError, ValueError, TypeError, EOFError, zlib.error) as error:
             raise damaged_error(what) from error
         if str(fields["encoding"]).lower() in _WRITTEN_OUT:
             if layout.volumes > 1:
@@ -129,7 +130,8 @@ def read_nrrd_header(file: BinaryIO, what: str) -> Mapping[str, Any]:
     lines = read_lines(file, what)
     try:
         # Older versions of the format are parts of this one.
-        fields: Mapping[str, Any] = nrrd.read_header(iter((_MAGIC[-1], *lines)))
+        with np.errstate(all="ignore"):
+            fields: Mapping[str, Any] = nrrd.read_header(iter((_MAGIC[-1], *lines)))
     # Of a damaged header, pynrrd raises whatever comes.
     except Exception as error:
         raise damaged_error(what) from error
