@@ -14,6 +14,7 @@ from musclefm.volumes.reading import read_volume
 
 SHAPE = (7, 17, 23)
 VOXELS = (np.arange(np.prod(SHAPE)) % 3001).astype("<i2").reshape(SHAPE)
+RAW = VOXELS.tobytes()
 
 NRRD = {
     "type": "short",
@@ -55,7 +56,7 @@ def changed(fields, changes):
 
 @pytest.fixture
 def nrrd(tmp_path):
-    def write(data=VOXELS.tobytes(), magic="NRRD0005", name="scan.nrrd", **changes):
+    def write(data=RAW, magic="NRRD0005", name="scan.nrrd", **changes):
         changes = {key.replace("_", " "): value for key, value in changes.items()}
         lines = [magic, *(f"{key}: {value}" for key, value in changed(NRRD, changes).items())]
         (tmp_path / name).write_bytes("\n".join([*lines, "", ""]).encode() + data)
@@ -66,7 +67,7 @@ def nrrd(tmp_path):
 
 @pytest.fixture
 def meta(tmp_path):
-    def write(data=VOXELS.tobytes(), separator=" = ", end="\n", name="scan.mha", **changes):
+    def write(data=RAW, separator=" = ", end="\n", name="scan.mha", **changes):
         fields = changed(META, changes)
         text = "".join(f"{key}{separator}{value}{end}" for key, value in fields.items())
         (tmp_path / name).write_bytes(text.encode() + data)

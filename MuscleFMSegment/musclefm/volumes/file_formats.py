@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
+from musclefm.volumes.checks import damaged_error
 from musclefm.volumes.decoded import Decoded
 from musclefm.volumes.metaimage import read_metaimage
 from musclefm.volumes.nifti import read_nifti
@@ -20,8 +22,9 @@ _READERS = {
     (".nrrd", ".nhdr"): read_nrrd,
     (".mha", ".mhd"): read_metaimage,
 }
-ENDINGS = tuple(ending for endings in _READERS for ending in endings)
-"""How the name of an image's file may end, in small letters."""
+# What a reader stumbles over in a header: fields that are missing, are no numbers or
+# too large ones; and in voxels that are packed and cut off or changed.
+_OF_DAMAGE = (ArithmeticError, EOFError, LookupError, TypeError, ValueError, zlib.error)
 
 
 def read_image_file(path: Path, what: str, volume: int | None, *, alone: bool = False) -> Decoded:
@@ -47,5 +50,8 @@ def read_image_file(path: Path, what: str, volume: int | None, *, alone: bool = 
     """
     for endings, reader in _READERS.items():
         if path.name.lower().endswith(endings):
-            return reader(path, what, volume, alone=alone)
+            try:
+                return reader(path, what, volume, alone=alone)
+            except _OF_DAMAGE as error:
+                raise damaged_error(what) from error
     raise MuscleFMError(f"{what} is of no format that is read here", f"give {FORMATS}")

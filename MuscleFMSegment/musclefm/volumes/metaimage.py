@@ -9,7 +9,6 @@ over, is ITK's: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,19 +70,15 @@ def read_metaimage(path: Path, what: str, volume: int | None, *, alone: bool = F
     with ExitStack() as stack:
         file = stack.enter_context(open_regular(path))
         fields = _fields(file, what)
-        try:
-            layout = _layout(fields, what)
-            number, notes = pick_volume(layout.volumes, volume, what)
-            matrix, told = _matrix(fields, what)
-            data = fields[_LAST]
-            if data.upper() != "LOCAL":
-                if alone:
-                    raise elsewhere_error(what)
-                file = stack.enter_context(open_beside(path, data, what))
-            array, found = _voxels(file, fields, layout, number, what)
-        # Fields that are missing, or are no numbers where they should be.
-        except (KeyError, ValueError, EOFError, zlib.error) as error:
-            raise damaged_error(what) from error
+        layout = _layout(fields, what)
+        number, notes = pick_volume(layout.volumes, volume, what)
+        matrix, told = _matrix(fields, what)
+        data = fields[_LAST]
+        if data.upper() != "LOCAL":
+            if alone:
+                raise elsewhere_error(what)
+            file = stack.enter_context(open_beside(path, data, what))
+        array, found = _voxels(file, fields, layout, number, what)
     return Decoded(array, matrix, notes + told + found)
 
 

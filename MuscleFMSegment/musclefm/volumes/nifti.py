@@ -12,7 +12,6 @@ https://nifti.nimh.nih.gov/nifti-2 (nifti2.h).
 from __future__ import annotations
 
 import math
-import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -78,11 +77,7 @@ def read_nifti(path: Path, what: str, volume: int | None, *, alone: bool = False
 
         file = opened(halves[0] if halves else path.name)
         source = _source(file)
-        try:
-            raw = source.read_up_to(_LARGEST_HEADER)
-        except (EOFError, zlib.error) as error:
-            raise damaged_error(what) from error
-        header = _header(raw, bool(halves), what)
+        header = _header(source.read_up_to(_LARGEST_HEADER), bool(halves), what)
         layout = _layout(header, what)
         number, notes = pick_volume(layout.volumes, volume, what)
         matrix, told = matrix_of(header, layout.shape, what)
@@ -146,10 +141,7 @@ def _layout(header: AnalyzeHeader, what: str) -> Layout:
     sizes += [1] * (7 - dimensions)
     if int(header["datatype"]) in _COLOUR_OR_COMPLEX or math.prod(sizes[4:]) > 1:
         raise colour_error(what)
-    try:
-        kind = header.get_data_dtype()
-    except KeyError as error:
-        raise damaged_error(what) from error
+    kind = header.get_data_dtype()
     if kind.kind not in "iuf":
         raise damaged_error(what)
     shape = (sizes[2], sizes[1], sizes[0])
@@ -163,11 +155,7 @@ def _go_to_voxels(source: ByteSource, header: AnalyzeHeader, pair: bool, what: s
     # NaN is within no bounds.
     if not least <= offset <= source.most:
         raise damaged_error(what)
-    try:
-        passed = source.skip(int(offset))
-    except (EOFError, zlib.error) as error:
-        raise damaged_error(what) from error
-    if passed < int(offset):
+    if source.skip(int(offset)) < int(offset):
         raise damaged_error(what)
 
 

@@ -72,7 +72,7 @@ def matrix_of(
         return qform, ()
     return qform, (
         f"the two positions in the header of {what} (sform and qform) are up to"
-        f" {in_figures(round(apart))} mm apart: the qform was taken",
+        f" {in_figures(float(f'{apart:.0f}'))} mm apart: the qform was taken",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +80,9 @@ def read_voxels(
     Raises
     ------
     MuscleFMError
-        The file ends before its voxels do, or they are damaged.
+        The file ends before its voxels do.
+    EOFError, zlib.error
+        They are packed and damaged.
     """
     total = layout.total_bytes
     if source.most < total:
@@ -89,20 +90,17 @@ def read_voxels(
     slope, intercept = scaling
     array = np.empty(math.prod(layout.shape), np.float32)
     before = 0 if layout.together else number * layout.volume_bytes
-    read, filled = 0, 0
-    try:
-        read = source.skip(before)
-        for block in _blocks(source, layout, number):
-            read += block.nbytes * (layout.volumes if layout.together else 1)
+    filled = 0
+    read = source.skip(before)
+    for block in _blocks(source, layout, number):
+        read += block.nbytes * (layout.volumes if layout.together else 1)
+        # Beyond float32 is infinity, which is refused later.
+        with np.errstate(over="ignore", invalid="ignore"):
             scaled = block if scaling == (1.0, 0.0) else block * slope + intercept
-            # Beyond float32 is infinity, which is refused later.
-            with np.errstate(over="ignore", invalid="ignore"):
-                array[filled : filled + len(block)] = scaled
-            filled += len(block)
-        others = total - read
-        found, goes_on = source.finish(others if filled == len(array) else 0)
-    except (EOFError, zlib.error) as error:
-        raise damaged_error(what) from error
+            array[filled : filled + len(block)] = scaled
+        filled += len(block)
+    others = total - read
+    found, goes_on = source.finish(others if filled == len(array) else 0)
     if filled < len(array) or found < others:
         raise truncated_error(what, (read + found) / total)
     notes = (f"the file of {what} goes on behind its voxels: the rest was not read",)
@@ -130,7 +128,9 @@ def read_written_out(source: ByteSource, layout: Layout, what: str) -> npt.NDArr
     Raises
     ------
     MuscleFMError
-        There are too few numbers, or something else than numbers.
+        There are too few numbers.
+    ValueError
+        There is something else than numbers.
     """
     size = math.prod(layout.shape)
     # A digit and what separates it from the next.
@@ -146,10 +146,7 @@ def read_written_out(source: ByteSource, layout: Layout, what: str) -> npt.NDArr
         if len(rest) > _LONGEST_NUMBER:
             raise damaged_error(what)
         words = words[: size - filled]
-        try:
-            array[filled : filled + len(words)] = np.array(words, np.float64)
-        except ValueError as error:
-            raise damaged_error(what) from error
+        array[filled : filled + len(words)] = np.array(words, np.float64)
         filled += len(words)
         if not piece:
             break
