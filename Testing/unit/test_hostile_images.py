@@ -6,10 +6,12 @@ ITK ended the process on several of them.
 import gzip
 import os
 import re
+import resource
 import tracemalloc
 import zlib
 
 import numpy as np
+import psutil
 import pytest
 from image_files import PATIENT, edit_nifti, refusal
 
@@ -263,3 +265,17 @@ def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):
     assert memory.free_memory() == 600_000
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.free_memory() > 600_000
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_AS"), reason="only Linux tells the limit")
+def test_a_limit_of_the_process_counts(tmp_path, oblique_volume):
+    path = tmp_path / f"{PATIENT}.nii"
+    write_volume(oblique_volume, path)
+    edit_nifti(path, dim=(3, 1000, 1000, 900, 1, 1, 1, 1))
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    taken = psutil.Process().memory_info().vms
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 30), limits[1]))
+        assert "GB of memory where 1.0" in refusal(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)

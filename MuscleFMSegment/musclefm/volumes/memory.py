@@ -22,12 +22,18 @@ _GROUPS = (
 def free_memory() -> int:
     """Return how many bytes can be taken without swapping, or ending a container."""
     free = int(psutil.virtual_memory().available)
-    for folder, limit, used, reclaimable in _GROUPS:
+    for folder, most, used, reclaimable in _GROUPS:
         # Missing, or "max" where there is no limit.
         with contextlib.suppress(OSError, ValueError):
-            left = int((folder / limit).read_text()) - int((folder / used).read_text())
+            left = int((folder / most).read_text()) - int((folder / used).read_text())
             statistics = dict(
                 line.split() for line in (folder / "memory.stat").read_text().splitlines()
             )
             free = min(free, left + int(statistics.get(reclaimable, 0)))
+    # A limit of the process, as of ulimit -v, which only Linux tells.
+    if hasattr(psutil, "RLIMIT_AS"):
+        process = psutil.Process()
+        limit, _ = process.rlimit(psutil.RLIMIT_AS)
+        if limit != psutil.RLIM_INFINITY:
+            free = min(free, limit - process.memory_info().vms)
     return max(free, 0)
