@@ -21,6 +21,7 @@ from musclefm.volumes.reading import read_volume
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.text_header import LARGEST_HEADER
 from musclefm.volumes.writing import write_volume
+from musclefm.workflows.case_files import find_cases
 
 MEGABYTE = 1 << 20
 
@@ -113,6 +114,12 @@ class TestOtherFiles:
         assert "neither a file nor a folder" in refusal(tmp_path / f"link{ending}")
         with pytest.raises(MuscleFMError):
             read_stored(tmp_path / f"{PATIENT}{ending}", "the map")
+
+
+    def test_a_folder_of_scans_does_not_wait_for_a_fifo(self, tmp_path, oblique_volume):
+        write_volume(oblique_volume, tmp_path / "scan.nii.gz")
+        os.mkfifo(tmp_path / "fifo")
+        assert [case.path.name for case in find_cases(tmp_path)] == ["scan.nii.gz"]
 
 
 @pytest.mark.usefixtures("little_memory")

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
+from musclefm.storage.regular_file import open_regular
 from musclefm.volumes.siemens_mosaic import CSA_HEADER, read_mosaic
 
 _TAGS: list[Any] = [
@@ -137,7 +138,7 @@ def scan_files(paths: list[Path]) -> Scan:
 def is_dicom(path: Path) -> bool:
     """Tell whether a file begins as DICOM files do."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
