@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,12 @@ FILES_OF_FORMAT = 30
 MEGABYTES_AT_MOST = 500
 LINES_AT_MOST = 30
 
-Answer = Mapping[str, object]
-
 
 @pytest.fixture(scope="module")
-def info(environment: Mapping[str, str]) -> Iterator[Callable[[Path], dict]]:
+def info(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], dict]]:
     """Return a function that runs ``musclefm info`` on a path and tells how that went."""
+    home = str(tmp_path_factory.mktemp("home"))
+    environment = os.environ | {"MUSCLEFM_HOME": home, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -56,7 +56,7 @@ def content_of(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_damaged_file_ends_in_a_result_or_in_one_line(
-    kind: str, info: Callable[[Path], dict], tmp_path: Path, record_property: Callable
+    kind: str, info: Callable[[Path], dict], tmp_path: Path
 ) -> None:
     volume = sample_volume()
     codes: Counter[int] = Counter()
