@@ -103,7 +103,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Comparison:
     runtime = choose_runtime(arguments.device, arguments.precision)
     comparison = compare_models(old, new, cases, runtime, progress)
     if arguments.out:
-        atomic_text(arguments.out, comparison.model_dump_json(indent=2) + "\n")
+        atomic_text(arguments.out, comparison.model_dump_json(indent=2) + "\n", new=True)
     return comparison
 
 
