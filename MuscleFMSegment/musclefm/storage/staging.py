@@ -259,7 +259,9 @@ def _remove(hidden: Path, parents: list[Path]) -> None:
                     shutil.rmtree(content)
                 else:
                     content.unlink()
-            shutil.rmtree(hidden)
+            for name in (_PUBLISHING, _LOCK):
+                (hidden / name).unlink(missing_ok=True)
+            hidden.rmdir()
         if not hidden.exists():
             break
     # Those that hold results are not empty and stay.

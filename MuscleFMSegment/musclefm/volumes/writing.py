@@ -226,7 +226,9 @@ def staged_contents(final: Path) -> Iterator[Path]:
                 )
             staging = stack.enter_context(staged(final.name, inside, parents=True))
             staging.mkdir()
-            clear_leftovers(inside)
+            # A writer that was killed may have found no folder yet.
+            for place in {inside, final.parent}:
+                clear_leftovers(place)
         try:
             yield staging
         except OSError as error:
