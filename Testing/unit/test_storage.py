@@ -12,6 +12,7 @@ import time
 import pytest
 from filelock import FileLock
 
+from musclefm.cli.main import main
 from musclefm.corrections.access import sole_writer
 from musclefm.errors import MuscleFMError
 from musclefm.models.versions import sole_writer as sole_changer
@@ -77,6 +78,16 @@ def test_what_a_living_process_writes_stays(tmp_path, writer):
         clear_leftovers(tmp_path)
         file.write_bytes(b"")
     assert (tmp_path / "mine").is_dir() and (tmp_path / "my file").is_file()
+
+
+def test_the_command_removes_what_is_left_in_the_users_data(tmp_path, writer, monkeypatch):
+    monkeypatch.setenv("MUSCLEFM_HOME", str(tmp_path.parent))
+    assert main(["models", "list"]) == 0
+    assert len(hidden(tmp_path)) == 2, "of a living process"
+    writer.kill()
+    writer.wait()
+    assert main(["models", "list"]) == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_that_only_look_like_leftovers_stay(tmp_path):

@@ -66,7 +66,9 @@ def refused(command, places, capfd):
     assert main([word.format(**places) for word in command.split()]) == 2
     said = capfd.readouterr().err
     assert said.startswith("musclefm: ") and said.count("\n") == 1, said
-    assert said.endswith((": give a new or empty folder\n", "there yet\n", "another folder\n")), said
+    assert said.endswith((": give a new or empty folder\n", "there yet\n", "another folder\n")), (
+        said
+    )
     assert content(places["user"]) == before
     assert not places["new"].exists()
     return said

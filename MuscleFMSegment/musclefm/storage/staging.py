@@ -158,6 +158,14 @@ def clear_leftovers_once(folder: Path) -> None:
         clear_leftovers(folder)
 
 
+def clear_leftovers_of_user_data(folder: Path) -> None:
+    """Remove what killed writers left in the user's data, wherever this library writes there."""
+    # Reviews lie deepest: reviews/CASE/results.
+    for places in ("", "*/", "*/*/", "*/*/results/"):
+        for place in folder.glob(places) if places else (folder,):
+            clear_leftovers(place)
+
+
 def is_partial(name: str) -> bool:
     """Tell whether a name is that of something staged."""
     return bool(_PARTIAL.fullmatch(name))
