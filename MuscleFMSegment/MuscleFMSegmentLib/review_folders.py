@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from musclefm.errors import MuscleFMError
+from musclefm.storage.lock import NoLocksError, acquired_lock
 from musclefm.user_data import user_data_folder
 
 _INPUT, _RESULTS, _LOCK = "input", "results", "in-use.lock"
+_IN_USE = MuscleFMError("the folder of the case is in use", "close the case there first")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,11 @@ class ReviewFolders:
         found = []
         paths = sorted(self._root.glob("*/"), reverse=True) if self._root.is_dir() else []
         for path in paths:
-            folder = claimFolder(path)
+            try:
+                folder = claimFolder(path)
+            except NoLocksError:
+                # Nobody can tell whether another Slicer works in it.
+                continue
             if folder and folder.results.is_dir():
                 found.append(folder)
             elif folder:
@@ -104,10 +111,17 @@ class ReviewFolders:
 
 
 def claimFolder(path: Path, isDisposable: bool = True) -> ReviewFolder | None:
-    """Return a folder that is now this Slicer's, or None where another one works in it."""
-    lock = FileLock(path / _LOCK, timeout=0)
+    """Return a folder that is now this Slicer's, or None where another one works in it.
+
+    Raises
+    ------
+    NoLocksError
+        The disk knows no locks.
+    """
     try:
-        lock.acquire()
-    except Timeout:
+        lock = acquired_lock(path / _LOCK, _IN_USE)
+    except NoLocksError:
+        raise
+    except MuscleFMError:
         return None
     return ReviewFolder(path, lock, isDisposable)

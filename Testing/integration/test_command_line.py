@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 import os
 import pty
@@ -187,10 +188,6 @@ def test_reads_nrrd_and_metaimage(
 ) -> None:
     image = read_volume(scan / "water.nii.gz").volume
     write_volume(image, tmp_path / f"scan{suffix}")
-    # Of an earlier run into the same folder, with fat and water.
-    (tmp_path / "out").mkdir()
-    for name in OF_FAT_AND_WATER:
-        (tmp_path / "out" / name).touch()
     done = musclefm(
         "segment", tmp_path / f"scan{suffix}", "--model", model, "--out", tmp_path / "out"
     )
@@ -225,15 +222,25 @@ def test_fat_fractions_need_fat_and_water(
 def test_results_replace_those_of_an_earlier_run_and_nothing_else(
     segmented, scan: Path, model: Path, musclefm: Musclefm, tmp_path: Path
 ) -> None:
-    (tmp_path / "labels.nii.gz").write_bytes(b"old")
-    (tmp_path / "mine.txt").write_text("kept")
-    done = musclefm(
-        "segment", scan / "water.nii.gz", "--model", model, "--out", tmp_path, "--progress", "none"
-    )
+    out = tmp_path / "out"
+    shutil.copytree(segmented[0], out)
+    (out / "mine.txt").write_text("kept")
+    words = ["segment", scan / "water.nii.gz", "--model", model, "--progress", "none", "--out", out]
+    done = musclefm(*words)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == RESULTS | {"mine.txt"}
-    assert (tmp_path / "mine.txt").read_text() == "kept"
-    assert read_volume(tmp_path / "labels.nii.gz").volume.grid.shape[0] == 6
+    # One contrast alone has no fat fraction: that of the earlier run would pass for it.
+    assert {path.name for path in out.iterdir()} == RESULTS | {"mine.txt"}
+    assert (out / "mine.txt").read_text() == "kept"
+    listed = json.loads((out / "provenance.json").read_text())["files"]
+    assert set(listed) == RESULTS - {"provenance.json"}
+    for name, file in listed.items():
+        assert file["sha256"] == hashlib.sha256((out / name).read_bytes()).hexdigest()
+
+    (out / "labels.nii.gz").write_bytes(b"corrected by hand")
+    again = musclefm(*words)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr.startswith("musclefm: labels.nii.gz in the folder for the results was")
+    assert (out / "labels.nii.gz").read_bytes() == b"corrected by hand"
 
 
 def all_text(folder: Path) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
+from musclefm.workflows.results_folder import write_provenance
 from musclefm.workflows.sample import sample_channels
 
 AT_MOST_S = 2.0
@@ -115,14 +116,15 @@ def test_leaves_earlier_results_as_they_were(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "labels.nii.gz").write_bytes(b"earlier")
+    made_by = {"model": {"sha256": "a" * 64, "label_scheme": "thigh-11"}}
+    write_provenance(tmp_path, {**made_by, "input": {"sha256": "b" * 64}})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     code, _, _ = interrupt(
         [*command, "segment", str(large_scan), "--model", str(model), "--out", str(tmp_path)],
         environment, "write", 0.3, signal.SIGTERM,
     )  # fmt: skip
     assert code == 128 + signal.SIGTERM
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        "labels.nii.gz": b"earlier"
-    }
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def heeds_signals(pid: int) -> bool:

@@ -174,7 +174,9 @@ def test_who_begins_to_segment_lets_the_unfinished_wait(worklist):
     segmented(worklist, 1, 1.0)
     worklist.note(worklist.cases[1], "failed", fault="x: y")
     worklist.note(worklist.cases[2], "running")
-    worklist.forget_unfinished()
+    worklist.note(worklist.cases[3], "running", fault="killed once")
+    killed = worklist.forget_unfinished()
+    assert killed == {worklist.key(worklist.cases[2]): 1, worklist.key(worklist.cases[3]): 2}
     assert [status for _, status in listed(worklist)] == ["ready"] + 6 * ["waiting"]
 
 
@@ -199,6 +201,9 @@ def test_a_worklist_that_cannot_be_read_is_said_in_words(worklist, scans, tmp_pa
 def test_a_worklist_needs_a_folder_of_its_own_that_can_be_written(scans):
     with pytest.raises(MuscleFMError, match="among the scans"):
         Worklist(scans, scans)
+    make(scans.parent / "mine", "notes.txt")
+    with pytest.raises(MuscleFMError, match="not empty"):
+        Worklist(scans, scans.parent / "mine")
     with pytest.raises(MuscleFMError, match="cannot be made"):
         Worklist(scans, scans / "doe-1.nii" / "list")
 

@@ -11,11 +11,11 @@ import pytest
 import SimpleITK as sitk
 
 from musclefm.errors import MuscleFMError
+from musclefm.storage.staging import discard_staged
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import (
     atomic_bytes,
     atomic_text,
-    discard_staged,
     staged_folder,
     write_volume,
 )
@@ -171,22 +171,47 @@ class TestStagedFolder:
         assert sorted(path.name for path in out.rglob("*")) == ["a.txt", "labels.txt", "pictures"]
         assert [path.name for path in out.parent.iterdir()] == ["out"]
 
-    def test_a_folder_that_exists_keeps_other_files(self, tmp_path):
-        (tmp_path / "labels.txt").write_text("old")
-        (tmp_path / "foreign.txt").write_text("foreign")
+    def test_a_folder_that_exists_and_is_empty_is_filled(self, tmp_path):
         with staged_folder(tmp_path) as folder:
             (folder / "labels.txt").write_text("new")
             (folder / "pictures").mkdir()
             (folder / "pictures" / "a.txt").write_text("a")
-            assert (tmp_path / "labels.txt").read_text() == "old"
-        assert (tmp_path / "labels.txt").read_text() == "new"
-        assert (tmp_path / "foreign.txt").read_text() == "foreign"
         assert (tmp_path / "pictures" / "a.txt").read_text() == "a"
-        assert sorted(path.name for path in tmp_path.iterdir()) == [
-            "foreign.txt",
-            "labels.txt",
-            "pictures",
-        ]
+        assert {path.name for path in tmp_path.iterdir()} == {"labels.txt", "pictures"}
+
+    def test_a_folder_that_holds_something_is_left_alone(self, tmp_path):
+        (tmp_path / "foreign.txt").write_text("foreign")
+        for place in (tmp_path, tmp_path / "link"):
+            (tmp_path / "link").is_symlink() or (tmp_path / "link").symlink_to(tmp_path)
+            with pytest.raises(MuscleFMError, match="not empty"), staged_folder(place):
+                pass
+        assert (tmp_path / "foreign.txt").read_text() == "foreign"
+
+    def test_a_file_that_comes_meanwhile_stays(self, tmp_path):
+        out = tmp_path / "out"
+        for place in (out, out / "a.txt"):
+            with pytest.raises(MuscleFMError), staged_folder(out, among_others=True) as folder:
+                (folder / "a.txt").write_text("new")
+                if place == out:
+                    out.mkdir()
+                (out / "a.txt").write_text("precious")
+            assert {path.name: path.read_text() for path in out.iterdir()} == {"a.txt": "precious"}
+
+    def test_files_are_put_among_others_and_replace_none(self, tmp_path):
+        (tmp_path / "foreign.txt").write_text("foreign")
+        with staged_folder(tmp_path, among_others=True) as folder:
+            (folder / "a.txt").write_text("new")
+        (tmp_path / "b.txt").symlink_to("nowhere")
+        for taken in ("a.txt", "b.txt", "foreign.txt"):
+            with (
+                pytest.raises(MuscleFMError, match="is taken already"),
+                staged_folder(tmp_path, among_others=True) as folder,
+            ):
+                (folder / "0.txt").write_text("other")
+                (folder / taken).write_text("other")
+        assert (tmp_path / "a.txt").read_text() == "new"
+        assert (tmp_path / "foreign.txt").read_text() == "foreign"
+        assert {x.name for x in tmp_path.iterdir()} == {"a.txt", "b.txt", "foreign.txt"}
 
     @pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError, MemoryError])
     @pytest.mark.parametrize("exists", [False, True])
@@ -196,7 +221,7 @@ class TestStagedFolder:
             out.mkdir(parents=True)
             (out / "labels.txt").write_text("old")
         before = sorted(tmp_path.rglob("*"))
-        with pytest.raises(interruption), staged_folder(out) as folder:
+        with pytest.raises(interruption), staged_folder(out, among_others=True) as folder:
             (folder / "labels.txt").write_text("new")
             raise interruption
         assert sorted(tmp_path.rglob("*")) == before
@@ -204,21 +229,9 @@ class TestStagedFolder:
 
     def test_a_file_of_that_name_is_not_overwritten(self, tmp_path):
         (tmp_path / "out").write_text("precious")
-        with pytest.raises(MuscleFMError, match="that of a file"), staged_folder(tmp_path / "out"):
+        with pytest.raises(MuscleFMError, match="taken already"), staged_folder(tmp_path / "out"):
             pass
         assert (tmp_path / "out").read_text() == "precious"
-
-    def test_nothing_is_replaced_when_one_result_cannot_be(self, tmp_path):
-        (tmp_path / "a.txt").write_text("old")
-        (tmp_path / "b.txt").mkdir()
-        with (
-            pytest.raises(MuscleFMError, match="a folder has the name of a result"),
-            staged_folder(tmp_path) as folder,
-        ):
-            (folder / "a.txt").write_text("new")
-            (folder / "b.txt").write_text("new")
-        assert (tmp_path / "a.txt").read_text() == "old"
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
 
     def test_an_error_of_the_work_itself_is_passed_on(self, tmp_path):
         with pytest.raises(FileNotFoundError), staged_folder(tmp_path / "out"):

@@ -19,6 +19,7 @@ from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
+from musclefm.workflows.results_folder import FAT_FRACTION_FILE, require_unchanged
 
 HeatKind = Literal["total", "aleatoric", "epistemic"]
 
@@ -28,7 +29,6 @@ _HEAT_FILES: dict[HeatKind, str] = {
     "epistemic": "epistemic.nii.gz",
 }
 _REGIONS_FILE = "regions.nii.gz"
-_FAT_FILE = "fat_fraction.nii.gz"
 # MRML reads it too, but a truncated one takes Slicer down with it (seen with 5.13).
 _LABELS_FILE = "labels.seg.nrrd"
 _REMEDY = "segment the scan again"
@@ -83,8 +83,9 @@ def readResults(folder: Path) -> Results:
         A file is missing, damaged or truncated, or the files do not belong together.
     """
     names = [*_HEAT_FILES.values(), _REGIONS_FILE, _LABELS_FILE]
-    if (folder / _FAT_FILE).exists():
-        names.append(_FAT_FILE)
+    if (folder / FAT_FRACTION_FILE).exists():
+        names.append(FAT_FRACTION_FILE)
+    require_unchanged(folder, [*names, "regions.json", "muscles.csv"])
     # Unpacking lets go of Python's lock: two cores need half the time.
     with ThreadPoolExecutor() as pool:
         maps = dict(zip(names, pool.map(lambda x: read_stored(folder / x, x), names), strict=True))
@@ -104,7 +105,7 @@ def readResults(folder: Path) -> Results:
         labels=labels,
         heat={kind: maps[name].array for kind, name in _HEAT_FILES.items()},
         regions=maps[_REGIONS_FILE].array.astype(np.uint16),
-        fatFraction=maps[_FAT_FILE].array if _FAT_FILE in maps else None,
+        fatFraction=maps[FAT_FRACTION_FILE].array if FAT_FRACTION_FILE in maps else None,
         queue=document.regions,
         muscles=muscles_from_csv(_text(folder / "muscles.csv")),
         provenance=provenance,

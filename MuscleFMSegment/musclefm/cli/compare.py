@@ -11,6 +11,7 @@ from rich.table import Table
 
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress
+from musclefm.storage.targets import require_free
 
 if TYPE_CHECKING:
     from musclefm.workflows.compare_models import Comparison, Verdict
@@ -46,6 +47,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Compare the models."""
+    if arguments.out:
+        require_free(arguments.out)
     comparison = run_heavy(arguments, lambda progress: _compare(arguments, progress))
     if arguments.progress != "json":
         print_comparison(comparison)
@@ -103,7 +106,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Comparison:
     runtime = choose_runtime(arguments.device, arguments.precision)
     comparison = compare_models(old, new, cases, runtime, progress)
     if arguments.out:
-        atomic_text(arguments.out, comparison.model_dump_json(indent=2) + "\n")
+        atomic_text(arguments.out, comparison.model_dump_json(indent=2) + "\n", new=True)
     return comparison
 
 

@@ -139,12 +139,14 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     from musclefm.exchange.source_series import find_source_series
+    from musclefm.volumes.writing import check_folder
     from musclefm.workflows.export_corrections import (
         export_dataset,
         export_dicom,
         export_samples,
     )
 
+    check_folder(arguments.out)
     store = _store(arguments)
     samples = _chosen(store, arguments.samples)
     if arguments.format == "dicom":

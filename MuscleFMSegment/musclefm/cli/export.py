@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from musclefm.cli.inputs import choice_of
-from musclefm.volumes.writing import check_folder
-from musclefm.workflows.export_case import ExportFormat, export_case
+from musclefm.workflows.export_case import ExportFormat, check_export_folder, export_case
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Export the case."""
     from musclefm.exchange.source_series import find_source_series
 
-    check_folder(arguments.out)
+    check_export_folder(arguments.out, arguments.format)
     source = None
     if arguments.format == "dicom" and arguments.image:
         source = find_source_series(arguments.image, choice_of(arguments))

@@ -52,7 +52,7 @@ def read_input(arguments: argparse.Namespace) -> Channels:
     MuscleFMError
         No image is named, or too many; or one cannot be read.
     """
-    paths = _paths(arguments)
+    paths = input_paths(arguments)
     return read_channels(paths, choices=dict.fromkeys(paths, choice_of(arguments)))
 
 
@@ -61,7 +61,14 @@ def choice_of(arguments: argparse.Namespace) -> SeriesChoice:
     return SeriesChoice(series=arguments.series, echo=arguments.echo)
 
 
-def _paths(arguments: argparse.Namespace) -> dict[str, Path]:
+def input_paths(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the images that the arguments name, by channel.
+
+    Raises
+    ------
+    MuscleFMError
+        No image is named, or too many.
+    """
     if bool(arguments.input) == bool(arguments.channel):
         raise MuscleFMError(
             "one input is needed", "give either an image, or --channel NAME=PATH for each channel"

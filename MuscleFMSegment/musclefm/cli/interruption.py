@@ -7,6 +7,7 @@ in a second thread, and the main thread does nothing but wait.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn, TypeVar
 
+from musclefm.errors import MuscleFMError
 from musclefm.progress import Progress, ProgressEvent
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -30,10 +32,17 @@ class InterruptedWork(BaseException):
     ----------
     signal_number : int
         Of the signal that asked for it.
+
+    Attributes
+    ----------
+    kept : callable or None
+        Returns what is kept of the work, once nothing is written any more; an empty
+        text for nothing.
     """
 
     def __init__(self, signal_number: int) -> None:
         self.signal_number = signal_number
+        self.kept: Callable[[], str] | None = None
         super().__init__(signal_number)
 
 
@@ -43,7 +52,11 @@ def raise_on_signals() -> None:
         signal.signal(number, _raise)
 
 
-def run_interruptibly(work: Callable[[Progress], Result], progress: Progress) -> Result:
+def run_interruptibly(
+    work: Callable[[Progress], Result],
+    progress: Progress,
+    kept: Callable[[], str] | None = None,
+) -> Result:
     """Run work in a thread of its own, so that a signal is noticed at once.
 
     When asked to end, the work has half a second to unwind by itself, at its
@@ -56,6 +69,8 @@ def run_interruptibly(work: Callable[[Progress], Result], progress: Progress) ->
         Takes the progress that it has to tell.
     progress : Progress
         Is told.
+    kept : callable, optional
+        See :class:`InterruptedWork`.
 
     Raises
     ------
@@ -83,10 +98,11 @@ def run_interruptibly(work: Callable[[Progress], Result], progress: Progress) ->
         while thread.is_alive():
             thread.join(0.1)
         _ignore_signals()
-    except InterruptedWork:
+    except InterruptedWork as interrupted:
         asked.set()
         thread.join(_PATIENCE_S)
         if not outcome:
+            interrupted.kept = kept
             raise
     if failure:
         raise failure[0]
@@ -94,15 +110,23 @@ def run_interruptibly(work: Callable[[Progress], Result], progress: Progress) ->
 
 
 def end_process(interrupted: InterruptedWork) -> NoReturn:
-    """Remove what is half written and end with 128 + the signal's number."""
+    """Remove what is half written, say what is kept, and end with 128 + the signal's number."""
     from multiprocessing import active_children
 
-    from musclefm.volumes.writing import discard_staged
+    from musclefm.storage.staging import discard_staged, published_count
 
     for child in active_children():
         child.terminate()
     discard_staged()
-    print("musclefm: stopped, no result was written", file=sys.stderr, flush=True)  # noqa: T201
+    kept = ""
+    if interrupted.kept:
+        # Whatever is wrong with what is kept, the next run says.
+        with contextlib.suppress(MuscleFMError, OSError):
+            kept = interrupted.kept()
+    elif published_count():
+        kept = "what was written before is kept"
+    said = f"musclefm: stopped, {kept or 'no result was written'}"
+    print(said, file=sys.stderr, flush=True)  # noqa: T201
     # The working thread may sit in native code that nothing else can end.
     os._exit(128 + interrupted.signal_number)
 

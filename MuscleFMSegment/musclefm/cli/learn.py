@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from musclefm.cli.compare import print_comparison
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress
+from musclefm.storage.work_folder import kept_training
 
 if TYPE_CHECKING:
     from musclefm.workflows.compare_models import Comparison
@@ -68,6 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
         runtime = choose_runtime(arguments.device, arguments.precision)
         return learn(store, model, RECIPES[arguments.recipe], folder, runtime, progress)
 
-    comparison = run_heavy(arguments, work)
+    folder.check()
+    comparison = run_heavy(
+        arguments, work, kept=lambda: kept_training(folder.comparison, folder.work)
+    )
     if arguments.progress != "json":
         print_comparison(comparison)

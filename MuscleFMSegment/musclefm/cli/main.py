@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from musclefm import __version__
 from musclefm.cli.interruption import InterruptedWork, end_process, raise_on_signals
 from musclefm.errors import MuscleFMError
+from musclefm.storage.staging import clear_leftovers_of_user_data
+from musclefm.user_data import user_data_folder
 
 _EPILOG = "Research use only. Not for clinical use."
 
@@ -77,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         raise_on_signals()
         parsed = build_parser().parse_args(arguments)
+        clear_leftovers_of_user_data(user_data_folder())
         parsed.run(parsed)
         sys.stdout.flush()
     except MuscleFMError as error:

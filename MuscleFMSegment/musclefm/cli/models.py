@@ -193,7 +193,9 @@ def _install(path: Path, name: str | None) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     from musclefm.models.bundle_files import export_bundle
     from musclefm.models.registry import find_bundle
+    from musclefm.storage.targets import require_new_folder
 
+    require_new_folder(arguments.out)
     export_bundle(find_bundle(arguments.model), arguments.out)
 
 

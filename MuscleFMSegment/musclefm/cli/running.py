@@ -33,7 +33,21 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_heavy(arguments: argparse.Namespace, work: Callable[[Progress], Result]) -> Result:
-    """Run work that tells its progress and ends soon after it is interrupted."""
+def run_heavy(
+    arguments: argparse.Namespace,
+    work: Callable[[Progress], Result],
+    kept: Callable[[], str] | None = None,
+) -> Result:
+    """Run work that tells its progress and ends soon after it is interrupted.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With ``progress``.
+    work : callable
+        Takes the progress that it has to tell.
+    kept : callable, optional
+        Returns what is kept of work that was interrupted, an empty text for nothing.
+    """
     with progress_output(arguments.progress) as progress:
-        return run_interruptibly(work, progress)
+        return run_interruptibly(work, progress, kept)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from musclefm.cli.inputs import add_input_options, read_input
+from musclefm.cli.inputs import add_input_options, input_paths, read_input
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress, ProgressEvent
-from musclefm.volumes.writing import check_folder
+from musclefm.storage.staging import published_count
+from musclefm.workflows.results_folder import check_results_folder
 
 if TYPE_CHECKING:
     from musclefm.workflows.segment import SegmentedCase
@@ -39,7 +40,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Segment the input and tell what was found."""
-    case = run_heavy(arguments, lambda progress: segment(arguments, progress))
+    case = run_heavy(
+        arguments,
+        lambda progress: segment(arguments, progress),
+        kept=lambda: "after all results were written" if published_count() else "",
+    )
     for note in case.notes:
         print(f"note: {note}", file=sys.stderr)  # noqa: T201
     if arguments.progress == "bar":
@@ -48,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def segment(arguments: argparse.Namespace, progress: Progress) -> SegmentedCase:
     """Segment the input and write the results."""
-    check_folder(arguments.out)
+    check_results_folder(arguments.out, input_paths(arguments).values())
     progress(ProgressEvent("read", 0, 1, "reading the image"))
     channels = read_input(arguments)
     progress(ProgressEvent("read", 1, 1, "read"))

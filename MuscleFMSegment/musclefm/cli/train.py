@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
 from musclefm.progress import Progress, silent
+from musclefm.storage.targets import require_free
+from musclefm.storage.work_folder import check_work_folder, kept_training
 
 if TYPE_CHECKING:
     from musclefm.training.finetuning.recipe import FineTuning
@@ -80,7 +82,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Train the ensemble."""
-    run_heavy(arguments, lambda progress: _train(arguments, progress))
+    require_free(arguments.out)
+    check_work_folder(_work(arguments))
+    run_heavy(
+        arguments,
+        lambda progress: _train(arguments, progress),
+        kept=lambda: kept_training(arguments.out, _work(arguments)),
+    )
 
 
 def _train(arguments: argparse.Namespace, progress: Progress) -> None:
@@ -96,7 +104,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
         data=arguments.data or default_store_folder(),
         recipe=recipe_of(arguments),
         out=out,
-        work=arguments.work or out.with_name(out.name + ".work"),
+        work=_work(arguments),
         name=arguments.name or out.resolve().name,
         version=arguments.version,
         channels=tuple(arguments.channels.split(",")) if arguments.channels else None,
@@ -105,6 +113,11 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
     runtime = choose_runtime(arguments.device, arguments.precision)
     with joined_team(runtime) as (team, runtime):
         train_ensemble(plan, runtime, progress if team.leads else silent, team)
+
+
+def _work(arguments: argparse.Namespace) -> Path:
+    out: Path = arguments.out
+    return arguments.work or out.with_name(out.name + ".work")
 
 
 def recipe_of(arguments: argparse.Namespace) -> FineTuning:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from musclefm.cli.running import add_progress_option, run_heavy
 from musclefm.progress import Progress
+from musclefm.storage.targets import require_free
+from musclefm.storage.work_folder import check_work_folder, kept_training
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +38,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Train the ensemble."""
-    run_heavy(arguments, lambda progress: _train(arguments, progress))
+    require_free(arguments.out)
+    check_work_folder(_work(arguments))
+    run_heavy(
+        arguments,
+        lambda progress: _train(arguments, progress),
+        kept=lambda: kept_training(arguments.out, _work(arguments)),
+    )
 
 
 def _train(arguments: argparse.Namespace, progress: Progress) -> None:
@@ -50,5 +58,10 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
         pool=PoolRecipe(count=arguments.slices),
         member=MemberRecipe(steps=arguments.steps),
     )
-    work = arguments.work or arguments.out.with_name(arguments.out.name + ".work")
+    work = _work(arguments)
     train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, progress)
+
+
+def _work(arguments: argparse.Namespace) -> Path:
+    out: Path = arguments.out
+    return arguments.work or out.with_name(out.name + ".work")

@@ -11,6 +11,7 @@ from rich.table import Table
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
 from musclefm.progress import Progress
+from musclefm.workflows.results_folder import holds_results
 from musclefm.workflows.worklist import Worklist
 
 
@@ -44,7 +45,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Segment all cases and tell what came of them."""
     worklist = Worklist(arguments.folder, arguments.out)
-    run_heavy(arguments, lambda progress: process(worklist, arguments, progress))
+    run_heavy(
+        arguments,
+        lambda progress: process(worklist, arguments, progress),
+        kept=lambda: kept_cases(worklist),
+    )
     if arguments.progress == "bar":
         summarise(worklist)
     failed = [state for state in worklist.states() if state.status == "failed"]
@@ -66,6 +71,16 @@ def process(worklist: Worklist, arguments: argparse.Namespace, progress: Progres
     bundle = find_bundle(arguments.model)
     runtime = choose_runtime(arguments.device, arguments.precision)
     process_worklist(worklist, bundle, runtime, progress)
+
+
+def kept_cases(worklist: Worklist) -> str:
+    """Let the running case wait, and return what is kept of a worklist that was stopped."""
+    worklist.forget_running()
+    count = sum(holds_results(state.results) for state in worklist.states())
+    if not count:
+        return ""
+    cases = "1 finished case is" if count == 1 else f"{count} finished cases are"
+    return f"{cases} kept; run the same command again to resume"
 
 
 def summarise(worklist: Worklist) -> None:

@@ -14,10 +14,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
+from musclefm.storage.lock import acquired_lock
 from musclefm.volumes.writing import atomic_bytes
 
 STORE_FILE = "store.json"
@@ -26,6 +26,10 @@ SAMPLES_FOLDER = "samples"
 _LOCK_FILE = ".lock"
 _HALF_WRITTEN = ".*.partial"
 _PATIENCE_S = 60.0
+_BUSY = MuscleFMError(
+    "the store of corrections is kept busy by another program or workstation",
+    "try again in a minute",
+)
 
 
 class _StoreDocument(BaseModel):
@@ -71,15 +75,8 @@ def sole_writer(folder: Path) -> Iterator[bytes]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _refuse_foreign(folder)
-            # Made with the rights that the user gives new files, so that a group can share it.
-            (folder / _LOCK_FILE).touch()
-            stack.enter_context(FileLock(folder / _LOCK_FILE, timeout=_PATIENCE_S))
+            stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _PATIENCE_S).release)
             _clear_half_written(folder)
-        except Timeout as error:
-            raise MuscleFMError(
-                "the store of corrections is kept busy by another program or workstation",
-                "try again in a minute",
-            ) from error
         except OSError as error:
             raise unwritable(error) from error
         if not (folder / STORE_FILE).exists():

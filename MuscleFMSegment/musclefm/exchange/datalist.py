@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.new_folder import new_folder
 from musclefm.exchange.sided_labels import IGNORE, value_names, without_sides
 from musclefm.exchange.training_case import TrainingCase, alike
-from musclefm.volumes.writing import atomic_text, write_volume
+from musclefm.volumes.writing import atomic_text, staged_folder, write_volume
 
 
 def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool = False) -> Path:
@@ -46,7 +45,7 @@ def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool =
         There is no case, the cases differ, or the folder cannot be written.
     """
     items: list[dict[str, object]] = []
-    with new_folder(folder) as staged:
+    with staged_folder(folder) as staged:
         for case in alike(cases):
             images = {
                 f"images/{case.key}-{name}.nii.gz": volume for name, volume in case.channels.items()

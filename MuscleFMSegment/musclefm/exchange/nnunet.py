@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.new_folder import new_folder
 from musclefm.exchange.sided_labels import IGNORE, value_names, without_sides
 from musclefm.exchange.training_case import TrainingCase, alike
-from musclefm.volumes.writing import atomic_text, write_volume
+from musclefm.volumes.writing import atomic_text, staged_folder, write_volume
 
 _ENDING = ".nii.gz"
 
@@ -67,7 +66,7 @@ def write_nnunet(
         )
     final = folder / f"Dataset{dataset_id:03d}_{name}"
     count = 0
-    with new_folder(final) as staged:
+    with staged_folder(final) as staged:
         (staged / "imagesTr").mkdir()
         (staged / "labelsTr").mkdir()
         for case in alike(cases):

@@ -121,7 +121,7 @@ def export_bundle(bundle: Bundle, out: Path) -> None:
     with bundle_source(bundle.folder) as source:
         if out.suffix.lower() == _ZIP:
             out.parent.mkdir(parents=True, exist_ok=True)
-            with staged_file(out) as staged:
+            with staged_file(out, new=True) as staged:
                 _write_zip(source, staged)
         else:
             with staged_folder(out) as folder:

@@ -17,12 +17,11 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
-
 from musclefm import __version__
 from musclefm.errors import MuscleFMError
 from musclefm.models.weight_files import sha256_of
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.storage.lock import acquired_lock
 
 _CHUNK = 1 << 18
 _MEGABYTE = 1_000_000
@@ -233,12 +232,8 @@ def _disk_errors() -> Iterator[None]:
 def _alone(folder: Path, file: str) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f".{file}.lock", timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise MuscleFMError(
-            f"another program is downloading {file}", "wait until it is done"
-        ) from error
+        busy = MuscleFMError(f"another program is downloading {file}", "wait until it is done")
+        lock = acquired_lock(folder / f".{file}.lock", busy)
     except OSError as error:
         raise _unwritable(error) from error
     try:

@@ -22,11 +22,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import NAME_PATTERN, Strict
+from musclefm.storage.lock import acquired_lock
 from musclefm.user_data import user_data_folder
 from musclefm.volumes.writing import atomic_text
 
@@ -39,6 +39,7 @@ _LOCK_FILE = ".lock"
 _HALF_DONE = ".*.partial"
 _ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-f]{8}"
 _PATIENCE_S = 60.0
+_BUSY = MuscleFMError("another program is changing the installed models", "try again in a minute")
 
 
 class _History(Strict):
@@ -146,13 +147,9 @@ def sole_writer() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(folder / _LOCK_FILE, timeout=_PATIENCE_S))
+            stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _PATIENCE_S).release)
             for left in (*folder.glob(f"*/{_HALF_DONE}"), *user_models_folder().glob(_HALF_DONE)):
                 shutil.rmtree(left, ignore_errors=True)
-        except Timeout as error:
-            raise MuscleFMError(
-                "another program is changing the installed models", "try again in a minute"
-            ) from error
         except OSError as error:
             raise unwritable(error) from error
         yield

@@ -23,6 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from musclefm.errors import MuscleFMError
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.queue import ReviewEntry, ReviewQueue, Status
+from musclefm.storage.staging import clear_leftovers
 from musclefm.volumes.encoding import encode_volume
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
@@ -310,10 +311,12 @@ def _holds(path: Path, content: bytes) -> bool:
 def _tidy(folder: Path, keep: str = "") -> None:
     """Remove labels that no session names, and what killed processes left half written."""
     stale = [path for path in folder.glob(_LABELS_FILES) if path.name != keep]
+    # Those of earlier versions were files, not folders.
     for path in [*stale, *folder.glob(".session*.partial")]:
         # They do no harm but for their size.
         with contextlib.suppress(OSError):
             path.unlink()
+    clear_leftovers(folder)
 
 
 def _damaged(how: str) -> MuscleFMError:

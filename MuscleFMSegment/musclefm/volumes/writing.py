@@ -1,4 +1,4 @@
-"""Writing results whole or not at all.
+"""Writing results whole or not at all, and over nothing of the user's.
 
 Every file appears under its name only when all of it is on the disk, and a
 folder of results only when all of its files are.
@@ -10,24 +10,22 @@ import contextlib
 import errno
 import os
 import shutil
-import threading
-import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
+from musclefm.storage.staging import (
+    clear_leftovers,
+    clear_leftovers_once,
+    publication,
+    staged,
+    sync_folder,
+)
+from musclefm.storage.targets import require_free, require_new_folder
 from musclefm.volumes.encoding import encode_volume
 from musclefm.volumes.volume import Volume
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-# Another thread may add a file to a folder while it is being removed.
-_ATTEMPTS = 3
-
-# What is being written, with the folders that were made for it; and held while
-# something is put into its final place.
-_staged: dict[Path, list[Path]] = {}
-_publishing = threading.RLock()
 
 
 def write_volume(volume: Volume, path: Path) -> None:
@@ -53,63 +51,91 @@ def write_volume(volume: Volume, path: Path) -> None:
     atomic_bytes(path, encode_volume(volume, path.name))
 
 
-def atomic_text(path: Path, text: str) -> None:
+def atomic_text(path: Path, text: str, *, new: bool = False) -> None:
     """Write text as UTF-8, whole or not at all.
 
+    Parameters
+    ----------
+    path, new
+        As for :func:`staged_file`.
+    text : str
+        What to write.
+
     Raises
     ------
     MuscleFMError
         The file cannot be written; nothing is left behind.
     """
-    atomic_bytes(path, text.encode())
+    atomic_bytes(path, text.encode(), new=new)
 
 
-def atomic_bytes(path: Path, data: bytes) -> None:
+def atomic_bytes(path: Path, data: bytes, *, new: bool = False) -> None:
     """Write bytes under another name in the same folder, sync, and rename.
 
+    Parameters
+    ----------
+    path, new
+        As for :func:`staged_file`.
+    data : bytes
+        What to write.
+
     Raises
     ------
     MuscleFMError
         The file cannot be written; nothing is left behind.
     """
-    with staged_file(path) as temporary, temporary.open("xb") as file:
+    with staged_file(path, new=new) as temporary, temporary.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def staged_file(final: Path) -> Iterator[Path]:
+def staged_file(final: Path, *, new: bool = False) -> Iterator[Path]:
     """Yield where to write a file, and sync it, that becomes ``final`` when all went well.
 
     On any exception nothing is left behind, and ``final`` is as before.
 
+    Parameters
+    ----------
+    final : Path
+        Replaced where it is there already.
+    new : bool
+        Whether it must not be there: for files whose place the user chooses.
+
     Raises
     ------
     MuscleFMError
-        The file cannot be written.
+        The file cannot be written, or is there already and must not be.
     """
-    temporary = _hidden(final.parent, final.name)
-    with _registered(temporary, []), _told():
+    if new:
+        require_free(final)
+    with writing_errors(), staged(final.name, final.parent) as temporary:
+        clear_leftovers_once(final.parent)
         yield temporary
-        with _publishing:
-            temporary.replace(final)
-            _sync(final.parent)
+        with publication(temporary):
+            if new:
+                _move(temporary, final)
+            else:
+                temporary.replace(final)
+            sync_folder(final.parent)
 
 
 @contextlib.contextmanager
-def staged_folder(final: Path) -> Iterator[Path]:
+def staged_folder(final: Path, *, among_others: bool = False) -> Iterator[Path]:
     """Yield a hidden folder for results that becomes ``final`` when all went well.
 
-    A new ``final`` appears as a whole by one rename. Where it exists already,
-    files of the same names are replaced one by one at the end, and others stay.
-    On any exception, an interrupt included, the hidden folder is removed and
-    ``final`` is as before.
+    A new ``final`` appears as a whole by one rename. Into one that exists the
+    files are moved one by one at the end, tables of contents last; nothing that
+    is there is replaced. On any exception, an interrupt included, the hidden
+    folder is removed and ``final`` is as before.
 
     Parameters
     ----------
     final : Path
         Folder for the results. Missing parents are made.
+    among_others : bool
+        Whether it may hold other files already, of other names.
 
     Yields
     ------
@@ -119,10 +145,90 @@ def staged_folder(final: Path) -> Iterator[Path]:
     Raises
     ------
     MuscleFMError
-        The folder cannot be written, is a file, or the disk is full.
+        The folder holds other files, cannot be written, is a file, or the disk is full.
     """
     final = final.resolve()
-    with _staging(final) as staging:
+    if not among_others:
+        require_new_folder(final)
+    with staged_contents(final) as staging:
+        yield staging
+        with writing_errors(), publication(staging):
+            if final.is_dir():
+                _move_all(staging, final, among_others)
+            else:
+                sync_folder(staging)
+                staging.rename(final)
+                sync_folder(final.parent)
+
+
+@contextlib.contextmanager
+def replaced_folder(final: Path, names: Collection[str]) -> Iterator[Path]:
+    """Yield a hidden folder that takes the place of ``final`` when all went well.
+
+    Parameters
+    ----------
+    final : Path
+        A folder of the library's own, which may be there already.
+    names : collection of str
+        Of all files that the library puts into it.
+
+    Yields
+    ------
+    Path
+        An empty folder on the same disk.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder holds other files, or cannot be written.
+    """
+    final = final.resolve()
+    with writing_errors():
+        if not final.is_dir():
+            require_free(final)
+        elif any(entry.name not in names for entry in final.iterdir()):
+            require_new_folder(final)
+    with contextlib.ExitStack() as stack:
+        with writing_errors():
+            staging = stack.enter_context(staged(final.name, final.parent, parents=True))
+            staging.mkdir()
+            clear_leftovers(final.parent)
+        yield staging
+        with writing_errors(), publication(staging):
+            sync_folder(staging)
+            if final.is_dir():
+                final.rename(staging.with_name("replaced"))
+            staging.rename(final)
+            sync_folder(final.parent)
+
+
+@contextlib.contextmanager
+def staged_contents(final: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder for what is to lie in ``final``, and remove it at the end.
+
+    Parameters
+    ----------
+    final : Path
+        Resolved. It may exist.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder cannot be written, is a file, or the disk is full.
+    """
+    # A folder that exists may be a disk of its own, so its results are staged inside it.
+    inside = final if final.is_dir() else final.parent
+    with contextlib.ExitStack() as stack:
+        with writing_errors():
+            if final.exists() and not final.is_dir():
+                raise MuscleFMError(
+                    "the name given for the results is that of a file", "give another folder"
+                )
+            staging = stack.enter_context(staged(final.name, inside, parents=True))
+            staging.mkdir()
+            # A writer that was killed may have found no folder yet.
+            for place in {inside, final.parent}:
+                clear_leftovers(place)
         try:
             yield staging
         except OSError as error:
@@ -130,110 +236,66 @@ def staged_folder(final: Path) -> Iterator[Path]:
             if error.errno in _FULL:
                 raise _writing_error(error) from error
             raise
-        with _told(), _publishing:
-            if final.is_dir():
-                _replace_files(staging, final)
-            else:
-                _sync(staging)
-                staging.rename(final)
-                _sync(final.parent)
 
 
-def check_folder(final: Path) -> None:
+def check_folder(final: Path, *, among_others: bool = False) -> None:
     """Require that results can be put into a folder, before work is spent on them.
 
     Nothing is left of the attempt.
 
+    Parameters
+    ----------
+    final, among_others
+        As for :func:`staged_folder`.
+
     Raises
     ------
     MuscleFMError
-        The folder cannot be written, is a file, or the disk is full.
+        The folder holds other files, cannot be written, is a file, or the disk is full.
     """
-    with _staging(final.resolve()):
+    final = final.resolve()
+    if not among_others:
+        require_new_folder(final)
+    with staged_contents(final):
         pass
 
 
-def discard_staged() -> None:
-    """Remove everything that is being written, from whatever thread, just before the end.
-
-    For a program that ends without its threads unwinding. What is being put
-    into its final place at this moment is waited for.
-    """
-    with _publishing:
-        for hidden, parents in list(_staged.items()):
-            _remove(hidden, parents)
-
-
-def _replace_files(staging: Path, final: Path) -> None:
-    files = [file.relative_to(staging) for file in sorted(staging.rglob("*")) if file.is_file()]
-    if any((final / file).is_dir() for file in files):
-        raise MuscleFMError(
-            "a folder has the name of a result", "move it away or give another folder"
-        )
-    for file in files:
-        (final / file).parent.mkdir(parents=True, exist_ok=True)
-        (staging / file).replace(final / file)
-        _sync((final / file).parent)
-
-
-def _sync(folder: Path) -> None:
-    """Put the names in a folder on the disk, so that they outlast a power cut."""
-    # Windows and some network drives know no such thing.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 @contextlib.contextmanager
-def _staging(final: Path) -> Iterator[Path]:
-    """Yield a new hidden folder for the results of ``final``, and remove it at the end."""
-    with _told():
-        if final.exists() and not final.is_dir():
-            raise MuscleFMError(
-                "the name given for the results is that of a file", "give another folder"
-            )
-        # A folder that exists may be a disk of its own, so its results are staged inside it.
-        staging = _hidden(final if final.is_dir() else final.parent, final.name)
-        missing = [folder for folder in staging.parents if not folder.exists()]
-    with _registered(staging, missing):
-        with _told():
-            staging.mkdir(parents=True)
-        yield staging
-
-
-@contextlib.contextmanager
-def _registered(hidden: Path, parents: list[Path]) -> Iterator[None]:
-    """Remove a hidden file or folder at the end, with parents that were made for nothing."""
-    _staged[hidden] = parents
-    try:
-        yield
-    finally:
-        _remove(hidden, parents)
-        del _staged[hidden]
-
-
-def _remove(hidden: Path, parents: list[Path]) -> None:
-    for _ in range(_ATTEMPTS):
-        with contextlib.suppress(OSError):
-            if hidden.is_dir():
-                shutil.rmtree(hidden)
-            hidden.unlink(missing_ok=True)
-            break
-    # Those that hold results are not empty and stay.
-    for folder in parents:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
+def writing_errors() -> Iterator[None]:
+    """Say in words what keeps results from being written."""
     try:
         yield
     except OSError as error:
         raise _writing_error(error) from error
+
+
+def _move_all(staging: Path, final: Path, among_others: bool) -> None:
+    if not among_others:
+        require_new_folder(final)
+    # Without its table of contents, nobody takes a part of a data set for all of it.
+    entries = sorted(staging.iterdir(), key=lambda path: (path.suffix == ".json", path.name))
+    for entry in entries:
+        require_free(final / entry.name)
+    for entry in entries:
+        _move(entry, final / entry.name)
+    sync_folder(final)
+
+
+def _move(path: Path, final: Path) -> None:
+    """Rename a file or folder to a name that is free; a file that has come there stays."""
+    try:
+        if path.is_dir():
+            path.rename(final)
+            return
+        os.link(path, final)
+        path.unlink()
+    except FileExistsError:
+        require_free(final)
+        raise
+    except OSError:
+        # Not every disk knows links.
+        require_free(final)
+        shutil.move(path, final)
 
 
 def _writing_error(error: OSError) -> MuscleFMError:
@@ -247,7 +309,3 @@ def _writing_error(error: OSError) -> MuscleFMError:
         f"the results cannot be written ({error.strerror or 'input or output error'})",
         "check the access rights of the folder or give another",
     )
-
-
-def _hidden(folder: Path, name: str) -> Path:
-    return folder / f".{name}.{uuid.uuid4().hex[:8]}.partial"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,15 @@ from typing import Any
 
 from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
-from musclefm.errors import MuscleFMError
 from musclefm.exchange.label_mapping import read_mapping
 from musclefm.exchange.labelmaps import read_labels
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
+from musclefm.workflows.results_folder import read_provenance, require_unchanged
 
 _DEFAULT_SCHEME = "thigh-11"
+_LABELS_FILE, _UNCERTAINTY_FILE = "labels.seg.nrrd", "uncertainty.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,17 @@ def read_corrected_case(
         A file cannot be read, does not fit the image, or holds unknown labels.
     """
     image = next(iter(channels.images.values()))
-    provenance = _provenance(files.results) if files.results else {}
+    provenance: Mapping[str, Any] = {}
+    if files.results:
+        provenance = read_provenance(files.results)
+        require_unchanged(files.results, (_LABELS_FILE, _UNCERTAINTY_FILE))
     scheme = load_scheme(files.scheme or _scheme_of(provenance))
     mapping = read_mapping(files.mapping, scheme) if files.mapping else None
     labels = read_labels(
         files.labels, scheme, image=image, mapping=mapping, what="the corrected labels"
     )
     notes = [*channels.notes, *labels.notes]
-    model_path = files.results / "labels.seg.nrrd" if files.results else files.model_labels
+    model_path = files.results / _LABELS_FILE if files.results else files.model_labels
     model_labels = None
     if model_path:
         read = read_labels(
@@ -98,7 +101,7 @@ def read_corrected_case(
         notes.extend(read.notes)
     uncertainty = None
     if files.results:
-        uncertainty = read_stored(files.results / "uncertainty.nii.gz", "the uncertainty")
+        uncertainty = read_stored(files.results / _UNCERTAINTY_FILE, "the uncertainty")
     case = CorrectedCase(
         channels=channels.images,
         labels=labels.volume,
@@ -111,18 +114,6 @@ def read_corrected_case(
         parent=parent,
     )
     return case, tuple(dict.fromkeys(notes))
-
-
-def _provenance(results: Path) -> Mapping[str, Any]:
-    try:
-        provenance = json.loads((results / "provenance.json").read_text("utf-8"))
-        if isinstance(provenance["model"]["label_scheme"], str):
-            return dict(provenance)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise MuscleFMError(
-        "the folder holds no results of a case", "give one that 'musclefm segment' wrote"
-    )
 
 
 def _scheme_of(provenance: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,9 +17,11 @@ from musclefm.exchange.parametric_map import Uncertainty, write_parametric_map
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.review.session import load_session
+from musclefm.storage.targets import require_free
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
-from musclefm.volumes.writing import staged_folder
+from musclefm.volumes.writing import check_folder, staged_folder
+from musclefm.workflows.results_folder import read_provenance, require_unchanged
 
 ExportFormat = Literal["nifti", "seg.nrrd", "dicom"]
 
@@ -28,6 +29,11 @@ _MAPS: dict[Uncertainty, str] = {
     "total": "uncertainty",
     "aleatoric": "aleatoric",
     "epistemic": "epistemic",
+}
+_FILES: dict[ExportFormat, tuple[str, ...]] = {
+    "nifti": ("labels.nii.gz", "labels.json"),
+    "seg.nrrd": ("labels.seg.nrrd",),
+    "dicom": ("labels.dcm", *(f"{name}.dcm" for name in _MAPS.values())),
 }
 
 
@@ -64,18 +70,26 @@ def case_labels(results: Path) -> CaseLabels:
     MuscleFMError
         It is no such folder, or it is damaged.
     """
-    try:
-        provenance = json.loads((results / "provenance.json").read_text("utf-8"))
-        scheme = load_scheme(provenance["model"]["label_scheme"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MuscleFMError(
-            "the folder holds no results of a case", "give one that 'musclefm segment' wrote"
-        ) from error
+    provenance = read_provenance(results)
+    scheme = load_scheme(provenance["model"]["label_scheme"])
     saved = load_session(results)
     if saved is not None and saved[0].belongs_to(provenance):
         return CaseLabels(saved[1], scheme, corrected=True)
+    require_unchanged(results, ("labels.seg.nrrd",))
     read = read_labels(results / "labels.seg.nrrd", scheme, what="the segmentation")
     return CaseLabels(read.volume, scheme, corrected=False)
+
+
+def check_export_folder(out: Path, to: ExportFormat) -> None:
+    """Require that an export can be put into a folder, before work is spent on it.
+
+    Raises
+    ------
+    MuscleFMError
+        A file of it is there already, or the folder cannot be written.
+    """
+    check_folder(out, among_others=True)
+    require_free(out, _FILES[to])
 
 
 def export_case(
@@ -88,7 +102,7 @@ def export_case(
     results : Path
         Folder that ``musclefm segment`` wrote, with or without a saved review.
     out : Path
-        Folder for the files.
+        Folder for the files, of which none may be there yet; others may.
     to : str
         ``"nifti"``: ``labels.nii.gz`` with sided values, ``labels.json`` names
         them. ``"seg.nrrd"``: ``labels.seg.nrrd``. ``"dicom"``: ``labels.dcm``, a
@@ -103,8 +117,9 @@ def export_case(
         The results or the source do not fit, a library is missing, or the
         folder cannot be written.
     """
+    check_export_folder(out, to)
     labels = case_labels(results)
-    with staged_folder(out) as folder:
+    with staged_folder(out, among_others=True) as folder:
         if to == "nifti":
             write_labelmap(folder / "labels.nii.gz", labels.volume, labels.scheme)
             return
@@ -120,6 +135,7 @@ def export_case(
         )
         named = labels.scheme.labels_of_sides()
         sides = {named[value][0] for value in np.unique(labels.volume.array).tolist() if value}
+        require_unchanged(results, [f"{name}.nii.gz" for name in _MAPS.values()])
         for kind, name in _MAPS.items():
             uncertainty = read_stored(results / f"{name}.nii.gz", "the uncertainty")
             write_parametric_map(

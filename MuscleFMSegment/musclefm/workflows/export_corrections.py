@@ -14,14 +14,13 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.datalist import write_datalist
 from musclefm.exchange.dicom_seg import write_dicom_segmentation
 from musclefm.exchange.labelmap_file import write_labelmap
-from musclefm.exchange.new_folder import new_folder
 from musclefm.exchange.nnunet import write_nnunet
 from musclefm.exchange.parametric_map import write_parametric_map
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.exchange.sided_labels import IGNORE
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.exchange.training_case import TrainingCase
-from musclefm.volumes.writing import write_volume
+from musclefm.volumes.writing import staged_folder, write_volume
 
 DatasetFormat = Literal["monai", "nnunet"]
 SampleFormat = Literal["nifti", "seg.nrrd"]
@@ -105,7 +104,7 @@ def export_samples(
     if not samples:
         raise MuscleFMError("there is no sample to export", "store a correction first")
     ending = "nii.gz" if to == "nifti" else "nrrd"
-    with new_folder(out) as staged:
+    with staged_folder(out) as staged:
         for sample in samples:
             case = store.load(sample.id)
             folder = staged / sample.id
@@ -141,7 +140,7 @@ def export_dicom(store: CorrectionStore, name: str, out: Path, source: SourceSer
     """
     case = store.load(name)
     scheme = load_scheme(case.scheme)
-    with new_folder(out) as staged:
+    with staged_folder(out) as staged:
         write_dicom_segmentation(staged / "labels.dcm", case.labels, scheme, source, corrected=True)
         if case.uncertainty is not None:
             write_parametric_map(staged / "uncertainty.dcm", case.uncertainty, source)

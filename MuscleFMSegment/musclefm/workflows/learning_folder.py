@@ -20,11 +20,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from musclefm.errors import MuscleFMError
+from musclefm.models.manifest import parse_manifest
+from musclefm.storage.targets import ANOTHER_FOLDER, require_new_folder
+from musclefm.storage.work_folder import check_work_folder
 from musclefm.user_data import user_data_folder
 from musclefm.volumes.writing import atomic_text
 
 _PLAN_FILE = "learning.json"
 _DISCARDED = ".candidate.partial"
+_MANIFEST_FILE = "model.json"
 
 
 class LearningPlan(BaseModel):
@@ -96,13 +100,34 @@ class LearningFolder:
         """
         if self.plan() == plan:
             return
-        if not (self.path / _PLAN_FILE).is_file() and self.candidate.exists():
-            raise MuscleFMError(
-                "the folder for the learning holds something else", "give another folder"
-            )
+        self.check()
         self.clear()
         self.path.mkdir(parents=True, exist_ok=True)
         atomic_text(self.path / _PLAN_FILE, plan.model_dump_json(indent=2) + "\n")
+
+    def check(self) -> None:
+        """Require that the folder is new or empty, or holds a learning and nothing else in it.
+
+        Raises
+        ------
+        MuscleFMError
+            Something of the user's lies where it would be replaced.
+        """
+        if self.plan() is None:
+            try:
+                require_new_folder(self.path)
+            except MuscleFMError as error:
+                raise MuscleFMError(
+                    "the folder for the learning holds something else", ANOTHER_FOLDER
+                ) from error
+            return
+        check_work_folder(self.work)
+        with _told():
+            others = _names(self.candidate) - _bundle_files(self.candidate)
+        if others:
+            raise MuscleFMError(
+                "the new version of the former learning holds other files", ANOTHER_FOLDER
+            )
 
     def clear(self) -> None:
         """Remove a learning and what came of it, if there is one.
@@ -112,7 +137,7 @@ class LearningFolder:
         MuscleFMError
             It cannot be removed.
         """
-        if not (self.path / _PLAN_FILE).is_file():
+        if self.plan() is None:
             return
         with _told():
             self.comparison.unlink(missing_ok=True)
@@ -138,6 +163,18 @@ class LearningFolder:
                 self.candidate.rename(hidden)
             if hidden.exists():
                 shutil.rmtree(hidden)
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _bundle_files(folder: Path) -> set[str]:
+    try:
+        manifest = parse_manifest((folder / _MANIFEST_FILE).read_bytes(), folder.name)
+    except (OSError, MuscleFMError):
+        return set()
+    return {_MANIFEST_FILE, *(entry.file for entry in manifest.files)}
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
@@ -11,11 +10,18 @@ from musclefm.models.bundle import Bundle
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.review.export import regions_from_json
 from musclefm.review.session import SESSION_FILE
-from musclefm.volumes.channels import read_channels
-from musclefm.volumes.writing import staged_folder, write_volume
+from musclefm.volumes.channels import CHANNEL_NAMES, read_channels
+from musclefm.volumes.writing import replaced_folder, write_volume
 from musclefm.workflows.case_files import CaseFiles
+from musclefm.workflows.results_folder import (
+    check_results_folder,
+    read_provenance,
+    require_unchanged,
+)
 from musclefm.workflows.segment import segment_case, write_case
 from musclefm.workflows.worklist import Worklist
+
+_KILLED_ONCE = "the program was killed once while it segmented this scan"
 
 
 def process_worklist(
@@ -23,8 +29,9 @@ def process_worklist(
 ) -> None:
     """Segment every case that this model has not segmented and no reader has begun with.
 
-    It may be ended at any moment and goes on from there the next time; cases
-    that failed are tried again.
+    It may be ended at any moment and is resumed from there the next time; cases
+    that failed are tried again. A case at which the program was killed comes last
+    then, and after a second time it counts as failed.
 
     Parameters
     ----------
@@ -40,17 +47,28 @@ def process_worklist(
     Raises
     ------
     MuscleFMError
-        The model cannot segment, or the worklist cannot be written.
+        The model cannot segment, another program segments the worklist, or it cannot
+        be written.
     """
     bundle.require_ready()
-    worklist.forget_unfinished()
+    with worklist.sole_processing():
+        _process(worklist, bundle, runtime, progress)
+
+
+def _process(worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Progress) -> None:
+    killed = worklist.forget_unfinished()
     total = len(worklist.cases)
-    for done, case in enumerate(worklist.cases):
+    cases = [case for case in worklist.cases if worklist.key(case) not in killed]
+    cases += [case for case in worklist.cases if worklist.key(case) in killed]
+    for done, case in enumerate(cases):
         progress(ProgressEvent("worklist", done, total, f"case {done + 1} of {total}"))
         results = worklist.case_folder(case) / "results"
+        times = killed.get(worklist.key(case), 0)
         try:
             if not _is_done(results, bundle):
-                worklist.note(case, "running")
+                if times > 1:
+                    raise _killed_again()
+                worklist.note(case, "running", fault=_KILLED_ONCE if times else "")
                 _segment(case, results.parent, bundle, runtime, progress)
             regions = regions_from_json((results / "regions.json").read_text("utf-8"))
             worklist.note(case, "ready", regions.expected_wrong_voxels)
@@ -62,9 +80,10 @@ def process_worklist(
 def _segment(
     case: CaseFiles, folder: Path, bundle: Bundle, runtime: Runtime, progress: Progress
 ) -> None:
+    check_results_folder(folder / "results")
     progress(ProgressEvent("read", 0, 1, "reading the image"))
     channels = read_channels(case.channels)
-    with staged_folder(folder / "input") as images:
+    with replaced_folder(folder / "input", {f"{name}.nrrd" for name in CHANNEL_NAMES}) as images:
         for name, image in channels.images.items():
             write_volume(image, images / f"{name}.nrrd")
     progress(ProgressEvent("read", 1, 1, "read"))
@@ -73,11 +92,22 @@ def _segment(
 
 def _is_done(results: Path, bundle: Bundle) -> bool:
     """Tell whether a case has results of this model, or a review that must not lose its own."""
+    if (results / SESSION_FILE).exists():
+        return True
     try:
-        made_by = json.loads((results / "provenance.json").read_bytes())["model"]["sha256"]
-    except (OSError, ValueError, TypeError, KeyError):
+        made_by = read_provenance(results)["model"]["sha256"]
+        require_unchanged(results)
+    except MuscleFMError:
+        # What the user changed is not replaced: segmenting says so.
         return False
-    return bool(made_by == bundle.sha256) or (results / SESSION_FILE).exists()
+    return bool(made_by == bundle.sha256)
+
+
+def _killed_again() -> MuscleFMError:
+    return MuscleFMError(
+        "the program was killed twice while it segmented this scan",
+        "segment it alone to see why, or give the same command again to try it once more",
+    )
 
 
 def _told(error: Exception) -> str:

@@ -25,10 +25,13 @@ from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.segmentation import write_segmentation
 from musclefm.volumes.volume import Volume
-from musclefm.volumes.writing import atomic_text, staged_folder, write_volume
+from musclefm.volumes.writing import atomic_text, write_volume
 from musclefm.workflows.provenance import provenance
-
-_FAT_FRACTION_FILE = "fat_fraction.nii.gz"
+from musclefm.workflows.results_folder import (
+    FAT_FRACTION_FILE,
+    staged_results,
+    write_provenance,
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
     Raises
     ------
     MuscleFMError
-        The folder cannot be written.
+        The folder holds something that is not to be replaced, see
+        :func:`check_results_folder`, or cannot be written.
     """
     maps = case.maps
 
@@ -142,9 +146,9 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
         "epistemic.nii.gz": maps.epistemic / np.float32(maps.nats_at_most),
     }
     if case.fat_fraction is not None:
-        images[_FAT_FRACTION_FILE] = case.fat_fraction
+        images[FAT_FRACTION_FILE] = case.fat_fraction
     total = len(images) + 2
-    with staged_folder(out) as folder:
+    with staged_results(out) as folder:
         for done, (name, array) in enumerate(images.items()):
             progress(ProgressEvent("write", done, total, name))
             write_volume(volume(array), folder / name)
@@ -155,14 +159,11 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
         document = regions_document(maps, case.regions)
         atomic_text(folder / "regions.json", json.dumps(document, indent=2) + "\n")
         atomic_text(folder / "muscles.csv", muscles_table(case.muscles))
-        atomic_text(folder / "provenance.json", json.dumps(case.provenance, indent=2) + "\n")
         progress(ProgressEvent("write", total - 1, total, "report.html"))
         atomic_text(folder / "report.html", render_report(report_case(case)))
+        write_provenance(folder, case.provenance)
         # Told just before the results appear: whoever stops the work here gets none of them.
         progress(ProgressEvent("write", total, total, "done"))
-    if case.fat_fraction is None:
-        # That of an earlier run would pass for this one's.
-        (out / _FAT_FRACTION_FILE).unlink(missing_ok=True)
 
 
 def report_case(case: SegmentedCase) -> ReportCase:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress
+from musclefm.storage.work_folder import claim_work_folder
 from musclefm.training.finetuning.checkpoint import MemberProgress
 from musclefm.training.finetuning.cluster import train_on_cluster
 from musclefm.training.finetuning.ensemble import ValidatedEnsemble, validate_members
@@ -50,9 +52,9 @@ class TrainingPlan:
     out : Path
         The new bundle's folder; it must not exist yet.
     work : Path
-        Folder for all that is under way. A run that was cut short goes on from
-        there, with the cases that it began with. The picture of the losses, the
-        log and ``training.json`` stay.
+        Folder for all that is under way: new, empty, or of a training. A run that was
+        cut short is resumed from there, with the cases that it began with. The
+        picture of the losses, the log and ``training.json`` stay.
     name, version : str
         Of the new bundle.
     channels : tuple of str or None
@@ -129,10 +131,22 @@ def train_ensemble(
     return bundle
 
 
+def check_model_folder(out: Path) -> None:
+    """Require that a new model can be put into a folder, before work is spent on it.
+
+    Raises
+    ------
+    MuscleFMError
+        Something is there already.
+    """
+    if os.path.lexists(out):
+        raise MuscleFMError(f"'{out.name}' exists already", "choose another name or folder")
+
+
 def _begin(plan: TrainingPlan, job: FineTuningJob, progress: Progress) -> None:
     """Set the work folder up, or make sure that it is of this training."""
-    if plan.out.exists():
-        raise MuscleFMError(f"'{plan.out.name}' exists already", "choose another name or folder")
+    check_model_folder(plan.out)
+    claim_work_folder(plan.work)
     card = _plain_card(plan)
     settings = {
         "start": plan.start.sha256,

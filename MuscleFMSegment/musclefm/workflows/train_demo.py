@@ -17,6 +17,8 @@ from musclefm.models.sam import MultiClassSam
 from musclefm.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.phantom.legs import LegSlice, leg_slices
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.storage.targets import require_free
+from musclefm.storage.work_folder import claim_work_folder
 from musclefm.training.ensemble import MemberTask, train_members
 from musclefm.training.gate import fit_to_stay
 from musclefm.training.member import MemberRecipe, score_members
@@ -32,6 +34,8 @@ TILE_MM = PoolRecipe.pixel_mm
 """Pixel of the ensemble's tiles in mm: that of the training slices."""
 
 _VALIDATION_SLICES = 600
+# In the work folder: the ensemble as it is scored, for the card of the one that stays.
+_SCORED = "scored"
 # Added to the seed for slices that no member trained on.
 _UNSEEN = 1000
 
@@ -101,7 +105,7 @@ def train_demo(
         Folder of label maps of both thighs; None trains on random anatomies
         alone.
     out : Path
-        The bundle's folder; a bundle that is there is replaced.
+        The bundle's folder; it must not exist yet.
     work : Path
         Folder for pools and finished members, so that a run goes on where it
         was cut short.
@@ -115,8 +119,9 @@ def train_demo(
     MuscleFMError
         The anatomies cannot be used, or the bundle cannot be written.
     """
+    require_free(out)
+    claim_work_folder(work)
     scheme = load_scheme(SCHEME)
-    work.mkdir(parents=True, exist_ok=True)
     real = load_anatomies(anatomies, scheme) if anatomies else []
     legs = training_legs(real)
     pool = _pool(recipe, legs, scheme, work, jobs, progress)
@@ -135,12 +140,11 @@ def train_demo(
     states = gated(members, tasks, pool, unseen, progress)
     test = [anatomy for anatomy in real if anatomy.subject in TEST_SUBJECTS]
     card = demo_card(recipe, len(real) > 0, {})
-    bundle = save_bundle(out, card, states, replace=True)
     if test:
+        bundle = save_bundle(work / _SCORED, card, states, replace=True)
         scores = score_on_renderings(bundle, test, choose_runtime("cpu"), recipe.seed, progress)
         card = demo_card(recipe, True, mean_scores(scores))
-        bundle = save_bundle(out, card, states, replace=True)
-    return bundle
+    return save_bundle(out, card, states)
 
 
 def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> BundleCard:

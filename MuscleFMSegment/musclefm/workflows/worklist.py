@@ -9,9 +9,11 @@ case is in review or saved is told by the session beside its results.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,11 +22,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.review.session import read_session
+from musclefm.storage.lock import NoLocksError, acquired_lock
+from musclefm.storage.targets import require_new_folder
 from musclefm.volumes.writing import atomic_text
 from musclefm.workflows.case_files import CaseFiles, find_cases
 
 INDEX_FILE = "worklist.json"
 SCHEMA_VERSION = 1
+
+_LOCK_FILE = ".lock"
+_BUSY = MuscleFMError(
+    "another program segments the cases of this worklist", "wait until it is done, or stop it"
+)
 
 Progress = Literal["waiting", "running", "ready", "failed"]
 CaseStatus = Literal["waiting", "running", "ready", "in review", "saved", "failed"]
@@ -103,8 +112,8 @@ class Worklist:
     Raises
     ------
     MuscleFMError
-        There is no scan; the worklist cannot be read or written, or is of
-        another version.
+        There is no scan; the worklist cannot be read or written, is of another
+        version, or would lie among other files.
     """
 
     def __init__(self, folder: Path, out: Path) -> None:
@@ -139,7 +148,7 @@ class Worklist:
         indexed = {case.key: case for case in self._read().cases}
         states = []
         for case in self.cases:
-            key = self._key(case)
+            key = self.key(case)
             known = indexed.get(key) or _IndexedCase(key=key, status="waiting")
             folder = self._out / key
             states.append(
@@ -155,7 +164,7 @@ class Worklist:
 
     def case_folder(self, case: CaseFiles) -> Path:
         """Return the folder of a case in the worklist."""
-        return self._out / self._key(case)
+        return self._out / self.key(case)
 
     def note(
         self,
@@ -172,7 +181,7 @@ class Worklist:
             The index cannot be read or written.
         """
         noted = _IndexedCase(
-            key=self._key(case),
+            key=self.key(case),
             status=status,
             expected_wrong_voxels=expected_wrong_voxels,
             fault=fault,
@@ -181,8 +190,14 @@ class Worklist:
         others = [other for other in index.cases if other.key != noted.key]
         self._write(index.model_copy(update={"cases": (*others, noted)}))
 
-    def forget_unfinished(self) -> None:
+    def forget_unfinished(self) -> dict[str, int]:
         """Let all cases that are not ready wait again; for who begins to segment.
+
+        Returns
+        -------
+        dict of str to int
+            Keys of the cases at which the program was killed, and how often in a row:
+            1, or 2 for twice or more.
 
         Raises
         ------
@@ -191,9 +206,43 @@ class Worklist:
         """
         index = self._read()
         ready = tuple(case for case in index.cases if case.status == "ready")
+        killed = {
+            case.key: 2 if case.fault else 1 for case in index.cases if case.status == "running"
+        }
         self._write(index.model_copy(update={"cases": ready}))
+        return killed
 
-    def _key(self, case: CaseFiles) -> str:
+    def forget_running(self) -> None:
+        """Let the running case wait again; for who was asked to stop, rather than killed.
+
+        Raises
+        ------
+        MuscleFMError
+            The index cannot be read or written.
+        """
+        index = self._read()
+        others = tuple(case for case in index.cases if case.status != "running")
+        self._write(index.model_copy(update={"cases": others}))
+
+    @contextlib.contextmanager
+    def sole_processing(self) -> Iterator[None]:
+        """Keep other programs from segmenting the same worklist.
+
+        Raises
+        ------
+        MuscleFMError
+            Another one does so.
+        OSError
+            The folder cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            # Without locks the work is done all the same, if twice.
+            with contextlib.suppress(NoLocksError):
+                stack.callback(acquired_lock(self._out / _LOCK_FILE, _BUSY).release)
+            yield
+
+    def key(self, case: CaseFiles) -> str:
+        """Return what the worklist calls a case."""
         name = case.path.relative_to(self._folder).as_posix()
         salt = bytes.fromhex(self._salt)
         return hashlib.blake2b(name.encode(), digest_size=8, key=salt).hexdigest()
@@ -224,6 +273,7 @@ class Worklist:
 
 
 def _make(out: Path) -> None:
+    require_new_folder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

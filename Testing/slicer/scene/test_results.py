@@ -13,6 +13,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.segmentation import segment_id
 from musclefm.volumes.volume import Volume
+from musclefm.workflows.results_folder import read_provenance, write_provenance
 from MuscleFMSegmentLib.scene import results
 from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.geometry import ijkToRas, voxels
@@ -143,6 +144,18 @@ def test_a_truncated_file_leaves_the_scene_as_it_was(scene, tmp_path, axial_resu
     volumeNode = addVolume(scene, made_image(maps))
     before = nodes(scene)
     with pytest.raises(MuscleFMError, match=name.split(".")[0]):
+        loadResults(scene, folder, volumeNode)
+    assert nodes(scene) == before
+
+
+def test_files_of_two_runs_are_noticed(scene, tmp_path, axial_results) -> None:
+    source, maps = axial_results
+    folder = Path(copytree(source, tmp_path / "results"))
+    write_provenance(folder, read_provenance(source))
+    (folder / "uncertainty.nii.gz").write_bytes((source / "epistemic.nii.gz").read_bytes())
+    volumeNode = addVolume(scene, made_image(maps))
+    before = nodes(scene)
+    with pytest.raises(MuscleFMError, match=r"uncertainty\.nii\.gz is not as it was written"):
         loadResults(scene, folder, volumeNode)
     assert nodes(scene) == before
 

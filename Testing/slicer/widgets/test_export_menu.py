@@ -44,6 +44,14 @@ def test_a_segmentation_is_written(opened: Any, session: Any, tmp_path: Path) ->
     assert (tmp_path / "out" / "labels.seg.nrrd").is_file()
 
 
+def test_a_file_of_that_name_is_not_replaced(opened: Any, session: Any, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "labels.nii.gz").write_text("mine")
+    export(opened, session, 0, str(tmp_path / "out"))
+    assert "give a new or empty folder" in opened.messages.text
+    assert [x.read_text() for x in (tmp_path / "out").iterdir()] == ["mine"]
+
+
 def test_dicom_needs_the_series(opened: Any, session: Any, tmp_path: Path, few_slices: Any) -> None:
     export(opened, session, 2, str(tmp_path / "out"), str(few_slices["water"].parent))
     assert "DICOM" in opened.messages.text and not (tmp_path / "out").exists()

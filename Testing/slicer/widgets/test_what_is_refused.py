@@ -198,8 +198,11 @@ def test_results_without_any_flagged_region_are_shown(
     (sure / "regions.json").write_text(json.dumps(document))
     import SimpleITK as sitk
 
+    from musclefm.workflows.results_folder import write_provenance
+
     regions = sitk.ReadImage(str(sure / "regions.nii.gz"))
     sitk.WriteImage(regions * 0, str(sure / "regions.nii.gz"))
+    write_provenance(sure, json.loads((sure / "provenance.json").read_text()))
     openResults(module, session, water, sure)
     assert "Nothing is flagged" in module.control.review.ui.currentLabel.text
     for key in ("n", "Shift+N", "a", "f", "u"):

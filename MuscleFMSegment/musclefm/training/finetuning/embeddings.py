@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.models.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.storage.lock import acquired_lock
 from musclefm.training.finetuning.recipe import FineTuning
 from musclefm.training.finetuning.source import UNVARIED, TileSource, precision
 from musclefm.training.finetuning.team import Team
@@ -29,6 +29,8 @@ from musclefm.training.finetuning.tiles import Tiles
 from musclefm.volumes.writing import atomic_text
 
 _LABELS = "labels"
+_BUSY = MuscleFMError("another process encodes the same images", "wait until it is done")
+_AS_LONG_AS_IT_TAKES = -1.0
 
 
 class EmbeddingSource:
@@ -104,10 +106,12 @@ class EmbeddingSource:
     def _load(self, version: int) -> list[npt.NDArray[np.generic]]:
         """Open the arrays of a version; they are made where they are not there."""
         done = self._folder / f"version-{version}.done"
-        # A member on another machine may have the same encoder and be at it already.
-        turn = FileLock(self._folder / ".lock") if self._team.size == 1 else nullcontext()
         self._folder.mkdir(parents=True, exist_ok=True)
-        with turn:
+        with ExitStack() as turn:
+            # A member on another machine may have the same encoder and be at it already.
+            if self._team.size == 1:
+                lock = acquired_lock(self._folder / ".lock", _BUSY, patience_s=_AS_LONG_AS_IT_TAKES)
+                turn.callback(lock.release)
             if not done.is_file():
                 self._encode(version)
                 self._team.wait()

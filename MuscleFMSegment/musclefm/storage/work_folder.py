@@ -1,0 +1,83 @@
+"""A folder for work under way, which is removed and replaced in it without asking."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from musclefm.errors import MuscleFMError
+from musclefm.storage.targets import ANOTHER_FOLDER, require_new_folder
+
+_MARK_FILE = ".musclefm-work"
+_MARK = "MuscleFM keeps work under way here, and replaces and removes files of this folder.\n"
+# Training of earlier versions is marked by its plan alone.
+_PLAN_FILE, _PLAN_KEYS = "plan.json", {"start", "data", "recipe", "channels"}
+
+
+def check_work_folder(folder: Path) -> None:
+    """Require that a folder may be worked in: it is new, empty, or of such work already.
+
+    Parameters
+    ----------
+    folder : Path
+        For the work.
+
+    Raises
+    ------
+    MuscleFMError
+        It holds something else.
+    """
+    if _is_marked(folder):
+        return
+    try:
+        require_new_folder(folder)
+    except MuscleFMError as error:
+        raise MuscleFMError(
+            "the folder for work under way holds other files", ANOTHER_FOLDER
+        ) from error
+
+
+def claim_work_folder(folder: Path) -> None:
+    """Make a folder, or take one, and mark it as one of work under way.
+
+    Raises
+    ------
+    MuscleFMError
+        It holds something else.
+    OSError
+        It cannot be written.
+    """
+    check_work_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / _MARK_FILE).exists():
+        (folder / _MARK_FILE).write_text(_MARK, "utf-8")
+
+
+def kept_training(result: Path, work: Path) -> str:
+    """Return what is kept of a training that was interrupted, or an empty text for nothing.
+
+    Parameters
+    ----------
+    result : Path
+        What is there once all is done.
+    work : Path
+        Folder of what is under way.
+    """
+    if result.exists():
+        return "after all was written"
+    if (work / _MARK_FILE).is_file():
+        return "what was finished is kept; run the same command again to resume"
+    return ""
+
+
+def _is_marked(folder: Path) -> bool:
+    try:
+        if (folder / _MARK_FILE).read_text("utf-8") == _MARK:
+            return True
+    except (OSError, ValueError):
+        pass
+    try:
+        plan = json.loads((folder / _PLAN_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(plan, dict) and plan.keys() == _PLAN_KEYS
