@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from musclefm.anatomy.thighs import find_thighs
 from musclefm.cli.inputs import add_input_options, choice_of
+from musclefm.cli.output import say
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import to_canonical
@@ -52,9 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
         *(("Note", note) for note in read.notes),
     ]
     # Plain lines, whole at any width, so that a hash can be copied.
-    console = Console(markup=False, highlight=False)
     for name, value in lines:
-        console.print(f"{name:<24} {value}", soft_wrap=True)
+        say(f"{name:<24} {value}")
 
 
 def _axis_direction(grid: Grid, axis: int) -> str:
