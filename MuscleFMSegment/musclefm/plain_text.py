@@ -8,6 +8,7 @@ leaves the program, by :func:`printable`.
 from __future__ import annotations
 
 import math
+from unicodedata import category
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 """Stands for each character that is not shown."""
@@ -22,7 +23,7 @@ _ELLIPSIS = "..."
 def printable(text: str, most: int | None = None) -> str:
     """Return text as one line that no terminal, log or browser takes for a command.
 
-    Line breaks, tabs and unusual spaces become spaces. Control characters (C0, C1,
+    Line breaks and tabs become spaces. Control characters (C0, C1,
     and so ANSI and OSC sequences), bidirectional and other format characters, lone
     surrogates, private and unassigned characters become U+FFFD.
 
@@ -55,6 +56,6 @@ def number(value: float) -> str:
 
 
 def _shown(character: str) -> str:
-    if character.isprintable() or character in _JOINERS:
+    if character.isprintable() or character in _JOINERS or category(character) == "Zs":
         return character
     return " " if character.isspace() else REPLACEMENT

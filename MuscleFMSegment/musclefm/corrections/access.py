@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
+from musclefm.user_data import make_private_folder
 from musclefm.volumes.writing import atomic_bytes
 
 STORE_FILE = "store.json"
@@ -69,9 +70,10 @@ def sole_writer(folder: Path) -> Iterator[bytes]:
     with contextlib.ExitStack() as stack:
         stack.callback(_remove_empty, made)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             _refuse_foreign(folder)
-            # Made with the rights that the user gives new files, so that a group can share it.
+            # With the rights that the user gives new files, so that a group can share a folder
+            # that it made for a store.
             (folder / _LOCK_FILE).touch()
             stack.enter_context(FileLock(folder / _LOCK_FILE, timeout=_PATIENCE_S))
             _clear_half_written(folder)

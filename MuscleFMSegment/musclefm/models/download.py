@@ -23,6 +23,7 @@ from musclefm import __version__
 from musclefm.errors import MuscleFMError
 from musclefm.models.weight_files import sha256_of
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.user_data import make_private_folder
 
 _CHUNK = 1 << 18
 _MEGABYTE = 1_000_000
@@ -232,7 +233,7 @@ def _disk_errors() -> Iterator[None]:
 @contextlib.contextmanager
 def _alone(folder: Path, file: str) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         lock = FileLock(folder / f".{file}.lock", timeout=0)
         lock.acquire()
     except Timeout as error:

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from musclefm.errors import MuscleFMError
-from musclefm.user_data import user_data_folder
+from musclefm.user_data import make_private_folder, user_data_folder
 from musclefm.volumes.writing import atomic_text
 
 _PLAN_FILE = "learning.json"
@@ -101,7 +101,7 @@ class LearningFolder:
                 "the folder for the learning holds something else", "give another folder"
             )
         self.clear()
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.path)
         atomic_text(self.path / _PLAN_FILE, plan.model_dump_json(indent=2) + "\n")
 
     def clear(self) -> None:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.review.session import read_session
+from musclefm.user_data import make_private_folder
 from musclefm.volumes.writing import atomic_text
 from musclefm.workflows.case_files import CaseFiles, find_cases
 
@@ -225,7 +226,7 @@ class Worklist:
 
 def _make(out: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_private_folder(out)
     except OSError as error:
         raise MuscleFMError(
             f"the folder of the worklist cannot be made ({error.strerror})",
