@@ -43,9 +43,11 @@ def printable(text: str, most: int | None = None) -> str:
     return "".join(map(_shown, text))
 
 
-def number(value: float) -> str:
+def figures(value: float) -> str:
     """Return a number with at most four significant digits, e.g. ``"12350"`` or ``"0.9"``."""
-    if not math.isfinite(value) or value == 0:
+    if value == 0:
+        return "0"
+    if not math.isfinite(value):
         return f"{value:g}"
     decimals = SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(value)))
     if not -12 < decimals < 12:

@@ -12,6 +12,7 @@ from musclefm.cli import add_correction
 from musclefm.cli.inputs import add_image_choices, choice_of
 from musclefm.cli.output import console, say
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import figures
 
 if TYPE_CHECKING:
     from musclefm.corrections.record import SampleRecord
@@ -103,7 +104,7 @@ def _show(arguments: argparse.Namespace) -> None:
         "Saved": f"{record.saved_at:%Y-%m-%d %H:%M:%S} UTC",
         "Label scheme": record.scheme,
         "Size (i, j, k)": " x ".join(map(str, record.grid.shape[::-1])),
-        "Spacing": " x ".join(f"{value:.4g}" for value in record.grid.spacing) + " mm",
+        "Spacing": " x ".join(figures(value) for value in record.grid.spacing) + " mm",
         "Reviewed": _reviewed(record),
         "Model": " ".join(str(model[name]) for name in ("name", "version") if name in model)
         or "not told",
