@@ -13,7 +13,10 @@ from musclefm.cli.interruption import InterruptedWork, end_process, raise_on_sig
 from musclefm.cli.output import note, open_streams, silence_libraries
 from musclefm.cli.parser import CommandParser, check_arguments
 from musclefm.errors import MuscleFMError
+from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 
+# Less than any command needs to import what it uses.
+_LEAST_MEMORY_BYTES = 100_000_000
 _EPILOG = "Research use only. Not for clinical use."
 
 
@@ -100,15 +103,24 @@ def _refusal(error: Exception) -> MuscleFMError | None:
     """Return what the user is told of an error, or None where it is a fault of the program."""
     if isinstance(error, MuscleFMError):
         return error
-    if isinstance(error, MemoryError):
-        return MuscleFMError("there is too little memory", "close other programs or crop the image")
+    if is_out_of_memory(error):
+        return out_of_memory_error()
     if isinstance(error, OSError):
         # The path is not named: it may name a patient.
         return MuscleFMError(
             f"a file or folder cannot be used ({error.strerror or type(error).__name__})",
             "check the paths that were given, their access rights and the disk",
         )
-    return None
+    # Libraries fail in odd ways where memory ends while they are imported.
+    return out_of_memory_error() if _memory_is_used_up() else None
+
+
+def _memory_is_used_up() -> bool:
+    try:
+        bytearray(_LEAST_MEMORY_BYTES)
+    except MemoryError:
+        return True
+    return False
 
 
 def _fault(error: Exception) -> MuscleFMError:
