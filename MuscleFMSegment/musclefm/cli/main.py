@@ -15,8 +15,10 @@ from musclefm.cli.parser import CommandParser, check_arguments
 from musclefm.errors import MuscleFMError
 from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 
-# Less than any command needs to import what it uses.
-_LEAST_MEMORY_BYTES = 100_000_000
+# What any command takes of address space, and a large library. Some libraries neither
+# fail nor end, or end the process, where they do not get it.
+_TO_BEGIN_BYTES = 300_000_000
+_FOR_A_LIBRARY_BYTES = 100_000_000
 _EPILOG = "Research use only. Not for clinical use."
 
 
@@ -80,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     silence_libraries()
     try:
         raise_on_signals()
+        if not _is_memory_for(_TO_BEGIN_BYTES):
+            raise MemoryError
         given = sys.argv[1:] if arguments is None else list(arguments)
         check_arguments(given)
         parsed = build_parser().parse_args(given)
@@ -112,15 +116,16 @@ def _refusal(error: Exception) -> MuscleFMError | None:
             "check the paths that were given, their access rights and the disk",
         )
     # Libraries fail in odd ways where memory ends while they are imported.
-    return out_of_memory_error() if _memory_is_used_up() else None
+    return None if _is_memory_for(_FOR_A_LIBRARY_BYTES) else out_of_memory_error()
 
 
-def _memory_is_used_up() -> bool:
+def _is_memory_for(size: int) -> bool:
+    """Return whether so many bytes can be reserved; none of them is touched."""
     try:
-        bytearray(_LEAST_MEMORY_BYTES)
+        bytearray(size)
     except MemoryError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _fault(error: Exception) -> MuscleFMError:
