@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from musclefm.plain_text import printable
 from musclefm.progress import ProgressEvent
 
 # Shares of the whole that stages take, by experience on a CPU.
@@ -45,7 +46,7 @@ def eventOf(line: str) -> ProgressEvent | None:
     try:
         told = json.loads(line)
         return ProgressEvent(
-            told["stage"], int(told["done"]), int(told["total"]), str(told["message"])
+            told["stage"], int(told["done"]), int(told["total"]), printable(str(told["message"]))
         )
     except (ValueError, KeyError, TypeError):
         return None

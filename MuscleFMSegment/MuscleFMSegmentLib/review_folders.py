@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from musclefm.errors import MuscleFMError
 from musclefm.storage.lock import NoLocksError, acquired_lock
-from musclefm.user_data import user_data_folder
+from musclefm.user_data import make_private_folder, user_data_folder
 
 _INPUT, _RESULTS, _LOCK = "input", "results", "in-use.lock"
 _IN_USE = MuscleFMError("the folder of the case is in use", "close the case there first")
@@ -84,7 +84,7 @@ class ReviewFolders:
         """
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         path = self._root / name
-        (path / _INPUT).mkdir(parents=True)
+        make_private_folder(path / _INPUT)
         folder = claimFolder(path)
         if folder is None:
             raise OSError(f"the new folder {name} is in use")

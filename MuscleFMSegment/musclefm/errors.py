@@ -1,5 +1,9 @@
 """The one exception that a user is meant to read."""
 
+from musclefm.plain_text import printable
+
+_LONGEST_PART = 400
+
 
 class MuscleFMError(Exception):
     """Something the user can mend.
@@ -10,12 +14,17 @@ class MuscleFMError(Exception):
     Parameters
     ----------
     cause : str
-        What is wrong, without a full stop.
+        What is wrong, without a full stop. May quote names out of files: what
+        cannot be shown in it is replaced.
     remedy : str
         What the user can do about it, as a full clause.
     """
 
     def __init__(self, cause: str, remedy: str) -> None:
-        self.cause = " ".join(cause.split())
-        self.remedy = " ".join(remedy.split())
+        self.cause = _line(cause)
+        self.remedy = _line(remedy)
         super().__init__(f"{self.cause}: {self.remedy}")
+
+
+def _line(text: str) -> str:
+    return " ".join(printable(text, _LONGEST_PART).split())

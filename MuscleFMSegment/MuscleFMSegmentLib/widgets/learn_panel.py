@@ -7,9 +7,10 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from musclefm.plain_text import printable
 from MuscleFMSegmentLib.job_progress import Standing
 from MuscleFMSegmentLib.version_title import versionTitle
-from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
+from MuscleFMSegmentLib.widgets.table_cells import plainToolTip, prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 _MUSCLE, _DICE, _ECE, _ERRORS, _P, _VERDICT = range(6)
@@ -76,8 +77,8 @@ class LearnPanel:
         )
         ui.backButton.setVisible(bool(former))
         ui.backButton.text = _("Go back")
-        ui.backButton.toolTip = _("Use {version} again; this one stays, too").format(
-            version=versionTitle(former)
+        ui.backButton.toolTip = plainToolTip(
+            _("Use {version} again; this one stays, too").format(version=versionTitle(former))
         )
 
     def showRunning(self, running: bool) -> None:
@@ -104,7 +105,7 @@ class LearnPanel:
 
     def log(self, line: str) -> None:
         """Add a line to the log."""
-        self.ui.learnLogText.appendPlainText(line)
+        self.ui.learnLogText.appendPlainText(printable(line))
 
     def setBusy(self, busy: bool) -> None:
         """Let nothing be pressed while versions change."""

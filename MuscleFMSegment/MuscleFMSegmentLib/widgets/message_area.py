@@ -10,6 +10,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import printable
 
 
 class MessageArea:
@@ -47,6 +48,7 @@ class MessageArea:
             What the button does.
         """
         self._action = act
+        text = printable(text)
         first, _space, _rest = text.partition(" ")
         # The name of a file keeps its case.
         self._ui.messageLabel.text = text[:1].upper() + text[1:] if first.isalpha() else text

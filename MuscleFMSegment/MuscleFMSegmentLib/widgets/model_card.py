@@ -8,6 +8,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from musclefm.plain_text import printable
+
 _MOST_METRICS = 6
 
 
@@ -20,7 +22,7 @@ def cardHtml(model: Mapping[str, Any]) -> str:
         As in ``musclefm inventory``.
     """
     if model["fault"]:
-        return f"<p><b>{escape(model['name'])}</b></p><p>{escape(model['fault'])}</p>"
+        return f"<p><b>{_shown(model['name'])}</b></p><p>{_shown(model['fault'])}</p>"
     dice = {name: value for name, value in model["metrics"].items() if name.endswith("dsc")}
     rows = {
         _("Use"): model["intended_use"],
@@ -35,11 +37,15 @@ def cardHtml(model: Mapping[str, Any]) -> str:
         _("Licence"): model["licence"],
     }
     table = "".join(
-        f"<tr><td style='padding-right: 8px'><b>{escape(name)}</b></td><td>{escape(text)}</td></tr>"
+        f"<tr><td style='padding-right: 8px'><b>{_shown(name)}</b></td><td>{_shown(text)}</td></tr>"
         for name, text in rows.items()
         if text
     )
     return (
-        f"<p><b>{escape(model['title'])}</b>, version {escape(model['version'])}</p>"
-        f"<p>{escape(model['description'])}</p><table>{table}</table>"
+        f"<p><b>{_shown(model['title'])}</b>, version {_shown(model['version'])}</p>"
+        f"<p>{_shown(model['description'])}</p><table>{table}</table>"
     )
+
+
+def _shown(text: str) -> str:
+    return escape(printable(text))

@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from musclefm.plain_text import printable
 from MuscleFMSegmentLib.job_progress import Standing, duration
 from MuscleFMSegmentLib.widgets.model_card import cardHtml
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
@@ -74,7 +75,7 @@ class SegmentPanel:
         """Show the model and the device that are chosen, known ones or not."""
         for selector, name in ((self.ui.modelSelector, model), (self.ui.deviceSelector, device)):
             if selector.findData(name) < 0:
-                selector.addItem(name, name)
+                selector.addItem(printable(name), name)
             selector.setCurrentIndex(selector.findData(name))
         self._showCard()
 
@@ -151,7 +152,7 @@ class SegmentPanel:
 
     def log(self, line: str) -> None:
         """Add a line to the log."""
-        self.ui.logText.appendPlainText(line)
+        self.ui.logText.appendPlainText(printable(line))
 
     def _pressed(self) -> None:
         if self._running:
@@ -168,7 +169,7 @@ class SegmentPanel:
         wasBlocked = selector.blockSignals(True)
         selector.clear()
         for text, name in items:
-            selector.addItem(text, name)
+            selector.addItem(printable(text), name)
         selector.blockSignals(wasBlocked)
 
     def _showCard(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import qt
+
+from musclefm.plain_text import printable
 
 
 def setCell(
@@ -34,6 +37,7 @@ def setCell(
     colour : str
         Of the text, e.g. ``"#2a7f2a"``; the palette's own where empty.
     """
+    text = printable(text)
     item = table.item(row, column)
     if item is None:
         item = qt.QTableWidgetItem()
@@ -43,9 +47,18 @@ def setCell(
     if item.text() == text:
         return
     item.setText(text)
-    item.setToolTip(toolTip or text)
+    item.setToolTip(plainToolTip(toolTip or text))
     if colour:
         item.setForeground(qt.QBrush(qt.QColor(colour)))
+
+
+def plainToolTip(text: str) -> str:
+    """Return what a tool tip is set to, so that it shows a text as it is.
+
+    Qt takes a tool tip that looks like HTML for HTML.
+    """
+    text = printable(text)
+    return f"<span>{escape(text)}</span>" if {"<", "&"} & set(text) else text
 
 
 def prepareTable(table: Any, stretched: int) -> None:

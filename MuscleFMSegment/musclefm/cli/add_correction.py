@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musclefm.cli import output
 from musclefm.cli.inputs import add_image_choices, read_input
 from musclefm.errors import MuscleFMError
 
@@ -106,8 +106,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.reviewed:
         notes = (*notes, "nothing is marked as reviewed, so nothing is learned from it")
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
-    print(stored.id)  # noqa: T201
+        output.note(f"note: {note}")
+    output.say(stored.id)
 
 
 def _check_reviewed(arguments: argparse.Namespace) -> None:

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from musclefm.cli.output import console
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress
 from musclefm.storage.targets import require_free
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def print_comparison(comparison: Comparison) -> None:
     """Print a comparison as a table, with what follows from it."""
-    console = Console(markup=False, highlight=False)
+    terminal = console()
     old, new = comparison.old, comparison.new
     table = Table(title=f"{old.name} {old.version} against {new.name} {new.version}")
     table.add_column("Muscle", no_wrap=True)
@@ -81,10 +81,10 @@ def print_comparison(comparison: Comparison) -> None:
         f"{comparison.p:.3f}",
         _told(comparison.verdict),
     )
-    console.print(table)
-    console.print("Errors: voxels of a case that the model expects to be wrong.")
+    terminal.print(table)
+    terminal.print("Errors: voxels of a case that the model expects to be wrong.")
     told = f"On {comparison.cases} cases of {comparison.subjects} subjects the new model is"
-    console.print(
+    terminal.print(
         f"{told} not worse."
         if comparison.not_worse
         else f"{told} worse: {'; '.join(comparison.reasons)}."

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from musclefm.cli import add_correction
 from musclefm.cli.inputs import add_image_choices, choice_of
+from musclefm.cli.output import console, say
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import figures
 
 if TYPE_CHECKING:
     from musclefm.corrections.record import SampleRecord
@@ -83,7 +84,7 @@ def _list(arguments: argparse.Namespace) -> None:
             record.review.reader if record.review else "",
             "yes" if sample.id in newest else "",
         )
-    _console().print(table)
+    console().print(table)
     if damaged:
         raise MuscleFMError(
             f"{len(damaged)} more sample{'s are' if len(damaged) > 1 else ' is'} damaged",
@@ -103,7 +104,7 @@ def _show(arguments: argparse.Namespace) -> None:
         "Saved": f"{record.saved_at:%Y-%m-%d %H:%M:%S} UTC",
         "Label scheme": record.scheme,
         "Size (i, j, k)": " x ".join(map(str, record.grid.shape[::-1])),
-        "Spacing": " x ".join(f"{value:.4g}" for value in record.grid.spacing) + " mm",
+        "Spacing": " x ".join(figures(value) for value in record.grid.spacing) + " mm",
         "Reviewed": _reviewed(record),
         "Model": " ".join(str(model[name]) for name in ("name", "version") if name in model)
         or "not told",
@@ -115,9 +116,8 @@ def _show(arguments: argparse.Namespace) -> None:
             f", {done.count(status)} {status}" for status in sorted(set(done))
         )
     facts |= {entry.file: f"{entry.bytes} bytes, sha256 {entry.sha256}" for entry in record.files}
-    console = _console()
     for name, value in facts.items():
-        console.print(f"{name:<22} {value}", soft_wrap=True)
+        say(f"{name:<22} {value}")
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -126,7 +126,7 @@ def _verify(arguments: argparse.Namespace) -> None:
     store = _store(arguments)
     faults = list(verify_store(store))
     for fault in faults:
-        _console().print(f"{fault.sample or 'store'}: {fault.what}", soft_wrap=True)
+        say(f"{fault.sample or 'store'}: {fault.what}")
     if faults:
         harmed = len({fault.sample for fault in faults})
         raise MuscleFMError(
@@ -134,7 +134,7 @@ def _verify(arguments: argparse.Namespace) -> None:
             "restore them from a backup, or remove the samples",
         )
     count = len(store.ids())
-    _console().print(f"{count} sample{'' if count == 1 else 's'}, every file as it was saved.")
+    say(f"{count} sample{'' if count == 1 else 's'}, every file as it was saved.")
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -161,7 +161,7 @@ def _export(arguments: argparse.Namespace) -> None:
         count = export_dataset(
             store, samples, arguments.out, arguments.format, sided=arguments.sided
         )
-        _console().print(f"{count} of {len(samples)} samples exported: those that were reviewed.")
+        say(f"{count} of {len(samples)} samples exported: those that were reviewed.")
     else:
         export_samples(store, samples, arguments.out, arguments.format)
 
@@ -190,7 +190,3 @@ def _reviewed(record: SampleRecord) -> str:
         return "all"
     count = len(reviewed.slices if reviewed.kind == "slices" else reviewed.muscles)
     return f"{count} {reviewed.kind}" if count else "nothing"
-
-
-def _console() -> Console:
-    return Console(markup=False, highlight=False)

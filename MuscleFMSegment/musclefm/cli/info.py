@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from musclefm.anatomy.thighs import find_thighs
 from musclefm.cli.inputs import add_input_options, choice_of
+from musclefm.cli.output import say
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import figures
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.reading import read_volume
@@ -34,15 +35,15 @@ def run(arguments: argparse.Namespace) -> None:
     volume, grid = read.volume, read.volume.grid
     slices, rows, columns = grid.shape
     canonical, _ = to_canonical(volume)
-    low, middle, high = np.percentile(volume.array, (1, 50, 99))
+    percentiles = np.percentile(volume.array, (1, 50, 99)).tolist()
     centre = grid.ijk_to_ras @ [(columns - 1) / 2, (rows - 1) / 2, (slices - 1) / 2, 1]
     facts = {
         "Size (i, j, k)": f"{columns} x {rows} x {slices}",
-        "Spacing": " x ".join(f"{value:.4g}" for value in grid.spacing) + " mm",
+        "Spacing": " x ".join(figures(value) for value in grid.spacing) + " mm",
         "Axes run to": ", ".join(_axis_direction(grid, axis) for axis in range(3)),
-        "Centre (RAS)": ", ".join(f"{value:.1f}" for value in centre[:3]) + " mm",
+        "Centre (RAS)": ", ".join(map(figures, np.round(centre[:3], 1).tolist())) + " mm",
         "Modality": read.modality or "not stated",
-        "Intensity (1, 50, 99 %)": f"{low:.4g}, {middle:.4g}, {high:.4g}",
+        "Intensity (1, 50, 99 %)": ", ".join(map(figures, percentiles)),
         "Thighs found": str(find_thighs(canonical).count),
         "sha256": read.sha256,
     }
@@ -52,9 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
         *(("Note", note) for note in read.notes),
     ]
     # Plain lines, whole at any width, so that a hash can be copied.
-    console = Console(markup=False, highlight=False)
     for name, value in lines:
-        console.print(f"{name:<24} {value}", soft_wrap=True)
+        say(f"{name:<24} {value}")
 
 
 def _axis_direction(grid: Grid, axis: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
+
+from musclefm.cli.output import say_json
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +26,6 @@ def run(arguments: argparse.Namespace) -> None:
     from musclefm.workflows.inventory import seconds_per_slice, take_inventory
 
     if arguments.time:
-        told = json.dumps({"seconds_per_slice": seconds_per_slice(find_bundle(arguments.time))})
+        say_json({"seconds_per_slice": seconds_per_slice(find_bundle(arguments.time))})
     else:
-        told = take_inventory().model_dump_json()
-    print(told)  # noqa: T201
+        say_json(take_inventory().model_dump(mode="json"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musclefm.cli.compare import print_comparison
+from musclefm.cli.output import say_json
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress
 from musclefm.storage.work_folder import kept_training
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     store, model = CorrectionStore(arguments.store), find_bundle(arguments.model)
     folder = LearningFolder(arguments.out or default_learning_folder(model.manifest.name))
     if arguments.status:
-        print(learning_status(store, model, folder).model_dump_json())  # noqa: T201
+        say_json(learning_status(store, model, folder).model_dump(mode="json"))
         return
 
     def work(progress: Progress) -> Comparison:

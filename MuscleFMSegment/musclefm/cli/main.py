@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import warnings
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from musclefm import __version__
 from musclefm.cli.interruption import InterruptedWork, end_process, raise_on_signals
+from musclefm.cli.output import note, open_streams, silence_libraries
+from musclefm.cli.parser import CommandParser, check_arguments
 from musclefm.errors import MuscleFMError
+from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 from musclefm.storage.staging import clear_leftovers_of_user_data
 from musclefm.user_data import user_data_folder
 
+# What any command takes of address space, and a large library. Some libraries neither
+# fail nor end, or end the process, where they do not get it.
+_TO_BEGIN_BYTES = 300_000_000
+_FOR_A_LIBRARY_BYTES = 100_000_000
 _EPILOG = "Research use only. Not for clinical use."
 
 
@@ -36,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         worklist,
     )
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="musclefm",
         description="Deep ensembles of Segment Anything models for thigh muscles on MR, "
         "with voxelwise uncertainty and a ranked list of what to check.",
@@ -69,42 +76,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 on success, 2 on an error that the user can mend, which is printed as
-        one line. On Ctrl-C or SIGTERM the process ends with 128 + the signal's
-        number.
+        0 on success, 2 on an error that the user can mend, 1 on a fault of the
+        program itself; both are printed as one line. On Ctrl-C or SIGTERM the
+        process ends with 128 + the signal's number.
     """
-    if not sys.warnoptions:
-        # Those of libraries, which are for developers and may hold paths.
-        warnings.simplefilter("ignore")
+    open_streams()
+    silence_libraries()
     try:
         raise_on_signals()
-        parsed = build_parser().parse_args(arguments)
+        if not _is_memory_for(_TO_BEGIN_BYTES):
+            raise MemoryError
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        check_arguments(given)
+        parsed = build_parser().parse_args(given)
         clear_leftovers_of_user_data(user_data_folder())
         parsed.run(parsed)
         sys.stdout.flush()
-    except MuscleFMError as error:
-        return _refused(error)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        # The path is not named: it may name a patient.
-        return _refused(
-            MuscleFMError(
-                f"a file or folder cannot be used ({error.strerror or type(error).__name__})",
-                "check the paths that were given, their access rights and the disk",
-            )
-        )
-    except MemoryError:
-        return _refused(
-            MuscleFMError("there is too little memory", "close other programs or crop the image")
-        )
     except InterruptedWork as interrupted:
         end_process(interrupted)
+    except ModuleNotFoundError:
+        # The Slicer module reads the name of the package from the traceback.
+        raise
+    except Exception as error:
+        refusal = _refusal(error)
+        if refusal is None and sys.flags.dev_mode:
+            raise
+        note(f"musclefm: {refusal or _fault(error)}")
+        return 2 if refusal else 1
     return 0
 
 
-def _refused(error: MuscleFMError) -> int:
-    print(f"musclefm: {error}", file=sys.stderr)  # noqa: T201
-    return 2
+def _refusal(error: Exception) -> MuscleFMError | None:
+    """Return what the user is told of an error, or None where it is a fault of the program."""
+    if isinstance(error, MuscleFMError):
+        return error
+    if is_out_of_memory(error):
+        return out_of_memory_error()
+    if isinstance(error, OSError):
+        # The path is not named: it may name a patient.
+        return MuscleFMError(
+            f"a file or folder cannot be used ({error.strerror or type(error).__name__})",
+            "check the paths that were given, their access rights and the disk",
+        )
+    # Libraries fail in odd ways where memory ends while they are imported.
+    return None if _is_memory_for(_FOR_A_LIBRARY_BYTES) else out_of_memory_error()
+
+
+def _is_memory_for(size: int) -> bool:
+    """Return whether so many bytes can be reserved; none of them is touched."""
+    try:
+        bytearray(size)
+    except MemoryError:
+        return False
+    return True
+
+
+def _fault(error: Exception) -> MuscleFMError:
+    """Return where the program failed; what the error says may hold a path or a name."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "musclefm" in Path(frame.filename).parts] or frames
+    place = f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}"
+    return MuscleFMError(
+        f"unexpected {type(error).__name__} in {place}",
+        "report this line; 'python -X dev -m musclefm' shows more",
+    )

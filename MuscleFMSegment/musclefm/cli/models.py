@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from musclefm.cli import download_model
+from musclefm.cli.output import console, say
 from musclefm.errors import MuscleFMError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _list(arguments: argparse.Namespace) -> None:
             entry.origin,
             str(len(list_versions(entry.name))),
         )
-    _console().print(table)
+    console().print(table)
     _print_faults((entry.name, entry.fault) for entry in listed)
 
 
@@ -121,11 +121,11 @@ def _print_card(bundle: Bundle) -> None:
     rows |= {name: f"{value:.3f}" for name, value in manifest.metrics.items()}
     for name, value in rows.items():
         table.add_row(name, str(value))
-    console = _console()
-    console.print(f"{manifest.title} ({manifest.name} {manifest.version})")
-    console.print(manifest.description)
-    console.print(table)
-    console.print(f"sha256 {bundle.sha256}", soft_wrap=True)
+    terminal = console()
+    terminal.print(f"{manifest.title} ({manifest.name} {manifest.version})")
+    terminal.print(manifest.description)
+    terminal.print(table)
+    say(f"sha256 {bundle.sha256}")
 
 
 def _print_versions(name: str) -> None:
@@ -149,14 +149,14 @@ def _print_versions(name: str) -> None:
             str(len(manifest.members)) if manifest else "",
             "yes" if entry.version == in_use else "",
         )
-    _console().print(table)
+    console().print(table)
     _print_faults((entry.version, entry.fault) for entry in versions)
 
 
 def _print_faults(faults: Iterable[tuple[str, str]]) -> None:
     for name, fault in faults:
         if fault:
-            _console().print(f"{name}: {fault}", soft_wrap=True)
+            say(f"{name}: {fault}")
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -173,7 +173,7 @@ def _import(arguments: argparse.Namespace) -> None:
             "give a model's folder or .zip; or, for a checkpoint, a name with --name",
         )
     bundle = import_checkpoint(arguments.path, arguments.name, scheme=arguments.scheme)
-    _console().print(f"Installed '{bundle.manifest.name}': {_in_short(bundle)}.")
+    say(f"Installed '{bundle.manifest.name}': {_in_short(bundle)}.")
 
 
 def _install(path: Path, name: str | None) -> None:
@@ -183,10 +183,9 @@ def _install(path: Path, name: str | None) -> None:
     bundle = install_version(path, name)
     name = bundle.manifest.name
     *former, version = versions_in_use(name)
-    _console().print(
+    say(
         f"'{name}' is version {version} from now on: {_in_short(bundle)}."
-        + (f" Back with 'musclefm models rollback {name}'." if former else ""),
-        soft_wrap=True,
+        + (f" Back with 'musclefm models rollback {name}'." if former else "")
     )
 
 
@@ -204,7 +203,7 @@ def _rollback(arguments: argparse.Namespace) -> None:
 
     name, version = _name_and_version(arguments.model)
     entry = roll_back(name, version)
-    _console().print(f"'{name}' is version {entry.version} from now on.", soft_wrap=True)
+    say(f"'{name}' is version {entry.version} from now on.")
 
 
 def _remove(arguments: argparse.Namespace) -> None:
@@ -230,8 +229,3 @@ def _in_short(bundle: Bundle) -> str:
     count = len(bundle.manifest.members)
     members = f"{count} member{'s' if count != 1 else ''}"
     return f"{members}, {bundle.scheme.title}, {bundle.manifest.role}"
-
-
-def _console() -> Console:
-    # What bundles say is text, not rich's markup.
-    return Console(markup=False, highlight=False)

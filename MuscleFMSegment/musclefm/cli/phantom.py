@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from musclefm.cli.output import say
 from musclefm.phantom.severity import SEVERITIES
 from musclefm.volumes.writing import check_folder
 from musclefm.workflows.sample import render_case
@@ -25,6 +24,4 @@ def run(arguments: argparse.Namespace) -> None:
     """Render the case."""
     check_folder(arguments.out)
     render_case(arguments.severity, arguments.seed, arguments.out)
-    Console(markup=False, highlight=False).print(
-        f"Wrote water, fat and labels to {arguments.out}.", soft_wrap=True
-    )
+    say(f"Wrote water, fat and labels to {arguments.out}.")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from typing import Literal
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from musclefm.cli.output import console, say_json
+from musclefm.plain_text import printable
 from musclefm.progress import Progress as ProgressReceiver
 from musclefm.progress import ProgressEvent, silent
 
@@ -26,14 +26,15 @@ def progress_output(style: ProgressStyle) -> Iterator[ProgressReceiver]:
 
     ``json`` writes one object a line to standard output, with the keys stage,
     done, total and message. ``bar`` draws on standard error while that is a
-    terminal, and takes the bars away at the end.
+    terminal, and takes the bars away at the end. Work is never ended because its
+    progress cannot be written.
     """
     if style == "none":
         yield silent
     elif style == "json":
         yield _json_line
     else:
-        console = Console(stderr=True)
+        terminal = console(stderr=True)
         with Progress(
             TextColumn("{task.description:<8}", markup=False),
             BarColumn(),
@@ -41,16 +42,17 @@ def progress_output(style: ProgressStyle) -> Iterator[ProgressReceiver]:
                 "{task.completed:.0f}/{task.total:.0f} {task.fields[message]}", markup=False
             ),
             TimeRemainingColumn(),
-            console=console,
+            console=terminal,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not terminal.is_terminal,
         ) as bars:
             yield _Bars(bars)
 
 
 def _json_line(event: ProgressEvent) -> None:
-    sys.stdout.write(json.dumps(asdict(event)) + "\n")
-    sys.stdout.flush()
+    with suppress(OSError):
+        say_json(asdict(replace(event, message=printable(event.message))))
+        sys.stdout.flush()
 
 
 class _Bars:
@@ -61,8 +63,12 @@ class _Bars:
         self._of_stage: dict[str, TaskID] = {}
 
     def __call__(self, event: ProgressEvent) -> None:
+        with suppress(OSError):
+            self._show(event)
+
+    def _show(self, event: ProgressEvent) -> None:
         if event.total == 0:
-            self._bars.console.print(event.message, markup=False, soft_wrap=True)
+            self._bars.console.print(event.message, soft_wrap=True)
             return
         if event.stage not in self._of_stage:
             self._of_stage[event.stage] = self._bars.add_task(event.stage, message="")
@@ -70,5 +76,5 @@ class _Bars:
             self._of_stage[event.stage],
             completed=event.done,
             total=event.total,
-            message=event.message,
+            message=printable(event.message),
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from musclefm.cli import output
 from musclefm.cli.inputs import add_input_options, input_paths, read_input
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress, ProgressEvent
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         kept=lambda: "after all results were written" if published_count() else "",
     )
     for note in case.notes:
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+        output.note(f"note: {note}")
     if arguments.progress == "bar":
         summarise(case, arguments.out)
 
@@ -71,7 +70,7 @@ def segment(arguments: argparse.Namespace, progress: Progress) -> SegmentedCase:
 
 def summarise(case: SegmentedCase, out: Path) -> None:
     """Print what was found and where to look."""
-    console = Console(markup=False, highlight=False)
+    console = output.console()
     table = Table(title="What to check first", title_justify="left")
     table.add_column("#", justify="right")
     table.add_column("Region")
@@ -90,5 +89,5 @@ def summarise(case: SegmentedCase, out: Path) -> None:
     console.print(
         f"{len(case.regions.queue)} regions to check in {flagged} of {len(case.muscles)} muscles."
     )
-    console.print(f"Open {out / 'report.html'} in a browser.", soft_wrap=True)
+    output.say(f"Open {out / 'report.html'} in a browser.")
     console.print("Research use only. Not for clinical use.")

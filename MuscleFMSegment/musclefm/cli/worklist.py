@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from musclefm.cli.output import console
 from musclefm.cli.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
 from musclefm.progress import Progress
@@ -98,4 +98,4 @@ def summarise(worklist: Worklist) -> None:
             "" if wrong is None else f"{wrong:.0f}",
             state.fault,
         )
-    Console(markup=False, highlight=False).print(table)
+    console().print(table)

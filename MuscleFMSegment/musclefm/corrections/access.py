@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.storage.lock import acquired_lock
+from musclefm.user_data import make_private_folder
 from musclefm.volumes.writing import atomic_bytes
 
 STORE_FILE = "store.json"
@@ -73,7 +74,7 @@ def sole_writer(folder: Path) -> Iterator[bytes]:
     with contextlib.ExitStack() as stack:
         stack.callback(_remove_empty, made)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             _refuse_foreign(folder)
             stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _PATIENCE_S).release)
             _clear_half_written(folder)

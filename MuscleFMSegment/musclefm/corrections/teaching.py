@@ -7,7 +7,7 @@ import json
 from musclefm.anatomy.scheme import LabelScheme
 from musclefm.corrections.access import STORE_FILE
 from musclefm.corrections.store import CorrectionStore, StoredSample
-from musclefm.user_data import user_data_folder
+from musclefm.user_data import make_private_folder, user_data_folder
 from musclefm.volumes.writing import atomic_text
 
 _LEARNED_FOLDER = "learned"
@@ -72,7 +72,7 @@ def note_learned(model_sha256: str, samples: frozenset[str]) -> None:
         It cannot be written.
     """
     folder = user_data_folder() / _LEARNED_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     atomic_text(folder / f"{model_sha256}.json", json.dumps(sorted(samples), indent=2) + "\n")
 
 

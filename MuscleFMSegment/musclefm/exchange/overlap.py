@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import figures
 
 
 def claim(
@@ -31,7 +32,7 @@ def claim(
     """
     if shared := int(np.count_nonzero(labels[mask])):
         raise MuscleFMError(
-            f"segments of {what} overlap in {shared} voxel{'s' if shared > 1 else ''}",
+            f"segments of {what} overlap in {figures(shared)} voxel{'s' if shared > 1 else ''}",
             "decide in 3D Slicer which segment they belong to",
         )
     labels[mask] = value

@@ -16,6 +16,7 @@ from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import BundleCard, BundleManifest, parse_manifest
 from musclefm.models.weight_files import check_weights
+from musclefm.user_data import make_private_folder
 
 if TYPE_CHECKING:
     import torch
@@ -186,7 +187,7 @@ def save_bundle(
         raise MuscleFMError(f"'{folder.name}' exists already", "choose another name or folder")
     staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        staged.mkdir(parents=True)
+        make_private_folder(staged)
         manifest = write_members(staged, card, members, half=precision == "fp16")
         with (staged / MANIFEST_FILE).open("x", encoding="utf-8") as stream:
             stream.write(manifest.model_dump_json(indent=2) + "\n")

@@ -22,6 +22,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.weight_files import sha256_of
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.lock import acquired_lock
+from musclefm.user_data import make_private_folder
 
 _CHUNK = 1 << 18
 _MEGABYTE = 1_000_000
@@ -231,7 +232,7 @@ def _disk_errors() -> Iterator[None]:
 @contextlib.contextmanager
 def _alone(folder: Path, file: str) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         busy = MuscleFMError(f"another program is downloading {file}", "wait until it is done")
         lock = acquired_lock(folder / f".{file}.lock", busy)
     except OSError as error:

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import NAME_PATTERN, Strict
 from musclefm.storage.lock import acquired_lock
-from musclefm.user_data import user_data_folder
+from musclefm.user_data import make_private_folder, user_data_folder
 from musclefm.volumes.writing import atomic_text
 
 BASE = "base"
@@ -126,7 +126,7 @@ def write_order_of_use(name: str, used: Sequence[str]) -> None:
     history = _History(used=tuple(used))
     folder = version_folder(name)
     try:
-        folder.mkdir(exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise unwritable(error) from error
     atomic_text(folder / HISTORY_FILE, history.model_dump_json(indent=2) + "\n")
@@ -146,7 +146,7 @@ def sole_writer() -> Iterator[None]:
     folder = user_versions_folder()
     with contextlib.ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _PATIENCE_S).release)
             for left in (*folder.glob(f"*/{_HALF_DONE}"), *user_models_folder().glob(_HALF_DONE)):
                 shutil.rmtree(left, ignore_errors=True)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from musclefm import __version__
+from musclefm.plain_text import printable
 from musclefm.report.case import ReportCase
 from musclefm.report.display import CaseDisplay
 from musclefm.report.gallery import heat_legend, region_picture, slice_pictures
@@ -60,11 +61,17 @@ def render_report(case: ReportCase) -> str:
     )
 
 
+def _shown(value: object) -> object:
+    """Keep control characters of titles and notes out; what a macro made is clean already."""
+    return printable(value) if type(value) is str else value
+
+
 @lru_cache
 def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("musclefm.report", "."),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import figures
 from musclefm.volumes.checks import check_header_shape, colour_error
 from musclefm.volumes.decoded import Decoded, SeriesChoice, SeriesDescription
 from musclefm.volumes.dicom_frames import Frame, Scan, scan_files
@@ -233,7 +234,7 @@ def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, .
     aside = np.linalg.norm(offsets - np.outer(along, first.normal), axis=1).max()
     if aside > max(first.spacing):
         raise MuscleFMError(
-            f"the slices of {what} are shifted against one another by up to {aside:.1f} mm",
+            f"the slices of {what} are shifted against one another by up to {figures(aside)} mm",
             "resample the series to a rectangular grid, or give the parts of it as series",
         )
     grid = regular_slices(along, what)
@@ -245,7 +246,7 @@ def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, .
             f" (number {numbers}) and left empty, so volumes come out too small",
         )
     if grid.off_mm > 0.01 * grid.step_mm:
-        notes += (f"slices of {what} lie up to {grid.off_mm:.2f} mm off even distances",)
+        notes += (f"slices of {what} lie up to {figures(grid.off_mm)} mm off even distances",)
     return grid, grid.step_mm, notes
 
 

@@ -31,11 +31,11 @@ _PLURAL = {
 }
 _LABEL = {
     "image type": "{}",
-    "echo time": "{:g} ms",
-    "echo number": "echo {:g}",
-    "inversion time": "inversion time {:g} ms",
-    "b-value": "b {:g} s/mm²",
-    "time point": "time point {:g}",
+    "echo time": "{:.4g} ms",
+    "echo number": "echo {:.4g}",
+    "inversion time": "inversion time {:.4g} ms",
+    "b-value": "b {:.4g} s/mm²",
+    "time point": "time point {:.4g}",
 }
 _NOT_MAGNITUDE = {"P", "PHASE", "R", "REAL", "I", "IMAGINARY"}
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import figures
 
 SAME_PLACE_MM = 0.05
 """Slices closer than this lie at one position: headers round to about 0.001 mm."""
@@ -72,7 +73,7 @@ def regular_slices(positions_mm: npt.NDArray[np.float64], what: str) -> RegularS
     if off > _OFF_PLACE * step or len(slots) < _SPARSEST * (slots[-1] + 1):
         raise MuscleFMError(
             f"the slices of {what} lie at irregular distances"
-            f" ({distances.min():.2f} to {distances.max():.2f} mm)",
+            f" ({figures(distances.min())} to {figures(distances.max())} mm)",
             "export the series again as a whole, or resample it to even distances",
         )
     return RegularSlices(tuple(int(slot) for slot in slots), float(step), off)

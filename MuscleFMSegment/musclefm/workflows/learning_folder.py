@@ -23,7 +23,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import parse_manifest
 from musclefm.storage.targets import ANOTHER_FOLDER, require_new_folder
 from musclefm.storage.work_folder import check_work_folder
-from musclefm.user_data import user_data_folder
+from musclefm.user_data import make_private_folder, user_data_folder
 from musclefm.volumes.writing import atomic_text
 
 _PLAN_FILE = "learning.json"
@@ -102,7 +102,7 @@ class LearningFolder:
             return
         self.check()
         self.clear()
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.path)
         atomic_text(self.path / _PLAN_FILE, plan.model_dump_json(indent=2) + "\n")
 
     def check(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle
+from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.review.export import regions_from_json
 from musclefm.review.session import SESSION_FILE
@@ -113,7 +114,7 @@ def _killed_again() -> MuscleFMError:
 def _told(error: Exception) -> str:
     if isinstance(error, MuscleFMError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "there is too little memory: close other programs or crop the image"
+    if is_out_of_memory(error):
+        return str(out_of_memory_error())
     # Its text may hold a path, which may name a patient.
     return f"an unexpected fault ({type(error).__name__}): segment the scan alone to see it"

@@ -24,6 +24,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.review.session import read_session
 from musclefm.storage.lock import NoLocksError, acquired_lock
 from musclefm.storage.targets import require_new_folder
+from musclefm.user_data import make_private_folder
 from musclefm.volumes.writing import atomic_text
 from musclefm.workflows.case_files import CaseFiles, find_cases
 
@@ -275,7 +276,7 @@ class Worklist:
 def _make(out: Path) -> None:
     require_new_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_private_folder(out)
     except OSError as error:
         raise MuscleFMError(
             f"the folder of the worklist cannot be made ({error.strerror})",

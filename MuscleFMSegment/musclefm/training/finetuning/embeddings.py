@@ -26,6 +26,7 @@ from musclefm.training.finetuning.recipe import FineTuning
 from musclefm.training.finetuning.source import UNVARIED, TileSource, precision
 from musclefm.training.finetuning.team import Team
 from musclefm.training.finetuning.tiles import Tiles
+from musclefm.user_data import make_private_folder
 from musclefm.volumes.writing import atomic_text
 
 _LABELS = "labels"
@@ -106,7 +107,7 @@ class EmbeddingSource:
     def _load(self, version: int) -> list[npt.NDArray[np.generic]]:
         """Open the arrays of a version; they are made where they are not there."""
         done = self._folder / f"version-{version}.done"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         with ExitStack() as turn:
             # A member on another machine may have the same encoder and be at it already.
             if self._team.size == 1:

@@ -28,6 +28,7 @@ from musclefm.inference.case import orient_case
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.finetuning.learning_case import LearningCase
+from musclefm.user_data import make_private_folder
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import atomic_bytes, atomic_text
@@ -115,7 +116,7 @@ def write_tiles(
     MuscleFMError
         A case lacks a channel that the network needs, or the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     entries: list[_CaseEntry] = []
     for case in cases:
         images, labels = cut_tiles(case, card)
