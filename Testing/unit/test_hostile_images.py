@@ -115,7 +115,6 @@ class TestOtherFiles:
         with pytest.raises(MuscleFMError):
             read_stored(tmp_path / f"{PATIENT}{ending}", "the map")
 
-
     def test_a_folder_of_scans_does_not_wait_for_a_fifo(self, tmp_path, oblique_volume):
         write_volume(oblique_volume, tmp_path / "scan.nii.gz")
         os.mkfifo(tmp_path / "fifo")

@@ -13,11 +13,14 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from musclefm.corrections.record import FORMAT_VERSION, is_newer
 from musclefm.errors import MuscleFMError
 from musclefm.storage.lock import acquired_lock
+from musclefm.storage.regular_file import read_regular
 from musclefm.user_data import make_private_folder
 from musclefm.volumes.writing import atomic_bytes
 
@@ -26,6 +29,7 @@ SAMPLES_FOLDER = "samples"
 
 _LOCK_FILE = ".lock"
 _HALF_WRITTEN = ".*.partial"
+_LARGEST_DOCUMENT = 1 << 16
 _PATIENCE_S = 60.0
 _BUSY = MuscleFMError(
     "the store of corrections is kept busy by another program or workstation",
@@ -36,7 +40,7 @@ _BUSY = MuscleFMError(
 class _StoreDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: int = 1
+    format_version: Literal[1] = FORMAT_VERSION
     salt: str = Field(pattern=r"^[0-9a-f]{64}$")
     salt_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -113,10 +117,21 @@ def _clear_half_written(folder: Path) -> None:
         for path in place.glob(_HALF_WRITTEN):
             # What cannot be removed now is hidden and will be tried again.
             with contextlib.suppress(OSError):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+                remove_entry(path)
+
+
+def remove_entry(path: Path) -> None:
+    """Remove a folder with all that it holds, or a file; of a link only the link.
+
+    Raises
+    ------
+    OSError
+        It cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _remove_empty(folders: list[Path]) -> None:
@@ -134,9 +149,16 @@ def read_salt(folder: Path) -> bytes:
         Its file is missing or not what was written.
     """
     try:
-        content = (folder / STORE_FILE).read_bytes()
+        content = read_regular(folder / STORE_FILE, _LARGEST_DOCUMENT)
         document = _StoreDocument.model_validate_json(content)
-    except (OSError, ValidationError) as error:
+    except ValidationError as error:
+        if is_newer(content, FORMAT_VERSION):
+            raise MuscleFMError(
+                "the store of corrections was made by a newer version of musclefm",
+                "update musclefm",
+            ) from error
+        raise _damaged() from error
+    except OSError as error:
         raise _damaged() from error
     salt = bytes.fromhex(document.salt)
     if _StoreDocument.of(salt).content() != content:

@@ -7,24 +7,40 @@ import json
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from musclefm import __version__
 from musclefm.corrections.case import Reviewed, ReviewLog
 from musclefm.errors import MuscleFMError
+from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.grid import Grid
 
 RECORD_FILE = "sample.json"
+FORMAT_VERSION: Literal[1] = 1
 
 SAMPLE_ID = r"^[0-9a-f]{8}-[0-9a-f]{16}$"
 """The beginning of the case's key, and of the hash of ``sample.json``."""
 
 _SHA256 = r"^[0-9a-f]{64}$"
 _KEY = r"^[0-9a-f]{32}$"
+# Cosines of a stored grid are rounded less than that.
+_OBLIQUE = 1e-3
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Versioned(BaseModel):
+    format_version: int
 
 
 class StoredFile(_Strict):
@@ -83,7 +99,7 @@ class SampleRecord(_Strict):
         Versions of the software that wrote the sample.
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[1] = FORMAT_VERSION
     case_key: str = Field(pattern=_KEY)
     subject_key: str | None = Field(default=None, pattern=_KEY)
     parent: str | None = Field(default=None, pattern=SAMPLE_ID)
@@ -99,6 +115,24 @@ class SampleRecord(_Strict):
     provenance: dict[str, Any] = {}
     saved_with: dict[str, str] = {"musclefm": __version__}
 
+    @field_validator("channels")
+    @classmethod
+    def _channels_are_known(cls, channels: dict[str, StoredFile]) -> dict[str, StoredFile]:
+        if unknown := set(channels) - set(CHANNEL_NAMES):
+            raise ValueError(f"unknown channels: {sorted(unknown)}")
+        return channels
+
+    @field_validator("grid")
+    @classmethod
+    def _grid_is_one(cls, grid: Grid) -> Grid:
+        numbers = np.array([*grid.spacing, *grid.origin, *grid.direction])
+        if min(grid.shape) < 1 or min(grid.spacing) <= 0 or not np.isfinite(numbers).all():
+            raise ValueError("no image has such a grid")
+        directions = np.reshape(grid.direction, (3, 3))
+        if np.abs(directions.T @ directions - np.eye(3)).max() > _OBLIQUE:
+            raise ValueError("the axes are not at right angles")
+        return grid
+
     @property
     def files(self) -> tuple[StoredFile, ...]:
         """All files of the sample but ``sample.json``."""
@@ -109,6 +143,14 @@ class SampleRecord(_Strict):
 def record_bytes(record: SampleRecord) -> bytes:
     """Return the content of ``sample.json``."""
     return (record.model_dump_json(indent=2) + "\n").encode()
+
+
+def is_newer(content: bytes, version: int) -> bool:
+    """Tell whether a document says of itself that it is of a newer version than this."""
+    try:
+        return _Versioned.model_validate_json(content).format_version > version
+    except ValidationError:
+        return False
 
 
 def sample_id(record: SampleRecord, content: bytes) -> str:
@@ -149,9 +191,11 @@ def parse_record(content: bytes, name: str) -> SampleRecord:
     try:
         record = SampleRecord.model_validate_json(content)
     except ValidationError as error:
-        raise MuscleFMError(
-            f"sample {name} was saved by another version of musclefm", "update musclefm"
-        ) from error
+        if is_newer(content, FORMAT_VERSION):
+            raise MuscleFMError(
+                f"sample {name} was saved by a newer version of musclefm", "update musclefm"
+            ) from error
+        raise damaged(name, f"{RECORD_FILE} holds what no sample can") from error
     if sample_id(record, content) != name:
         raise damaged(name, "its folder was renamed")
     return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,16 @@ from musclefm.corrections.record import (
     parse_record,
 )
 from musclefm.errors import MuscleFMError
+from musclefm.storage.regular_file import open_regular, read_regular
 from musclefm.volumes.encoding import encode_volume
+from musclefm.volumes.nrrd import holds_no_voxels
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 
 # A reader waits for it.
 _FAST = 1
+# Of provenance and review a thousand times what they hold.
+_LARGEST_RECORD = 16 << 20
 
 _IMAGE = "image-{}.nrrd"
 _LABELS = "labels.nrrd"
@@ -83,7 +88,9 @@ def read_record(folder: Path) -> SampleRecord:
         It is missing or not what was saved.
     """
     try:
-        content = (folder / RECORD_FILE).read_bytes()
+        if folder.is_symlink():
+            raise damaged(folder.name, "its folder is a link")
+        content = read_regular(folder / RECORD_FILE, _LARGEST_RECORD, links=False)
     except FileNotFoundError as error:
         raise damaged(folder.name, f"{RECORD_FILE} is missing") from error
     except OSError as error:
@@ -101,7 +108,12 @@ def fault_of_file(folder: Path, entry: StoredFile) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with (folder / entry.file).open("rb") as file:
+        with open_regular(folder / entry.file, links=False) as file:
+            if entry.bytes != os.fstat(file.fileno()).st_size:
+                return f"{entry.file} has changed"
+            if holds_no_voxels(file):
+                return f"{entry.file} keeps its voxels elsewhere"
+            file.seek(0)
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     except FileNotFoundError:
@@ -127,6 +139,8 @@ def read_case(folder: Path) -> CorrectedCase:
     def volume(entry: StoredFile, kind: npt.DTypeLike) -> Volume:
         # The record's grid has every digit; a reader of files may set axes straight.
         stored = read_stored(folder / entry.file, "a file of the sample")
+        if stored.array.shape != record.grid.shape:
+            raise damaged(folder.name, f"{entry.file} has other voxels than {RECORD_FILE} says")
         return Volume(stored.array.astype(kind), record.grid)
 
     maps = (record.model_labels, np.uint8), (record.uncertainty, np.float32)

@@ -15,12 +15,17 @@ holds the hash of every other file.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from musclefm.corrections.access import SAMPLES_FOLDER, STORE_FILE, sole_writer, unwritable
+from musclefm.corrections.access import (
+    SAMPLES_FOLDER,
+    STORE_FILE,
+    remove_entry,
+    sole_writer,
+    unwritable,
+)
 from musclefm.corrections.case import CorrectedCase
 from musclefm.corrections.identity import case_key, subject_key, without_identity
 from musclefm.corrections.record import (
@@ -199,7 +204,7 @@ class CorrectionStore:
             hidden = folder.with_name(f".{name}.removed.partial")
             try:
                 folder.rename(hidden)
-                shutil.rmtree(hidden)
+                remove_entry(hidden)
             except OSError as error:
                 raise unwritable(error) from error
 

@@ -45,7 +45,11 @@ class ForeignLabels:
         ``(K, J, I) int64``, 0 background.
     segments : tuple of ForeignSegment
         One for every value in the voxels.
+    numbered : bool
+        Whether the values themselves may be those of a label scheme, as in a plain
+        labelmap; else only what the file says of a segment counts.
     """
 
     volume: Volume
     segments: tuple[ForeignSegment, ...]
+    numbered: bool = False

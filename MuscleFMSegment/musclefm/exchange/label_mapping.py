@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from musclefm.anatomy.scheme import SIDES, LabelScheme, Side
+from musclefm.anatomy.scheme import LabelScheme, Side
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.sided_labels import IGNORE
+from musclefm.storage.regular_file import read_regular
 
 _TEXTS = TypeAdapter(dict[str, str])
+# Letters of any script and digits; what else there is separates words.
+_WORD = re.compile(r"[^\W_]+")
+_SIDE_WORDS: dict[str, Side] = {"left": "left", "l": "left", "right": "right", "r": "right"}
+# Of a mapping: a thousand times what a file of this kind holds.
+_LARGEST_FILE = 1 << 20
 _FORMAT = 'write it as JSON, {"13": "left vastus lateralis", "14": "ignore"}, or as CSV, id,muscle'
 
 
@@ -58,12 +65,16 @@ def read_mapping(path: Path, scheme: LabelScheme) -> LabelMapping:
         The file is not so, or names a muscle that the scheme has not.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_regular(path, _LARGEST_FILE).decode("utf-8-sig")
         texts = _rows(text) if path.suffix.lower() == ".csv" else _TEXTS.validate_json(text)
-    except (OSError, UnicodeDecodeError, ValidationError, KeyError) as error:
+    except (OSError, ValueError, KeyError, csv.Error) as error:
         raise MuscleFMError("the mapping file cannot be read", _FORMAT) from error
     mapping: dict[str, Target] = {}
     for key, meaning in texts.items():
+        if key.strip().lower() in mapping:
+            raise MuscleFMError(
+                f"the mapping file names '{key.strip()}' twice", "keep one of the two lines"
+            )
         target = parse_target(meaning, scheme)
         if target is None:
             raise MuscleFMError(
@@ -76,28 +87,36 @@ def read_mapping(path: Path, scheme: LabelScheme) -> LabelMapping:
 
 
 def parse_target(text: str, scheme: LabelScheme) -> Target | None:
-    """Return what a text names, in any case, with spaces or underscores; None if nothing.
+    """Return what a text names, in any case and with any punctuation; None if nothing.
 
     Parameters
     ----------
     text : str
         ``"background"``, ``"ignore"``, or a muscle by name or abbreviation, with
-        ``left`` or ``right`` where it is of one side:
-        ``"left vastus lateralis"``, ``"VL_Right"``, ``"gracilis"``.
+        ``left`` or ``right``, or L or R, where it is of one side: ``"left vastus
+        lateralis"``, ``"VL_Right"``, ``"Vastus lateralis (L)"``, ``"gracilis"``.
     scheme : LabelScheme
         In which the muscle is named.
     """
-    words = text.replace("_", " ").lower().split()
-    name = " ".join(words)
-    if name in ("background", "ignore"):
-        return Target(0 if name == "background" else IGNORE)
-    side = next((side for side in SIDES if side in words), None)
-    muscle = " ".join(word for word in words if word != side)
+    words = _WORD.findall(text.casefold())
+    if words in (["background"], ["ignore"]):
+        return Target(0 if words == ["background"] else IGNORE)
+    muscle = [word for word in words if word not in _SIDE_WORDS]
     for label in scheme.labels:
-        if muscle in (label.name.lower(), label.abbreviation.lower()):
-            return Target(label.id, side)
+        if muscle in (_WORD.findall(label.name.casefold()), [label.abbreviation.casefold()]):
+            sided = len(muscle) < len(words)
+            return Target(label.id, side_in(text)) if side_in(text) or not sided else None
     return None
 
 
+def side_in(text: str) -> Side | None:
+    """Return the side that a text names, or None where it names none or both."""
+    sides = {_SIDE_WORDS[word] for word in _WORD.findall(text.casefold()) if word in _SIDE_WORDS}
+    return next(iter(sides)) if len(sides) == 1 else None
+
+
 def _rows(text: str) -> dict[str, str]:
-    return {row["id"]: row["muscle"] or "" for row in csv.DictReader(text.splitlines())}
+    rows = [(row["id"] or "", row["muscle"] or "") for row in csv.DictReader(text.splitlines())]
+    if len(dict(rows)) < len(rows):
+        raise ValueError("an id stands in two rows")
+    return dict(rows)

@@ -15,13 +15,13 @@ from musclefm.anatomy.thighs import find_thighs
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.foreign_labels import ForeignLabels
 from musclefm.exchange.label_mapping import LabelMapping, Target
-from musclefm.exchange.meanings import find_meanings
+from musclefm.exchange.meanings import contradicting_sides, find_meanings
 from musclefm.exchange.placement import place_on
 from musclefm.exchange.reading_dicom_seg import read_dicom_seg
 from musclefm.exchange.reading_labelmap import read_labelmap
 from musclefm.exchange.reading_seg_nrrd import read_seg_nrrd
 from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
-from musclefm.uncertainty.maps import LEFT
+from musclefm.uncertainty.maps import LEFT, RIGHT
 from musclefm.volumes.dicom_frames import is_dicom
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
@@ -38,10 +38,14 @@ class ReadLabels:
         :meth:`LabelScheme.labels_of_sides`; 0 background, 255 to be ignored.
     notes : tuple of str
         What the user should know, a line each.
+    contradictions : tuple of str
+        Where sides contradict one another, a line each: a name says another side than
+        its code, or than the place of its voxels in the patient.
     """
 
     volume: Volume
     notes: tuple[str, ...]
+    contradictions: tuple[str, ...] = ()
 
 
 def read_labels(
@@ -51,13 +55,14 @@ def read_labels(
     image: Volume | None = None,
     source: LabelScheme | None = None,
     mapping: LabelMapping | None = None,
+    numbered: bool = True,
     what: str = "the labelmap",
 ) -> ReadLabels:
     """Read a labelmap (NIfTI, NRRD, MetaImage), a ``.seg.nrrd`` or a DICOM SEG file.
 
-    Segments are known by their codes, or else by their names; values that
-    nothing explains are those of ``source``, with sides where any is beyond its
-    number of labels, and 255 to be ignored. Where the file does not say the
+    Segments are known by their codes, or else by their names. The values of a plain
+    labelmap are those of ``source``, with sides where any is beyond its number of
+    labels, and 255 to be ignored. Where the file does not say the
     side, each voxel's place does: right and left thigh are told apart as in the
     segmentation.
 
@@ -74,8 +79,11 @@ def read_labels(
     source : LabelScheme, optional
         That the file was made with; without, ``scheme``.
     mapping : LabelMapping, optional
-        For foreign labels; values and names that it holds go before all else,
-        and values that nothing explains must be in it.
+        For labels of other programs; values and names that it holds go before all
+        else, and values that nothing explains must be in it.
+    numbered : bool
+        Whether the values of a plain labelmap are those of ``source``; else they must be
+        in ``mapping``.
     what : str
         What the labels are called in messages.
 
@@ -86,16 +94,31 @@ def read_labels(
         the labels lie on another grid than the image.
     """
     foreign = _read(path, what)
-    meanings, notes = find_meanings(foreign.segments, scheme, source or scheme, mapping, what)
+    meanings, notes = find_meanings(
+        foreign, scheme, source or scheme, mapping, what, numbered=numbered
+    )
     labels = place_on(foreign.volume, image.grid) if image else foreign.volume
     array = _sided(labels, meanings, scheme, image)
     check_sided_labels(array, scheme)
-    return ReadLabels(labels.with_array(array.astype(np.uint8)), notes)
+    sided = labels.with_array(array.astype(np.uint8))
+    # What a mapping says of sides is the user's word.
+    misplaced = () if mapping or image is None else _misplaced(sided, scheme, image)
+    return ReadLabels(sided, notes, contradicting_sides(foreign, mapping) + misplaced)
 
 
 def _read(path: Path, what: str) -> ForeignLabels:
     if not path.is_file():
         raise MuscleFMError(f"{what} is not a file that exists", "check the path")
+    try:
+        return _read_file(path, what)
+    except OSError as error:
+        raise MuscleFMError(
+            f"{what} cannot be opened ({error.strerror or 'input or output error'})",
+            "check the path and its access rights",
+        ) from error
+
+
+def _read_file(path: Path, what: str) -> ForeignLabels:
     if path.name.lower().endswith(".seg.nrrd"):
         return read_seg_nrrd(path, what)
     if is_dicom(path):
@@ -124,6 +147,26 @@ def _value(target: Target, place: Side, scheme: LabelScheme) -> int:
     if target.label_id in (0, IGNORE) or (target.side or place) == "right":
         return target.label_id
     return target.label_id + len(scheme.labels)
+
+
+def _misplaced(labels: Volume, scheme: LabelScheme, image: Volume) -> tuple[str, ...]:
+    """Return the muscles of which most voxels lie on the patient's other side, a line each.
+
+    Only where two thighs are seen: a thigh alone has no other side to be told by.
+    """
+    canonical, view = to_canonical(image)
+    thighs = find_thighs(canonical)
+    if thighs.count != 2:
+        return ()
+    places = view.undo(sides_map(thighs, ("right", "left")))
+    lines = []
+    for value, (side, label) in scheme.labels_of_sides().items():
+        found = places[labels.array == value]
+        expected = LEFT if side == "left" else RIGHT
+        if found.size and np.count_nonzero(found == expected) < found.size / 2:
+            other = "right" if side == "left" else "left"
+            lines.append(f"{side} {label.name} lies on the patient's {other}")
+    return tuple(lines)
 
 
 def _places(muscles: Volume, scheme: LabelScheme, image: Volume | None) -> npt.NDArray[np.uint8]:

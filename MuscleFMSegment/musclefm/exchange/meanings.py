@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from musclefm.anatomy.scheme import Label, LabelScheme, Side
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.foreign_labels import ForeignSegment
-from musclefm.exchange.label_mapping import LabelMapping, Target, parse_target
+from musclefm.exchange.foreign_labels import ForeignLabels, ForeignSegment
+from musclefm.exchange.label_mapping import LabelMapping, Target, parse_target, side_in
 from musclefm.exchange.sided_labels import IGNORE
 
 _LISTED = 8
 
 
 def find_meanings(
-    segments: Sequence[ForeignSegment],
+    foreign: ForeignLabels,
     scheme: LabelScheme,
     source: LabelScheme,
     mapping: LabelMapping | None,
     what: str,
+    *,
+    numbered: bool = True,
 ) -> tuple[dict[int, Target], tuple[str, ...]]:
     """Return what becomes of each value, and what the user should know of it.
 
     Parameters
     ----------
-    segments : sequence of ForeignSegment
+    foreign : ForeignLabels
         All that the file holds.
     scheme : LabelScheme
         In which the labels are wanted.
@@ -35,20 +35,25 @@ def find_meanings(
         not describe.
     what : str
         What the labels are called in messages.
+    numbered : bool
+        Whether the values of a plain labelmap are those of ``source``.
 
     Raises
     ------
     MuscleFMError
         The meaning of a segment is not known.
     """
-    sided = any(len(source.labels) < segment.value < IGNORE for segment in segments)
+    numbers = source if numbered and foreign.numbered and mapping is None else None
+    sided = numbers is not None and any(
+        len(numbers.labels) < segment.value < IGNORE for segment in foreign.segments
+    )
     meanings: dict[int, Target] = {}
     unknown: list[str] = []
     lost: set[str] = set()
-    for segment in segments:
+    for segment in foreign.segments:
         target = _mapped(segment, mapping)
-        if target is None and (segment.described or mapping is None):
-            target, name = _known(segment, scheme, source, sided)
+        if target is None:
+            target, name = _known(segment, scheme, source, numbers, sided)
             lost |= {name} if name else set()
         if target is None:
             unknown.append(f"'{segment.name}'" if segment.name else str(segment.value))
@@ -59,10 +64,25 @@ def find_meanings(
         raise MuscleFMError(
             f"{what} holds {', '.join(unknown[:_LISTED])}{more},"
             f" which '{scheme.name}' does not know",
-            "say in a mapping file what they are, or name the label scheme they were made with",
+            "say in a mapping file what they are (--mapping), or name the label scheme that they"
+            " were made with (--scheme)",
         )
     return meanings, tuple(
         f"'{scheme.name}' does not know {name}: it became background" for name in sorted(lost)
+    )
+
+
+def contradicting_sides(foreign: ForeignLabels, mapping: LabelMapping | None) -> tuple[str, ...]:
+    """Return the segments whose name says another side than their code, a line each.
+
+    Segments that a mapping names are right by the user's word.
+    """
+    return tuple(
+        f"segment '{segment.name}' is coded as {segment.side}"
+        for segment in foreign.segments
+        if segment.side
+        and _mapped(segment, mapping) is None
+        and side_in(segment.name) not in (None, segment.side)
     )
 
 
@@ -72,15 +92,21 @@ def _mapped(segment: ForeignSegment, mapping: LabelMapping | None) -> Target | N
 
 
 def _known(
-    segment: ForeignSegment, scheme: LabelScheme, source: LabelScheme, sided: bool
+    segment: ForeignSegment,
+    scheme: LabelScheme,
+    source: LabelScheme,
+    numbers: LabelScheme | None,
+    sided: bool,
 ) -> tuple[Target | None, str]:
     """Return what becomes of a segment, and the muscle's name where only ``source`` knows it."""
     if segment.described:
         found = _described(segment, scheme, source)
+    elif numbers is None:
+        return None, ""
     elif segment.value == IGNORE:
         return Target(IGNORE), ""
     else:
-        found = _of_value(segment.value, source, sided)
+        found = _of_value(segment.value, numbers, sided)
     if found is None:
         return None, ""
     label, side = found

@@ -31,4 +31,5 @@ def read_labelmap(path: Path, what: str) -> ForeignLabels:
     return ForeignLabels(
         volume.with_array(volume.array.astype(np.int64)),
         tuple(ForeignSegment(int(value)) for value in values if value),
+        numbered=True,
     )

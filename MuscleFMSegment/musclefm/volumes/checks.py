@@ -79,14 +79,13 @@ def colour_error(what: str) -> MuscleFMError:
 
 
 def check_header_shape(shape: tuple[int, ...], what: str) -> None:
-    """Refuse a shape ``(K, J, I)`` that is no image or too large, before its voxels are read.
+    """Refuse a shape ``(K, J, I)`` that the memory does not hold, before its voxels are read.
 
     Raises
     ------
     MuscleFMError
-        As :func:`check_size`, or the memory does not hold it.
+        It does not.
     """
-    check_size(shape, what)
     needed, free = math.prod(shape) * _BYTES_OF_VOXEL, free_memory()
     if needed > free:
         raise MuscleFMError(

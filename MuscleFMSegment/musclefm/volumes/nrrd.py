@@ -99,6 +99,22 @@ def read_nrrd(path: Path, what: str, volume: int | None, *, alone: bool = False)
     return Decoded(array, matrix, notes + told + found)
 
 
+def holds_no_voxels(file: BinaryIO) -> bool:
+    """Tell whether a file is a header only, whose voxels are in another file.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        At its first byte.
+    """
+    try:
+        fields = read_nrrd_header(file, "")
+    # It is damaged, which whoever reads its voxels will notice.
+    except (EOFError, MuscleFMError):
+        return False
+    return bool({"data file", "datafile"} & set(fields))
+
+
 def read_nrrd_header(file: BinaryIO, what: str) -> Mapping[str, Any]:
     """Return the fields and the key/value pairs of a header as pynrrd parses them.
 

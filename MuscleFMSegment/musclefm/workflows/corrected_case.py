@@ -88,8 +88,20 @@ def read_corrected_case(
     scheme = load_scheme(files.scheme or _scheme_of(provenance))
     mapping = read_mapping(files.mapping, scheme) if files.mapping else None
     labels = read_labels(
-        files.labels, scheme, image=image, mapping=mapping, what="the corrected labels"
+        files.labels,
+        scheme,
+        image=image,
+        mapping=mapping,
+        numbered=bool(files.scheme or files.results),
+        what="the corrected labels",
     )
+    if labels.contradictions:
+        raise MuscleFMError(
+            f"sides of the corrected labels contradict one another: {labels.contradictions[0]}"
+            + (f", and {len(labels.contradictions) - 1} more" if labels.contradictions[1:] else ""),
+            "correct them, or say in a mapping file which muscle of which side each label is"
+            " (--mapping)",
+        )
     notes = [*channels.notes, *labels.notes]
     model_path = files.results / _LABELS_FILE if files.results else files.model_labels
     model_labels = None
@@ -98,7 +110,7 @@ def read_corrected_case(
             model_path, scheme, image=image, mapping=mapping, what="the model's labels"
         )
         model_labels = read.volume
-        notes.extend(read.notes)
+        notes.extend([*read.notes, *read.contradictions])
     uncertainty = None
     if files.results:
         uncertainty = read_stored(files.results / _UNCERTAINTY_FILE, "the uncertainty")

@@ -20,6 +20,7 @@ from musclefm.exchange.sided_labels import (
     value_names,
     without_sides,
 )
+from musclefm.storage.regular_file import read_regular
 from musclefm.training.finetuning.learning_case import LearningCase
 from musclefm.training.finetuning.subjects import held_out_subjects
 from musclefm.volumes.channels import CHANNEL_NAMES, Channels, read_channels
@@ -27,6 +28,9 @@ from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 
 DATA_LIST_FILE = "datalist.json"
+
+# A hundred thousand cases.
+_LARGEST_LIST = 64 << 20
 
 
 class _Item(BaseModel):
@@ -109,7 +113,12 @@ def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LearningC
 
 def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
     try:
-        listed = _DataList.model_validate_json(file.read_bytes())
+        listed = _DataList.model_validate_json(read_regular(file, _LARGEST_LIST))
+    except OSError as error:
+        raise MuscleFMError(
+            f"the data list cannot be read ({error.strerror or 'input or output error'})",
+            "check its access rights, or write it again",
+        ) from error
     except ValidationError as error:
         raise MuscleFMError(
             f"the data list cannot be understood ({error.error_count()} faults)",
@@ -170,6 +179,8 @@ def _labels(path: Path, channels: Channels, scheme: LabelScheme, what: str) -> V
             f"the labels and the image of {what} lie on different grids",
             "resample them to the image first",
         )
+    if not np.isfinite(labels.array).all():
+        raise MuscleFMError(f"the labels of {what} are not numbers", "give a labelmap")
     values = labels.array.astype(np.int64)
     if np.any(values != labels.array):
         raise MuscleFMError(f"the labels of {what} are not whole numbers", "give a labelmap")

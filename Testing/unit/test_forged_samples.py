@@ -1,0 +1,146 @@
+"""Samples that no reader saved: links, other files, records that do not fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_training import labelled_case
+
+from musclefm.corrections.access import STORE_FILE
+from musclefm.corrections.store import CorrectionStore
+from musclefm.corrections.verification import verify_store
+from musclefm.errors import MuscleFMError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CorrectionStore:
+    store = CorrectionStore(tmp_path / "store")
+    store.add(labelled_case(0), subject="one")
+    return store
+
+
+def folder_of(store: CorrectionStore) -> Path:
+    (name,) = store.ids()
+    return store.folder / "samples" / name
+
+
+def forged(store: CorrectionStore, change: Callable[[dict[str, Any]], None]) -> str:
+    """Change the record of the sample so that its id fits again."""
+    folder = folder_of(store)
+    record = json.loads((folder / "sample.json").read_bytes())
+    change(record)
+    content = (json.dumps(record) + "\n").encode()
+    (folder / "sample.json").write_bytes(content)
+    name = folder.name.split("-")[0] + "-" + hashlib.sha256(content).hexdigest()[:16]
+    folder.rename(folder.with_name(name))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r["channels"].update({"secret": next(iter(r["channels"].values()))}), "damaged"),
+        (lambda r: r["grid"].update(spacing=[0, 1, 1]), "damaged"),
+        (lambda r: r["grid"].update(spacing=[-1, 1, 1]), "damaged"),
+        (lambda r: r["grid"].update(direction=[1, 1, 1, 0, 1, 0, 0, 0, 1]), "damaged"),
+        (lambda r: r["grid"].update(shape=[4, 26, 52]), "other voxels"),
+        (lambda r: r["grid"].update(shape=[10**9, 10**9, 10**9]), "other voxels"),
+        (lambda r: r.update(labels=3), "damaged"),
+        (lambda r: r.update(format_version=2), "newer version.*update musclefm"),
+        (lambda r: r["labels"].update(file="../../other.nrrd"), "damaged"),
+    ],
+)
+def test_a_record_that_no_sample_has_is_refused_in_a_line(
+    store: CorrectionStore, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    name = forged(store, change)
+    with pytest.raises(MuscleFMError, match=words) as error:
+        store.load(name)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("file", ["sample.json", "labels.nrrd"])
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder", "device"])
+def test_what_is_no_plain_file_is_neither_opened_nor_waited_for(
+    store: CorrectionStore, file: str, kind: str
+) -> None:
+    path = folder_of(store) / file
+    kept = path.with_name("kept")
+    path.rename(kept)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(kept if kind == "link" else "/dev/zero")
+    assert [fault.sample for fault in verify_store(store)] == [folder_of(store).name]
+    with pytest.raises(MuscleFMError, match=folder_of(store).name):
+        store.load(folder_of(store).name)
+
+
+def test_voxels_outside_the_sample_are_found(store: CorrectionStore, tmp_path: Path) -> None:
+    path = folder_of(store) / "labels.nrrd"
+    head, voxels = path.read_bytes().split(b"\n\n", 1)
+    outside = path.with_name("voxels.gz")
+    outside.write_bytes(voxels)
+    detached = head + b"\ndata file: voxels.gz\n\n"
+    path.write_bytes(detached)
+
+    def change(record: dict[str, Any]) -> None:
+        record["labels"] |= {
+            "bytes": len(detached),
+            "sha256": hashlib.sha256(detached).hexdigest(),
+        }
+
+    name = forged(store, change)
+    (fault,) = verify_store(store)
+    assert fault.sample == name and "voxels elsewhere" in fault.what
+    with pytest.raises(MuscleFMError, match="elsewhere"):
+        store.load(name)
+
+
+def test_a_sample_that_is_a_link_is_unlinked_and_not_followed(
+    store: CorrectionStore, tmp_path: Path
+) -> None:
+    folder = folder_of(store)
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(MuscleFMError, match="link"):
+        store.load(folder.name)
+    before = sorted(path.name for path in elsewhere.iterdir())
+    store.remove(folder.name)
+    assert not folder.is_symlink() and store.ids() == ()
+    assert sorted(path.name for path in elsewhere.iterdir()) == before
+
+
+def test_one_damaged_sample_stops_no_other(store: CorrectionStore) -> None:
+    damaged = folder_of(store)
+    store.add(labelled_case(1), subject="two")
+    (damaged / "sample.json").write_bytes(b"{}")
+    (sound,) = store.samples()
+    assert sound.id != damaged.name
+    assert store.load(sound.id).labels.array.any()
+    assert [fault.sample for fault in verify_store(store)] == [damaged.name]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"format_version": 7, "salt": ""}', "newer version.*update musclefm"),
+        (b"{" * 50_000, "damaged"),
+        (b" " * (1 << 20), "damaged"),
+    ],
+)
+def test_a_store_that_is_newer_or_damaged_is_refused_with_its_remedy(
+    store: CorrectionStore, content: bytes, words: str
+) -> None:
+    (store.folder / STORE_FILE).write_bytes(content)
+    with pytest.raises(MuscleFMError, match=words):
+        store.add(labelled_case(2))
