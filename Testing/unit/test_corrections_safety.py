@@ -138,9 +138,10 @@ class TestSeveralWriters:
                 store.load(sample.id).labels.array, corrected_case(1).labels.array
             )
 
-    def test_a_group_can_share_what_its_members_make(self, store):
+    def test_a_group_can_share_a_store_in_a_folder_that_it_made(self, store):
         before = os.umask(0o002)
         try:
+            store.folder.mkdir(parents=True)
             store.add(corrected_case())
         finally:
             os.umask(before)

@@ -9,6 +9,7 @@ from typing import Any
 
 from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
+from musclefm.errors import MuscleFMError
 from musclefm.exchange.label_mapping import read_mapping
 from musclefm.exchange.labelmaps import read_labels
 from musclefm.volumes.channels import Channels
