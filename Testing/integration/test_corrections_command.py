@@ -217,9 +217,11 @@ class TestRefused:
         other, foreign = tmp_path / "other.nrrd", tmp_path / "foreign.nrrd"
         write_volume(Volume(labels_of.array, moved), other)
         write_volume(labels_of.with_array(labels_of.array + np.uint8(100)), foreign)
-        assert "another grid" in refused("add", "--image", image, "--labels", other)
+        assert "--scheme" in refused("add", "--image", image, "--labels", other)
+        of_scheme = ("--image", image, "--scheme", SCHEME.name, "--labels")
+        assert "another grid" in refused("add", *of_scheme, other)
         assert "another grid" in refused("add", *given, "--model-labels", other)
-        assert "does not know" in refused("add", "--image", image, "--labels", foreign)
+        assert "does not know" in refused("add", *of_scheme, foreign)
         assert "unknown label scheme" in refused("add", *given, "--scheme", "calf-7")
         assert "no results" in refused("add", *given, "--results", scan)
         assert "go together" in refused("add", *given, "--slices", "1")
