@@ -40,7 +40,8 @@ make_environment "$environments/library" ".[test]"
 # Slicer's real scene without the application, and real Qt. The library is used from the
 # checkout there, and without torch, as Slicer uses it.
 make_environment "$environments/slicer" slicer-core PySide6-Essentials packaging pytest pytest-timeout \
-  numpy scipy SimpleITK pydicom highdicom slicerio pydantic pillow platformdirs filelock rich jinja2
+  numpy scipy SimpleITK pydicom highdicom slicerio nibabel pynrrd psutil pydantic pillow platformdirs \
+  filelock rich jinja2
 export MUSCLEFM_SLICER_PYTHON=$environments/slicer/bin/python
 export MUSCLEFM_LIBRARY_PYTHON=$environments/library/bin/python
 export PATH=$environments/library/bin:$PATH
