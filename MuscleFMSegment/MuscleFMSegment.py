@@ -22,13 +22,13 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from MuscleFMSegmentLib.citation import ACKNOWLEDGEMENT
 from MuscleFMSegmentLib.parameter_node import DixonPair, MuscleFMSegmentParameterNode
+from MuscleFMSegmentLib.startup.citation import ACKNOWLEDGEMENT
 
 _HOME_VARIABLE = "MUSCLEFM_HOME"
 
 if TYPE_CHECKING:
-    from MuscleFMSegmentLib.job_progress import Standing
+    from MuscleFMSegmentLib.process.job_progress import Standing
     from MuscleFMSegmentLib.scene.case import CaseInScene
 
 
@@ -51,8 +51,8 @@ class MuscleFMSegment(ScriptedLoadableModule):
 
 
 def _onStartupCompleted() -> None:
-    from MuscleFMSegmentLib.sample_data import registerSampleData
-    from MuscleFMSegmentLib.terminology import loadTerminology
+    from MuscleFMSegmentLib.startup.sample_data import registerSampleData
+    from MuscleFMSegmentLib.startup.terminology import loadTerminology
 
     registerSampleData()
     loadTerminology(slicer.modules.terminologies.logic())
@@ -174,8 +174,8 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         MuscleFMError
             The volumes, the model or the device cannot be used, or the run failed.
         """
+        from MuscleFMSegmentLib.process.segmentation_run import RunRequest, startRun, waitFor
         from MuscleFMSegmentLib.scene.results import loadResults
-        from MuscleFMSegmentLib.segmentation_run import RunRequest, startRun, waitFor
 
         nodes = (volumeNode, secondVolumeNode) if secondVolumeNode else (volumeNode,)
         names = pair.value if secondVolumeNode else ("image",)
@@ -221,7 +221,7 @@ class MuscleFMSegmentTest(ScriptedLoadableModuleTest):
 
     def test_sampleFromVolumeToCorrection(self) -> None:
         """Segment the sample, walk, edit, undo and save."""
-        from MuscleFMSegmentLib.self_test import playThrough
+        from MuscleFMSegmentLib.startup.self_test import playThrough
 
         slicer.util.selectModule("MuscleFMSegment")
         playThrough(slicer.modules.MuscleFMSegmentWidget.panel, self.delayDisplay)

@@ -21,19 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.demo.evaluate import CONTRASTS, RenderingScore, mean_scores, score_on_renderings
+from musclefm.demo.phantom.anatomies import load_anatomies
+from musclefm.demo.phantom.severity import SEVERITIES
+from musclefm.demo.train import SCHEME, TEST_SUBJECTS
 from musclefm.inference.device import choose_runtime
+from musclefm.labels.scheme import load_scheme
 from musclefm.models.registry import find_bundle
-from musclefm.phantom.anatomies import load_anatomies
-from musclefm.phantom.severity import SEVERITIES
 from musclefm.progress import ProgressEvent
-from musclefm.workflows.evaluate_demo import (
-    CONTRASTS,
-    RenderingScore,
-    mean_scores,
-    score_on_renderings,
-)
-from musclefm.workflows.train_demo import SCHEME, TEST_SUBJECTS
 
 WANTED = {"early": 0.88, "moderate": 0.85, "severe": 0.80}
 

@@ -22,22 +22,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.demo.sample import sample_channels
+from musclefm.evaluation.labelled_case import LearningCase
 from musclefm.inference.device import choose_runtime
-from musclefm.models.architecture import VIT_B
+from musclefm.labels.scheme import load_scheme
 from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import VIT_B
+from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import silent
-from musclefm.training.finetuning.embeddings import EmbeddingSource
-from musclefm.training.finetuning.fit import MemberTiles, fit_member
-from musclefm.training.finetuning.learning_case import LearningCase
-from musclefm.training.finetuning.recipe import FineTuning
-from musclefm.training.finetuning.source import TileSource
-from musclefm.training.finetuning.team import ALONE
-from musclefm.training.finetuning.tiles import TileFolder, write_tiles
+from musclefm.training.data.batches import TileSource
+from musclefm.training.data.embeddings import EmbeddingSource
+from musclefm.training.data.tiles import TileFolder, write_tiles
+from musclefm.training.fitting.distributed import ALONE
+from musclefm.training.fitting.fit import MemberTiles, fit_member
+from musclefm.training.fitting.recipe import FineTuning
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.stored import read_stored
-from musclefm.workflows.sample import sample_channels
 
 SCHEME = load_scheme("thigh-11")
 TAUGHT, FOLD, VIEWS = 4, 2, 2

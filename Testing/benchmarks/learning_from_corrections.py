@@ -35,17 +35,17 @@ from severe_cases import (
 
 from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.store import CorrectionStore
+from musclefm.demo.phantom.artefacts import Scanner
+from musclefm.evaluation.comparison import Comparison, compare_models
+from musclefm.evaluation.labelled_case import LearningCase
 from musclefm.inference.device import choose_runtime
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.models.registry import find_bundle
-from musclefm.phantom.artefacts import Scanner
 from musclefm.progress import ProgressEvent
-from musclefm.training.finetuning.learning_case import LearningCase
-from musclefm.training.finetuning.recipe import RECIPES
+from musclefm.training.fitting.recipe import RECIPES
+from musclefm.training.train import TrainingPlan, train_ensemble
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.compare_models import Comparison, compare_models
-from musclefm.workflows.train import TrainingPlan, train_ensemble
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

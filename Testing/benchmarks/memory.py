@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from musclefm.models.architecture import VIT_B
+from musclefm.demo.sample import sample_channels
 from musclefm.models.bundle import MemberState, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import VIT_B
+from musclefm.networks.sam import MultiClassSam
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
-from musclefm.workflows.sample import sample_channels
 
 LIMIT_GIB = 4.0
 SCHEME, CLASSES = "thigh-12", 13

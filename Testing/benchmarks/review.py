@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.labels.scheme import load_scheme
 from musclefm.review.changes import changed_regions
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.leg_profile import slice_doubt

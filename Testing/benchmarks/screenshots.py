@@ -11,13 +11,13 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from musclefm.demo.sample import sample_channels
 from musclefm.inference.device import choose_runtime
 from musclefm.models.registry import find_bundle
+from musclefm.pipeline.segment import report_case, segment_case
 from musclefm.progress import silent
-from musclefm.report.pictures import overview_png
+from musclefm.results.report.pictures import overview_png
 from musclefm.volumes.channels import read_channels
-from musclefm.workflows.sample import sample_channels
-from musclefm.workflows.segment import report_case, segment_case
 
 PICTURES = Path("Resources/Screenshots")
 

@@ -9,24 +9,25 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import LabelScheme, load_scheme
+from musclefm.demo.evaluate import CONTRASTS, labelled_slices
+from musclefm.demo.phantom.anatomies import load_anatomies
+from musclefm.demo.phantom.artefacts import Scanner
+from musclefm.demo.phantom.contrast import draw_contrast
+from musclefm.demo.phantom.parametric import parametric_labelmap
+from musclefm.demo.phantom.severity import draw_fat_fractions
+from musclefm.demo.phantom.volumes import Patient, render_volume
+from musclefm.demo.train import SCHEME, TEST_SUBJECTS
 from musclefm.inference.case import run_case
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.labels.sides import LEFT
 from musclefm.models.bundle import Bundle
-from musclefm.phantom.anatomies import load_anatomies
-from musclefm.phantom.artefacts import Scanner
-from musclefm.phantom.contrast import draw_contrast
-from musclefm.phantom.parametric import parametric_labelmap
-from musclefm.phantom.severity import draw_fat_fractions
-from musclefm.phantom.volumes import Patient, render_volume
 from musclefm.progress import silent
 from musclefm.review.regions import Regions, flag_regions
-from musclefm.uncertainty.maps import LEFT, EnsembleMaps
+from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.evaluate_demo import CONTRASTS, labelled_slices
-from musclefm.workflows.train_demo import SCHEME, TEST_SUBJECTS
 
 _PIXEL_MM = 1.4
 _DRAWN_GRID = Grid(

@@ -84,7 +84,7 @@ def measure(session: Any, folder: Path) -> None:
     from made_results import addVolume, made_image, made_results
     from slicer_scene import LARGE
 
-    from MuscleFMSegmentLib.review_folders import ReviewFolders
+    from MuscleFMSegmentLib.review.review_folders import ReviewFolders
     from MuscleFMSegmentLib.scene.input_volume import exportInput
 
     opening = timed(lambda: session.openModule(MODULE))

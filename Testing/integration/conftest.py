@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from musclefm.models.architecture import SamArchitecture
+from musclefm.demo.sample import sample_channels
+from musclefm.demo.train import DemoRecipe, demo_card
 from musclefm.models.bundle import MemberState, save_bundle
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.sam import MultiClassSam
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
-from musclefm.workflows.sample import sample_channels
-from musclefm.workflows.train_demo import DemoRecipe, demo_card
 
 TINY = SamArchitecture(
     input_size=64,

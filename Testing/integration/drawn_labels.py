@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

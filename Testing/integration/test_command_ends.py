@@ -118,7 +118,7 @@ def test_libraries_keep_their_warnings_to_themselves(
     command: tuple[str, ...], environment: Mapping[str, str]
 ) -> None:
     code = (
-        "import logging, warnings, musclefm.cli.info as info\n"
+        "import logging, warnings, musclefm.cli.commands.info as info\n"
         "from musclefm.cli.main import main\n"
         "def run(arguments):\n"
         "    warnings.warn('/home/doe/scan')\n"

@@ -20,9 +20,9 @@ import pytest
 import SimpleITK as sitk
 
 from musclefm import __version__
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import open_bundle
-from musclefm.review.export import muscles_from_csv
+from musclefm.results.tables import muscles_from_csv
 from musclefm.review.measures import measure_muscles
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.stored import read_stored

@@ -16,7 +16,7 @@ from drawn_labels import SCHEME, drawn_labels
 
 from musclefm.cli.main import main
 from musclefm.corrections.store import CorrectionStore
-from musclefm.exchange.labelmaps import read_labels
+from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume

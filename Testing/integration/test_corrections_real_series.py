@@ -15,9 +15,9 @@ from drawn_labels import SCHEME, drawn_labels
 
 from musclefm.cli.main import main
 from musclefm.corrections.store import CorrectionStore
-from musclefm.exchange.labelmaps import read_labels
+from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
-from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import write_volume
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from musclefm.demo.sample import sample_channels
+from musclefm.results.folder import write_provenance
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
-from musclefm.workflows.results_folder import write_provenance
-from musclefm.workflows.sample import sample_channels
 
 AT_MOST_S = 2.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.segmentation import write_segmentation
 
 SLICER_PYTHON = os.environ.get("MUSCLEFM_SLICER_PYTHON", "")
 

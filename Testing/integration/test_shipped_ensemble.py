@@ -7,25 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.demo.evaluate import mean_scores, score_on_renderings
+from musclefm.demo.phantom.anatomies import load_anatomies
+from musclefm.demo.phantom.severity import SEVERITIES
+from musclefm.demo.sample import SAMPLE_SEED, render_case, sample_channels
+from musclefm.demo.train import TEST_SUBJECTS
+from musclefm.evaluation.dice import dice
 from musclefm.inference.case import run_case
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
+from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.models.bundle import Bundle
 from musclefm.models.registry import find_bundle
-from musclefm.phantom.anatomies import load_anatomies
-from musclefm.phantom.severity import SEVERITIES
 from musclefm.progress import silent
-from musclefm.uncertainty.maps import LEFT, RIGHT, EnsembleMaps
-from musclefm.uncertainty.overlap import dice
+from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.evaluate_demo import mean_scores, score_on_renderings
-from musclefm.workflows.sample import SAMPLE_SEED, render_case, sample_channels
-from musclefm.workflows.train_demo import TEST_SUBJECTS
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from musclefm.review.export import regions_from_json
+from musclefm.pipeline.worklist import CaseState, Worklist
+from musclefm.results.tables import regions_from_json
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import write_volume
-from musclefm.workflows.worklist import CaseState, Worklist
 
 Musclefm = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from musclefm.demo.sample import sample_channels
 from musclefm.volumes.reading import read_volume
-from musclefm.workflows.sample import sample_channels
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE_ICONS = REPOSITORY / "MuscleFMSegment" / "Resources" / "Icons"

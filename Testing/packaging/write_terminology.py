@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from musclefm.anatomy.scheme import Label, load_scheme
-from musclefm.resources import resource_folder
+from musclefm.labels.scheme import Label, load_scheme
+from musclefm.storage.resources import resource_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILE_NAME = "SegmentationCategoryTypeModifier-MuscleFMSegment.term.json"

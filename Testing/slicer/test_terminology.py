@@ -7,10 +7,10 @@ import pytest
 import slicer
 import vtk
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.segmentation import write_segmentation
-from MuscleFMSegmentLib.terminology import CONTEXT_NAME, loadTerminology
+from MuscleFMSegmentLib.startup.terminology import CONTEXT_NAME, loadTerminology
 
 
 @pytest.fixture
@@ -78,5 +78,7 @@ def test_segments_of_results_are_found_in_it(logic, tmp_path: Path) -> None:
 
 
 def test_a_terminology_that_slicer_cannot_read_is_told(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("MuscleFMSegmentLib.terminology._FILE", tmp_path / "absent.term.json")
+    monkeypatch.setattr(
+        "MuscleFMSegmentLib.startup.terminology._FILE", tmp_path / "absent.term.json"
+    )
     assert not loadTerminology(slicer.vtkSlicerTerminologiesModuleLogic())

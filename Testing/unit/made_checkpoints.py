@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from musclefm.models.architecture import VIT_B
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import VIT_B
+from musclefm.networks.sam import MultiClassSam
 
 Shapes = Mapping[str, Sequence[int]]
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from musclefm.anatomy.scheme import load_scheme
-from musclefm.phantom.parametric import parametric_labelmap
-from musclefm.report.case import ReportCase
+from musclefm.demo.phantom.parametric import parametric_labelmap
+from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sides import LEFT, RIGHT
+from musclefm.results.report.case import ReportCase
 from musclefm.review.muscles import summarise_muscles
 from musclefm.review.regions import FlagRule, flag_regions
-from musclefm.uncertainty.maps import LEFT, RIGHT, ClassStatistics, EnsembleMaps
+from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

@@ -11,10 +11,10 @@ import nibabel
 import numpy as np
 from made_dicom import write_enhanced, write_series
 
-from musclefm.anatomy.scheme import load_scheme
-from musclefm.volumes.encoding import encode_volume
+from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.labels.scheme import load_scheme
+from musclefm.volumes.formats.encoding import encode_volume
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.segmentation import write_segmentation
 from musclefm.volumes.volume import Volume
 
 Random = np.random.Generator

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.architecture import SamArchitecture
 from musclefm.models.bundle import (
     Bundle,
     MemberState,
@@ -17,9 +16,10 @@ from musclefm.models.bundle import (
 )
 from musclefm.models.manifest import BundleCard, ModelInput, schema_text
 from musclefm.models.member_files import SHARED_ENCODER_FILE
-from musclefm.models.sam import MultiClassSam
 from musclefm.models.weights import sha256_of
-from musclefm.resources import resource_folder
+from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.sam import MultiClassSam
+from musclefm.storage.resources import resource_folder
 
 TINY = SamArchitecture(
     input_size=32,

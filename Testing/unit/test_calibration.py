@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from musclefm.uncertainty.calibration import CalibrationAccumulator
+from musclefm.evaluation.calibration import CalibrationAccumulator
 
 
 def metrics_of(probabilities, reference):

@@ -12,19 +12,20 @@ import pytest
 import torch
 from tiny_ensemble import SCHEME, THIGH_TILES, WHOLE_SLICES, tiny_bundle
 
+from musclefm.demo.phantom.artefacts import Scanner
+from musclefm.demo.phantom.contrast import Contrast
+from musclefm.demo.phantom.parametric import parametric_labelmap
+from musclefm.demo.phantom.severity import draw_fat_fractions
+from musclefm.demo.phantom.volumes import Patient, render_volume
 from musclefm.errors import MuscleFMError
 from musclefm.inference.case import run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
+from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import ModelInput, PublishedIntensity, WholeSlice
-from musclefm.phantom.artefacts import Scanner
-from musclefm.phantom.contrast import Contrast
-from musclefm.phantom.parametric import parametric_labelmap
-from musclefm.phantom.severity import draw_fat_fractions
-from musclefm.phantom.volumes import Patient, render_volume
 from musclefm.progress import silent
-from musclefm.uncertainty.maps import LEFT, RIGHT, EnsembleMaps
+from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume

@@ -10,19 +10,19 @@ from made_training import GRID, LATERAL, LEFT, MEDIAL, SHORT, labelled_case, mad
 from scipy.stats import wilcoxon
 from tiny_ensemble import SCHEME, WHOLE_SLICES, tiny_bundle
 
-from musclefm.cli.compare import print_comparison
+from musclefm.cli.commands.compare import print_comparison
 from musclefm.corrections.case import Reviewed
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.sided_labels import IGNORE
+from musclefm.evaluation.case_quality import CaseQuality, case_quality
+from musclefm.evaluation.comparison import Comparison, compare_models, compare_qualities
 from musclefm.inference.case import run_case
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
+from musclefm.labels.sided import IGNORE
 from musclefm.progress import silent
-from musclefm.training.finetuning.reading_cases import read_cases, read_held_out
-from musclefm.workflows.case_quality import CaseQuality, case_quality
-from musclefm.workflows.compare_models import Comparison, compare_models, compare_qualities
-from musclefm.workflows.train import TrainingPlan, train_ensemble
+from musclefm.training.data.dataset import read_cases, read_held_out
+from musclefm.training.train import TrainingPlan, train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 

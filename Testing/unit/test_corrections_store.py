@@ -12,9 +12,9 @@ from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.corrections.record import schema_text
 from musclefm.corrections.store import CorrectionStore, default_store_folder
 from musclefm.errors import MuscleFMError
-from musclefm.resources import resource_folder
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.queue import ReviewQueue
+from musclefm.storage.resources import resource_folder
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from made_dicom import NAME, edit, write_enhanced, write_series
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes.decoded import SeriesChoice
-from musclefm.volumes.dicom import list_series
+from musclefm.volumes.dicom.series import list_series
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.reading import read_volume
 
 MM = 1e-4

@@ -18,12 +18,12 @@ from made_checkpoints import random_state, shapes_of_model
 from musclefm.cli.main import main
 from musclefm.errors import MuscleFMError
 from musclefm.models import download as downloading
-from musclefm.models import official_checkpoints
 from musclefm.models.download import RemoteFile, discard_download, download, file_in_folder
-from musclefm.models.official_checkpoints import OFFICIAL_CHECKPOINTS, OfficialCheckpoint
+from musclefm.models.imports import pretrained as start_models
+from musclefm.models.imports import sam as official_checkpoints
+from musclefm.models.imports.sam import OFFICIAL_CHECKPOINTS, OfficialCheckpoint
 from musclefm.models.registry import find_bundle
 from musclefm.progress import ProgressEvent, silent
-from musclefm.workflows import start_models
 
 CONTENT = random.Random(3).randbytes(2_500_000)
 PART = 1_200_000

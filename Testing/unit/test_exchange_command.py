@@ -8,10 +8,10 @@ import pytest
 from made_dicom import write_series
 from pydicom.uid import generate_uid
 
-from musclefm.anatomy.scheme import load_scheme
 from musclefm.cli.main import main
-from musclefm.exchange.labelmaps import read_labels
+from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
+from musclefm.labels.scheme import load_scheme
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession, save_session
 from musclefm.volumes.writing import write_volume

@@ -11,11 +11,11 @@ import SimpleITK as sitk
 from monai.data import Dataset, load_decathlon_datalist
 from monai.transforms import LoadImaged
 
-from musclefm.anatomy.scheme import load_scheme
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.datalist import write_datalist
 from musclefm.exchange.nnunet import write_nnunet
 from musclefm.exchange.training_case import TrainingCase
+from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 

@@ -10,12 +10,12 @@ from dcmqi_programs import run_dcmqi
 from made_dicom import NAME, edit, write_enhanced, write_series
 from pydicom.uid import generate_uid
 
-from musclefm.anatomy.scheme import load_scheme, segment_name
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.dicom_seg import write_dicom_segmentation
 from musclefm.exchange.parametric_map import write_parametric_map
 from musclefm.exchange.source_series import find_source_series
-from musclefm.volumes.decoded import SeriesChoice
+from musclefm.labels.scheme import load_scheme, segment_name
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.reading import read_volume
 
 SCHEME = load_scheme("thigh-12")

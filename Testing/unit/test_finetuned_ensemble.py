@@ -9,15 +9,15 @@ from made_training import SHORT, made_store
 from tiny_ensemble import tiny_bundle
 
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.member_selection import fit_to_stay
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.progress import silent
-from musclefm.training.finetuning.checkpoint import read_progress, write_progress
-from musclefm.training.finetuning.job import FineTuningJob
-from musclefm.training.finetuning.temperature import calibration_scores, fit_temperature
-from musclefm.training.gate import fit_to_stay
-from musclefm.workflows import train as workflow
-from musclefm.workflows.train import TrainingPlan, finish_ensemble, train_ensemble
+from musclefm.training import train as workflow
+from musclefm.training.fitting.checkpoint import read_progress, write_progress
+from musclefm.training.fitting.temperature import calibration_scores, fit_temperature
+from musclefm.training.members.member import FineTuningJob
+from musclefm.training.train import TrainingPlan, finish_ensemble, train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 

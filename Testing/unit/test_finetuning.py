@@ -17,22 +17,22 @@ from made_training import SHORT, labelled_case, made_store, same
 from safetensors.torch import load_file
 from tiny_ensemble import SCHEME, THIGH_TILES, WHOLE_SLICES, tiny_bundle
 
+from musclefm.cli.commands.train import recipe_of
 from musclefm.cli.main import build_parser
-from musclefm.cli.train import recipe_of
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.sided_labels import IGNORE
+from musclefm.evaluation.dice import dice
 from musclefm.inference.device import choose_runtime
-from musclefm.models.architecture import LoraRanks
+from musclefm.labels.sided import IGNORE
 from musclefm.models.bundle import open_bundle
-from musclefm.models.lora import adapter_parameters
+from musclefm.networks.architecture import LoraRanks
+from musclefm.networks.lora import adapter_parameters
 from musclefm.progress import silent
-from musclefm.training.finetuning.checkpoint import read_progress
-from musclefm.training.finetuning.loss import loss_of, loss_sums, soft_targets
-from musclefm.training.finetuning.start import starting_member
-from musclefm.training.finetuning.validation import grown_probabilities, score_tiles
-from musclefm.uncertainty.overlap import dice
-from musclefm.workflows.train import TrainingPlan, train_ensemble
+from musclefm.training.fitting.checkpoint import read_progress
+from musclefm.training.fitting.initial_weights import starting_member
+from musclefm.training.fitting.loss import loss_of, loss_sums, soft_targets
+from musclefm.training.fitting.validation import grown_probabilities, score_tiles
+from musclefm.training.train import TrainingPlan, train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 CLASSES = SCHEME.class_count
@@ -124,7 +124,7 @@ def test_kept_embeddings_give_the_answers_of_the_network_itself(tmp_path, tiny, 
 
 def test_embeddings_that_the_disk_cannot_hold_are_refused(tmp_path, tiny, store, monkeypatch):
     full = SimpleNamespace(free=1000)
-    monkeypatch.setattr("musclefm.training.finetuning.embeddings.shutil.disk_usage", lambda _: full)
+    monkeypatch.setattr("musclefm.training.data.embeddings.shutil.disk_usage", lambda _: full)
     with pytest.raises(MuscleFMError, match=r"GB.*--views 0"):
         train(tmp_path, tiny, store, trained="decoder")
 

@@ -10,21 +10,21 @@ from made_training import GRID, LATERAL, LEFT, MEDIAL, labelled_case, made_store
 from tiny_ensemble import SCHEME, THIGH_TILES, TINY, WHOLE_SLICES
 
 from musclefm.corrections.case import Reviewed
+from musclefm.corrections.export import export_dataset
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.sided_labels import IGNORE, without_sides
+from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.labels.sided import IGNORE, without_sides
 from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.progress import silent
-from musclefm.training.finetuning.learning_case import LearningCase
-from musclefm.training.finetuning.reading_cases import read_cases
-from musclefm.training.finetuning.recipe import Variation
-from musclefm.training.finetuning.subjects import held_out_subjects, split_subjects
-from musclefm.training.finetuning.tiles import TileFolder, cut_tiles, write_tiles
-from musclefm.training.finetuning.variation import vary
+from musclefm.training.data.augmentation import vary
+from musclefm.training.data.dataset import read_cases
+from musclefm.training.data.split import held_out_subjects, split_subjects
+from musclefm.training.data.tiles import TileFolder, cut_tiles, write_tiles
+from musclefm.training.fitting.recipe import Variation
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.export_corrections import export_dataset
 
 
 def card(model_input=THIGH_TILES):

@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_ensemble import tiny_bundle
 
+from musclefm.cli.commands.train import recipe_of
 from musclefm.cli.main import build_parser
-from musclefm.cli.train import recipe_of
 from musclefm.inference.device import choose_runtime
 from musclefm.progress import silent
-from musclefm.workflows.train import TrainingPlan, train_ensemble
+from musclefm.training.train import TrainingPlan, train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 

@@ -16,12 +16,13 @@ import pytest
 from image_files import PATIENT, edit_nifti, refusal
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes import byte_source, memory
+from musclefm.pipeline.find_cases import find_cases
+from musclefm.volumes import memory
+from musclefm.volumes.formats import byte_source
+from musclefm.volumes.formats.text_header import LARGEST_HEADER
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.stored import read_stored
-from musclefm.volumes.text_header import LARGEST_HEADER
 from musclefm.volumes.writing import write_volume
-from musclefm.workflows.case_files import find_cases
 
 MEGABYTE = 1 << 20
 

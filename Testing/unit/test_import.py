@@ -12,9 +12,9 @@ from made_checkpoints import Shapes, random_state, shapes_of_model
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.architecture import VIT_B, LoraRanks
-from musclefm.models.checkpoints import import_checkpoint
+from musclefm.models.imports.checkpoint import import_checkpoint
 from musclefm.models.member_files import SHARED_ENCODER_FILE
+from musclefm.networks.architecture import VIT_B, LoraRanks
 
 PUBLISHED_KEYS = (
     Path(__file__).resolve().parents[3] / "shared" / "paper" / "published_checkpoint_keys.json"

@@ -8,7 +8,7 @@ import torch
 
 from musclefm.cli.main import main
 from musclefm.models.registry import shipped_models_folder
-from musclefm.user_data import HOME_VARIABLE
+from musclefm.storage.user_data import HOME_VARIABLE
 
 
 def told(capsys, *arguments):

@@ -9,16 +9,16 @@ from tiny_ensemble import tiny_bundle
 from musclefm.corrections.case import Reviewed
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.comparison import Comparison
 from musclefm.inference.device import choose_runtime
 from musclefm.models.bundle import open_bundle
 from musclefm.models.installation import install_version, roll_back
 from musclefm.models.registry import find_bundle
 from musclefm.progress import silent
-from musclefm.training.finetuning.subjects import split_subjects
-from musclefm.workflows.compare_models import Comparison
-from musclefm.workflows.learn import learn
-from musclefm.workflows.learning_folder import LearningFolder, default_learning_folder
-from musclefm.workflows.learning_status import LEAST_SUBJECTS, learning_status
+from musclefm.training.data.split import split_subjects
+from musclefm.training.learning.folder import LearningFolder, default_learning_folder
+from musclefm.training.learning.learn import learn
+from musclefm.training.learning.status import LEAST_SUBJECTS, learning_status
 
 CPU = choose_runtime("cpu", "fp32")
 RECIPE = replace(SHORT, held_out=0.2)

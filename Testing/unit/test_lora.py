@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from musclefm.models.architecture import VIT_B, LoraRanks, SamArchitecture
-from musclefm.models.finetuning import Preset, freeze_for, merge_lora
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import VIT_B, LoraRanks, SamArchitecture
+from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.trainable import Preset, freeze_for, merge_lora
 
 TINY = SamArchitecture(
     input_size=64,

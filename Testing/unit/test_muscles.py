@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from musclefm.anatomy.scheme import load_scheme
 from musclefm.errors import MuscleFMError
-from musclefm.review.export import (
+from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sides import LEFT, RIGHT
+from musclefm.results.tables import (
     RegionsDocument,
     muscles_from_csv,
     muscles_table,
@@ -20,7 +21,7 @@ from musclefm.review.export import (
 )
 from musclefm.review.muscles import summarise_muscles
 from musclefm.review.regions import flag_regions
-from musclefm.uncertainty.maps import LEFT, RIGHT, ClassStatistics, EnsembleMaps
+from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
 
 SCHEME = load_scheme("thigh-12")

@@ -12,7 +12,7 @@ from image_files import PATIENT, edit_nifti, refusal
 from nibabel.quaternions import mat2quat
 
 from musclefm.volumes.affine import largest_distance_mm
-from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import write_volume
 

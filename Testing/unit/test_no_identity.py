@@ -17,9 +17,9 @@ from musclefm.corrections.store import CorrectionStore
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.inference.device import choose_runtime
 from musclefm.models.registry import find_bundle
+from musclefm.training.learning.folder import LearningFolder, default_learning_folder
+from musclefm.training.learning.learn import learn
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.learn import learn
-from musclefm.workflows.learning_folder import LearningFolder, default_learning_folder
 
 SUBJECTS = 5
 NAME = "Quirinale-Zenobia"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view, to_canonical
 from musclefm.volumes.reading import read_volume

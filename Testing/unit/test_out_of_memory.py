@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from musclefm.cli import info
+from musclefm.cli.commands import info
 from musclefm.cli.main import main
 from musclefm.errors import MuscleFMError
 from musclefm.out_of_memory import is_out_of_memory

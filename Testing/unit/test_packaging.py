@@ -66,10 +66,10 @@ def test_extension_and_python_package_ship_the_same_data(installed: Path) -> Non
 
 def test_installed_library_finds_its_data(installed: Path, tmp_path: Path) -> None:
     code = (
-        "from musclefm.anatomy.scheme import load_scheme\n"
+        "from musclefm.labels.scheme import load_scheme\n"
         "from musclefm.models.registry import find_bundle\n"
-        "from musclefm.resources import resource_folder\n"
-        "from musclefm.workflows.sample import sample_channels\n"
+        "from musclefm.storage.resources import resource_folder\n"
+        "from musclefm.demo.sample import sample_channels\n"
         "assert all(path.is_file() for path in sample_channels().values())\n"
         "assert find_bundle('thigh-demo').scheme == load_scheme('thigh-11')\n"
         "print(resource_folder())"

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from musclefm.anatomy.scheme import LabelScheme, load_scheme
-from musclefm.phantom.legs import leg_slices
-from musclefm.phantom.parametric import ParametricThigh, Person, parametric_labelmap
+from musclefm.demo.phantom.legs import leg_slices
+from musclefm.demo.phantom.parametric import ParametricThigh, Person, parametric_labelmap
+from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

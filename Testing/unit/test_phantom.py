@@ -11,21 +11,21 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
+from musclefm.demo.phantom.artefacts import Scanner
+from musclefm.demo.phantom.contrast import Contrast, draw_contrast
+from musclefm.demo.phantom.legs import leg_slices, split_columns
+from musclefm.demo.phantom.parametric import parametric_labelmap
+from musclefm.demo.phantom.severity import SEVERITIES, Severity, draw_fat_fractions
+from musclefm.demo.phantom.volumes import Patient, render_volume
+from musclefm.demo.sample import SAMPLE_SEED, render_case, sample_channels
 from musclefm.errors import MuscleFMError
-from musclefm.phantom.anatomies import Anatomy, load_anatomies
-from musclefm.phantom.artefacts import Scanner
-from musclefm.phantom.contrast import Contrast, draw_contrast
-from musclefm.phantom.legs import leg_slices, split_columns
-from musclefm.phantom.parametric import parametric_labelmap
-from musclefm.phantom.severity import SEVERITIES, Severity, draw_fat_fractions
-from musclefm.phantom.volumes import Patient, render_volume
+from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
-from musclefm.workflows.sample import SAMPLE_SEED, render_case, sample_channels
 
 SCHEME = load_scheme("thigh-11")
 IDS = {label.abbreviation: label.id for label in SCHEME.labels}

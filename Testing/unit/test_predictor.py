@@ -17,8 +17,8 @@ from musclefm.inference.intensity import centre, percentile_scale
 from musclefm.inference.predictor import EnsemblePredictor, Prediction
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.models.bundle import Bundle
-from musclefm.models.encoder import ImageEncoder
 from musclefm.models.manifest import PercentileIntensity
+from musclefm.networks.encoder import ImageEncoder
 from musclefm.progress import ProgressEvent, silent
 
 CLASSES = SCHEME.class_count

@@ -12,9 +12,9 @@ from made_report_case import ensemble, report_case
 from tiny_ensemble import tiny_bundle
 
 from musclefm.cli.main import main
-from musclefm.cli.progress_output import progress_output
+from musclefm.cli.terminal.progress_output import progress_output
 from musclefm.progress import ProgressEvent
-from musclefm.report.document import render_report
+from musclefm.results.report.document import render_report
 
 # A colour, a title, a link, a C1 sequence, a bell, a bidirectional override, a line of our own.
 HOSTILE = "\x1b[31mA\x1b]0;B\x07\x1b]8;;http://x\x1b\\C\x9b2JD\u202eE\u2028musclefm: F\rG\x08\x00H"

@@ -7,15 +7,15 @@ import sys
 import pytest
 from tiny_ensemble import tiny_bundle
 
-from musclefm.cli.worklist import kept_cases
+from musclefm.cli.commands.worklist import kept_cases
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import choose_runtime
+from musclefm.pipeline import process_worklist as processing
+from musclefm.pipeline.worklist import Worklist
 from musclefm.progress import silent
-from musclefm.review.export import RegionsDocument
+from musclefm.results.folder import staged_results, write_provenance
+from musclefm.results.tables import RegionsDocument
 from musclefm.review.regions import DEFAULT_RULE
-from musclefm.workflows import process_worklist as processing
-from musclefm.workflows.results_folder import staged_results, write_provenance
-from musclefm.workflows.worklist import Worklist
 
 CPU = choose_runtime("cpu", "fp32")
 DOCUMENT = RegionsDocument(

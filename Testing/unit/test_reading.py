@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 from image_files import FIELDS, FORMATS, ONE_FILE, PATIENT, edit_nifti, itk_image, refusal
 
-from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import write_volume
 

@@ -6,9 +6,10 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.review.regions import FlagRule, flag_regions
-from musclefm.uncertainty.maps import LEFT, RIGHT, ClassStatistics, EnsembleMaps
+from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
 
 SCHEME = load_scheme("thigh-11")

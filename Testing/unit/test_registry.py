@@ -9,12 +9,12 @@ import torch
 
 from musclefm.errors import MuscleFMError
 from musclefm.models import registry
-from musclefm.models.architecture import SamArchitecture
 from musclefm.models.bundle import MemberState, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput
 from musclefm.models.registry import find_bundle, list_bundles
-from musclefm.models.sam import MultiClassSam
 from musclefm.models.versions import user_models_folder
+from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.sam import MultiClassSam
 
 TINY = SamArchitecture(
     input_size=32,

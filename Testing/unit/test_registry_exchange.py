@@ -13,8 +13,8 @@ from tiny_ensemble import tiny_bundle
 from musclefm.cli.main import main
 from musclefm.errors import MuscleFMError
 from musclefm.models import registry
+from musclefm.models.archive import export_bundle
 from musclefm.models.bundle import open_bundle
-from musclefm.models.bundle_files import export_bundle
 from musclefm.models.installation import install_version
 from musclefm.models.registry import find_bundle, list_versions
 

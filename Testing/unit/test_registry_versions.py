@@ -270,7 +270,7 @@ def test_models_are_listed_without_torch() -> None:
     code = (
         "import sys\n"
         "from musclefm.models.registry import list_bundles\n"
-        "import musclefm.models.installation, musclefm.models.official_checkpoints\n"
+        "import musclefm.models.installation, musclefm.models.imports.sam\n"
         "assert list_bundles()\n"
         "sys.exit('torch' in sys.modules)"
     )

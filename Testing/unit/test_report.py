@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from made_report_case import SCHEME, ensemble, report_case
 
-from musclefm.report.case import ReportCase
-from musclefm.report.document import render_report
+from musclefm.results.report.case import ReportCase
+from musclefm.results.report.document import render_report
 from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.volume import Volume
 

@@ -12,13 +12,14 @@ from made_report_case import SCHEME, ensemble, report_case, stored
 from PIL import Image
 from scipy import ndimage
 
-from musclefm.report.case import ReportCase
-from musclefm.report.display import CaseDisplay, Window
-from musclefm.report.gallery import heat_legend, region_picture, slice_pictures
-from musclefm.report.layers import Frame, outline_layer
-from musclefm.report.palettes import HEAT_FROM, label_palette
-from musclefm.report.pictures import overview_png
-from musclefm.uncertainty.maps import LEFT, EnsembleMaps
+from musclefm.labels.sides import LEFT
+from musclefm.results.report.case import ReportCase
+from musclefm.results.report.display import CaseDisplay, Window
+from musclefm.results.report.gallery import heat_legend, region_picture, slice_pictures
+from musclefm.results.report.layers import Frame, outline_layer
+from musclefm.results.report.palettes import HEAT_FROM, label_palette
+from musclefm.results.report.pictures import overview_png
+from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.volume import Volume
 
 

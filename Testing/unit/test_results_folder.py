@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from musclefm.errors import MuscleFMError
-from musclefm.workflows.results_folder import (
+from musclefm.results.folder import (
     FAT_FRACTION_FILE,
     PROVENANCE_FILE,
     RESULT_FILES,

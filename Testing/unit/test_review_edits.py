@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from musclefm.anatomy.scheme import load_scheme
+from musclefm.labels.scheme import load_scheme
 from musclefm.review.changes import changed_regions
 from musclefm.review.leg_profile import slice_doubt
 from musclefm.review.measures import measure_muscles

@@ -13,8 +13,8 @@ from segment_anything.modeling import (
 )
 from torch import Tensor
 
-from musclefm.models.architecture import VIT_B, SamArchitecture
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import VIT_B, SamArchitecture
+from musclefm.networks.sam import MultiClassSam
 
 CLASSES = 13
 SMALL = SamArchitecture(

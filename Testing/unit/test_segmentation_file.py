@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from musclefm.anatomy.scheme import Code, Label, LabelScheme, load_scheme
+from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.labels.scheme import Code, Label, LabelScheme, load_scheme
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.segmentation import write_segmentation
 
 SCHEME = load_scheme("thigh-12")
 LEFT_HANDED_OBLIQUE = np.linalg.qr(np.array([[9.0, 1, -2], [-1, 8, 3], [2.5, -3, 9]]))[0]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from thigh_images import T1, body, picture, pushed_together, read_legs
 
-from musclefm.anatomy.scheme import load_scheme
 from musclefm.anatomy.sides import name_sides, sides_map
 from musclefm.anatomy.thighs import Thighs, find_thighs
-from musclefm.uncertainty.maps import LEFT, RIGHT
+from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 

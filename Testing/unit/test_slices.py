@@ -15,9 +15,9 @@ from PIL import Image
 from test_sam import SMALL, reference, reference_logits
 
 from musclefm.inference.slices import SliceFraming
-from musclefm.models.architecture import LoraRanks
 from musclefm.models.manifest import PercentileIntensity, PublishedIntensity
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import LoraRanks
+from musclefm.networks.sam import MultiClassSam
 
 SIZE = 128
 ARCHITECTURE = SMALL.model_copy(

@@ -16,10 +16,10 @@ from musclefm.cli.main import main
 from musclefm.corrections.access import sole_writer
 from musclefm.errors import MuscleFMError
 from musclefm.models.versions import sole_writer as sole_changer
+from musclefm.storage.atomic import atomic_bytes, staged_file, staged_folder
 from musclefm.storage.lock import NoLocksError, acquired_lock
 from musclefm.storage.staging import clear_leftovers
 from musclefm.storage.work_folder import check_work_folder, claim_work_folder
-from musclefm.volumes.writing import atomic_bytes, staged_file, staged_folder
 
 BUSY = MuscleFMError("busy", "wait")
 

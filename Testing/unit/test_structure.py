@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import musclefm
-from musclefm.anatomy.scheme import LabelScheme, load_scheme
-from musclefm.resources import resource_folder
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.storage.resources import resource_folder
 
 PACKAGE = Path(musclefm.__file__).resolve().parent
 SCHEMES = sorted(path.stem for path in (resource_folder() / "LabelSchemes").glob("*.json"))

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from image_files import refusal
 
-from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.reading import read_volume
 
 SHAPE = (7, 17, 23)
@@ -204,7 +204,7 @@ def test_a_metaimage_in_digits(meta):
 
 
 def test_digits_longer_than_what_is_read_at_once(nrrd, monkeypatch):
-    monkeypatch.setattr("musclefm.volumes.stored_voxels._BLOCK", 1000)
+    monkeypatch.setattr("musclefm.volumes.formats.stored_voxels._BLOCK", 1000)
     path = nrrd(encoding="text", data=", ".join(map(str, VOXELS.ravel())).encode())
     np.testing.assert_array_equal(read_volume(path).volume.array, VOXELS)
     assert "truncated (" in refusal(nrrd(encoding="text", data=b"1 2 3 " * 500))

@@ -10,11 +10,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from musclefm.anatomy.scheme import load_scheme
 from musclefm.anatomy.thighs import Thighs
+from musclefm.demo.phantom.parametric import ParametricThigh, Person
 from musclefm.inference.thigh_tiles import ThighFraming
+from musclefm.labels.scheme import load_scheme
 from musclefm.models.manifest import PercentileIntensity
-from musclefm.phantom.parametric import ParametricThigh, Person
 
 SCHEME = load_scheme("thigh-11")
 CLASSES = SCHEME.class_count

@@ -10,27 +10,21 @@ import pytest
 import torch
 from tiny_ensemble import SCHEME, TINY
 
+from musclefm.demo import rendered_pool as pools
+from musclefm.demo.augmentation import augment
+from musclefm.demo.ensemble import MemberTask, train_members
+from musclefm.demo.member import MemberRecipe, score_members, train_member
+from musclefm.demo.phantom.anatomies import Anatomy
+from musclefm.demo.phantom.legs import LegSlice, leg_slices
+from musclefm.demo.phantom.parametric import ParametricThigh, Person, parametric_labelmap
+from musclefm.demo.rendered_pool import PoolRecipe, SlicePool, render_pool
+from musclefm.demo.rendering import waste
+from musclefm.demo.train import TEST_SUBJECTS, DemoRecipe, gated, member_tasks, training_legs
 from musclefm.errors import MuscleFMError
-from musclefm.models.sam import MultiClassSam
-from musclefm.phantom.anatomies import Anatomy
-from musclefm.phantom.legs import LegSlice, leg_slices
-from musclefm.phantom.parametric import ParametricThigh, Person, parametric_labelmap
+from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import ProgressEvent, silent
-from musclefm.training import pool as pools
-from musclefm.training.augmentation import augment
-from musclefm.training.ensemble import MemberTask, train_members
-from musclefm.training.member import MemberRecipe, score_members, train_member
-from musclefm.training.pool import PoolRecipe, SlicePool, render_pool
-from musclefm.training.rendering import waste
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.train_demo import (
-    TEST_SUBJECTS,
-    DemoRecipe,
-    gated,
-    member_tasks,
-    training_legs,
-)
 
 CLASSES = SCHEME.class_count
 SMALL = PoolRecipe(count=24, size=32, pixel_mm=6.4, parametric=0.5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from musclefm.evaluation.dice import dice, expected_dice, member_dice
 from musclefm.uncertainty.decomposition import decompose
 from musclefm.uncertainty.maps import ClassStatistics
-from musclefm.uncertainty.overlap import dice, expected_dice, member_dice
 
 
 def random_members(members=4, classes=12, size=9, seed=0, sharpness=3.0):

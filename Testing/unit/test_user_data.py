@@ -7,15 +7,11 @@ import pytest
 from made_corrections import corrected_case
 
 from musclefm.corrections.store import CorrectionStore, default_store_folder
-from musclefm.corrections.teaching import note_learned
 from musclefm.models.versions import sole_writer, user_versions_folder, write_order_of_use
-from musclefm.user_data import HOME_VARIABLE, make_private_folder, user_data_folder
-from musclefm.workflows.learning_folder import (
-    LearningFolder,
-    LearningPlan,
-    default_learning_folder,
-)
-from musclefm.workflows.worklist import Worklist
+from musclefm.pipeline.worklist import Worklist
+from musclefm.storage.user_data import HOME_VARIABLE, make_private_folder, user_data_folder
+from musclefm.training.learning.folder import LearningFolder, LearningPlan, default_learning_folder
+from musclefm.training.learning.samples import note_learned
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
 

@@ -10,12 +10,12 @@ import pytest
 from made_regions import made_region
 
 from musclefm.errors import MuscleFMError
+from musclefm.pipeline.find_cases import find_cases
+from musclefm.pipeline.worklist import INDEX_FILE, Worklist
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession, save_session
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.case_files import find_cases
-from musclefm.workflows.worklist import INDEX_FILE, Worklist
 
 PROVENANCE = {
     "model": {"sha256": "a" * 64, "label_scheme": "thigh-11"},
@@ -209,5 +209,5 @@ def test_a_worklist_needs_a_folder_of_its_own_that_can_be_written(scans):
 
 
 def test_a_worklist_can_be_looked_at_where_torch_is_not_installed():
-    code = "import sys, musclefm.workflows.worklist; sys.exit('torch' in sys.modules)"
+    code = "import sys, musclefm.pipeline.worklist; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,14 +11,10 @@ import pytest
 import SimpleITK as sitk
 
 from musclefm.errors import MuscleFMError
+from musclefm.storage.atomic import atomic_bytes, atomic_text, staged_folder
 from musclefm.storage.staging import discard_staged
 from musclefm.volumes.reading import read_volume
-from musclefm.volumes.writing import (
-    atomic_bytes,
-    atomic_text,
-    staged_folder,
-    write_volume,
-)
+from musclefm.volumes.writing import write_volume
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 

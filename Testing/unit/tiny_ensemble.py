@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from musclefm.anatomy.scheme import load_scheme
-from musclefm.models.architecture import SamArchitecture
+from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import Bundle, MemberState, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles, WholeSlice
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.sam import MultiClassSam
 
 SCHEME = load_scheme("thigh-11")
 

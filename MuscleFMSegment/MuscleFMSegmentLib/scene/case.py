@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 
-from musclefm.anatomy.scheme import LabelScheme
+from musclefm.labels.scheme import LabelScheme
 from musclefm.review.findings import MuscleSummary
 from musclefm.review.queue import ReviewQueue
 from musclefm.volumes.grid import Grid

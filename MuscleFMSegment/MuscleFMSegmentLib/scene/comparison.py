@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from musclefm.anatomy.scheme import SIDES, LabelScheme
+from musclefm.labels.scheme import SIDES, LabelScheme
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.geometry import orientedImage
 from MuscleFMSegmentLib.scene.labels import addMuscles

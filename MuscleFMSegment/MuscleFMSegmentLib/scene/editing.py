@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import slicer
 
-from musclefm.anatomy.scheme import Side
-from musclefm.volumes.segmentation import segment_id
+from musclefm.labels.scheme import Side
+from musclefm.labels.segment_names import segment_id
 from MuscleFMSegmentLib.scene.case import CaseInScene
 
 _TAG = "MuscleFMSegment"

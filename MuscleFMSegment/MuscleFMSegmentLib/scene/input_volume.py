@@ -10,7 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes.checks import check_header_shape, colour_error, looks_like_ct
+from musclefm.volumes.checks import check_header_shape, check_size, colour_error, looks_like_ct
 from MuscleFMSegmentLib.scene.geometry import volumeGrid, voxels
 
 _WHAT = "the volume"
@@ -52,6 +52,7 @@ def checkInput(
         raise MuscleFMError(f"{_WHAT} is empty", "load it again")
     if image.GetNumberOfScalarComponents() > 1 or not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
         raise colour_error(_WHAT)
+    check_size(image.GetDimensions()[::-1], _WHAT)
     check_header_shape(image.GetDimensions()[::-1], _WHAT)
     transformNode = volumeNode.GetParentTransformNode()
     if transformNode is not None:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 
-from musclefm.anatomy.scheme import Label, LabelScheme, Side, segment_name
-from musclefm.volumes.segmentation import segment_id, terminology_entry
+from musclefm.labels.scheme import Label, LabelScheme, Side, segment_name
+from musclefm.labels.segment_names import segment_id, terminology_entry
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.scene.geometry import (
     ijkToRas,
@@ -44,7 +44,7 @@ def sidedLabels(
     Parameters
     ----------
     segmentationNode : vtkMRMLSegmentationNode
-        Its segment ids are those of ``musclefm.volumes.segmentation.segment_id``.
+        Its segment ids are those of ``musclefm.exchange.seg_nrrd.segment_id``.
     scheme : LabelScheme
         What the labels mean.
     volumeNode : vtkMRMLScalarVolumeNode

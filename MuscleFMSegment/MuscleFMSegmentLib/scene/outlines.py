@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import slicer
 
-from musclefm.anatomy.scheme import LabelScheme
+from musclefm.labels.scheme import LabelScheme
+from musclefm.labels.segment_names import segment_id
 from musclefm.review.queue import DEALT_WITH, ReviewEntry
-from musclefm.volumes.segmentation import segment_id
 
 LINE_WIDTH = 2
 """In pixels of the screen."""

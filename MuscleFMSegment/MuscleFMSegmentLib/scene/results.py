@@ -9,8 +9,8 @@ import numpy.typing as npt
 import slicer
 import vtk
 
-from musclefm.anatomy.scheme import SIDES
 from musclefm.errors import MuscleFMError
+from musclefm.labels.scheme import SIDES
 from musclefm.review.queue import ReviewQueue
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import addModelOutlines

@@ -12,14 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.errors import MuscleFMError
-from musclefm.review.export import muscles_from_csv, regions_from_json
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.results.folder import FAT_FRACTION_FILE, require_unchanged
+from musclefm.results.tables import muscles_from_csv, regions_from_json
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.results_folder import FAT_FRACTION_FILE, require_unchanged
 
 HeatKind = Literal["total", "aleatoric", "epistemic"]
 

@@ -8,8 +8,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from musclefm.plain_text import printable
-from MuscleFMSegmentLib.job_progress import Standing
-from MuscleFMSegmentLib.version_title import versionTitle
+from MuscleFMSegmentLib.process.job_progress import Standing
+from MuscleFMSegmentLib.startup.version_title import versionTitle
 from MuscleFMSegmentLib.widgets.table_cells import plainToolTip, prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 

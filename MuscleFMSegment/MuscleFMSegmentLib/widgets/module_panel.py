@@ -10,24 +10,24 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.background import Background
-from MuscleFMSegmentLib.installer import Installer
-from MuscleFMSegmentLib.library_process import startLibrary
-from MuscleFMSegmentLib.library_query import LibraryQuery
-from MuscleFMSegmentLib.widgets.learn_control import LearnControl
+from MuscleFMSegmentLib.controllers.learn_controller import LearnControl
+from MuscleFMSegmentLib.controllers.recovery_controller import RecoveryControl
+from MuscleFMSegmentLib.controllers.review_controller import ReviewControl, Surroundings
+from MuscleFMSegmentLib.controllers.run_controller import RunControl
+from MuscleFMSegmentLib.controllers.shortcuts import Shortcuts
+from MuscleFMSegmentLib.controllers.worklist_controller import WorklistControl
+from MuscleFMSegmentLib.process.background import Background
+from MuscleFMSegmentLib.process.library_process import startLibrary
+from MuscleFMSegmentLib.process.library_query import LibraryQuery
+from MuscleFMSegmentLib.startup.installer import Installer
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
-from MuscleFMSegmentLib.widgets.recovery_control import RecoveryControl
-from MuscleFMSegmentLib.widgets.review_control import ReviewControl, Surroundings
-from MuscleFMSegmentLib.widgets.run_control import RunControl
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
-from MuscleFMSegmentLib.widgets.shortcuts import Shortcuts
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, parameterWidgets, widgetsOf
-from MuscleFMSegmentLib.widgets.worklist_control import WorklistControl
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
-    from MuscleFMSegmentLib.review_folders import ReviewFolder
-    from MuscleFMSegmentLib.segmentation_run import RunRequest
+    from MuscleFMSegmentLib.process.segmentation_run import RunRequest
+    from MuscleFMSegmentLib.review.review_folders import ReviewFolder
 
 # Whoever only passes by need not start a process.
 _INVENTORY_AFTER_MS = 1000
@@ -214,7 +214,7 @@ class ModulePanel:
                 self.recovery.offer()
 
     def _request(self) -> RunRequest:
-        from MuscleFMSegmentLib.segmentation_run import RunRequest
+        from MuscleFMSegmentLib.process.segmentation_run import RunRequest
 
         parameters = self._parameters
         nodes = (parameters.inputVolume, parameters.secondVolume)

@@ -12,7 +12,7 @@ from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
-    from musclefm.anatomy.scheme import Side
+    from musclefm.labels.scheme import Side
     from musclefm.review.findings import MuscleSummary
     from musclefm.review.measures import MuscleMeasure
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import LabelScheme, Side
 from musclefm.anatomy.thighs import Thighs
-from musclefm.uncertainty.maps import LEFT, RIGHT
+from musclefm.labels.scheme import LabelScheme, Side
+from musclefm.labels.sides import LEFT, RIGHT
 
 
 def name_sides(

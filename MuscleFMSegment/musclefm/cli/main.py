@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from musclefm import __version__
-from musclefm.cli.interruption import InterruptedWork, end_process, raise_on_signals
-from musclefm.cli.output import note, open_streams, silence_libraries
-from musclefm.cli.parser import CommandParser, check_arguments
+from musclefm.cli.terminal.interruption import InterruptedWork, end_process, raise_on_signals
+from musclefm.cli.terminal.output import note, open_streams, silence_libraries
+from musclefm.cli.terminal.parser import CommandParser, check_arguments
 from musclefm.errors import MuscleFMError
 from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 from musclefm.storage.staging import clear_leftovers_of_user_data
-from musclefm.user_data import user_data_folder
+from musclefm.storage.user_data import user_data_folder
 
 # What any command takes of address space, and a large library. Some libraries neither
 # fail nor end, or end the process, where they do not get it.
@@ -27,7 +27,7 @@ _EPILOG = "Research use only. Not for clinical use."
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     # Imported late: signals that come meanwhile are heeded already.
-    from musclefm.cli import (
+    from musclefm.cli.commands import (
         compare,
         corrections,
         demo,

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.corrections.record import FORMAT_VERSION, is_newer
 from musclefm.errors import MuscleFMError
+from musclefm.storage.atomic import atomic_bytes
 from musclefm.storage.lock import acquired_lock
 from musclefm.storage.regular_file import read_regular
-from musclefm.user_data import make_private_folder
-from musclefm.volumes.writing import atomic_bytes
+from musclefm.storage.user_data import make_private_folder
 
 STORE_FILE = "store.json"
 SAMPLES_FOLDER = "samples"

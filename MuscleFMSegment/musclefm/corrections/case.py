@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import Side, load_scheme
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
+from musclefm.labels.scheme import Side, load_scheme
+from musclefm.labels.sided import IGNORE, check_sided_labels
 from musclefm.review.queue import ReviewQueue, Status
 from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.grid import Grid

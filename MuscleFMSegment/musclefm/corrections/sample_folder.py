@@ -21,8 +21,8 @@ from musclefm.corrections.record import (
 )
 from musclefm.errors import MuscleFMError
 from musclefm.storage.regular_file import open_regular, read_regular
-from musclefm.volumes.encoding import encode_volume
-from musclefm.volumes.nrrd import holds_no_voxels
+from musclefm.volumes.formats.encoding import encode_volume
+from musclefm.volumes.formats.nrrd import holds_no_voxels
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 

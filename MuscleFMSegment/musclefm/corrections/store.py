@@ -38,9 +38,9 @@ from musclefm.corrections.record import (
 )
 from musclefm.corrections.sample_folder import encode_case, read_case, read_record
 from musclefm.errors import MuscleFMError
-from musclefm.user_data import user_data_folder
+from musclefm.storage.atomic import atomic_bytes, staged_folder
+from musclefm.storage.user_data import user_data_folder
 from musclefm.volumes.volume import Volume
-from musclefm.volumes.writing import atomic_bytes, staged_folder
 
 
 @dataclass(frozen=True)

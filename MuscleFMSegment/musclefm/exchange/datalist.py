@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.sided_labels import IGNORE, value_names, without_sides
 from musclefm.exchange.training_case import TrainingCase, alike
-from musclefm.volumes.writing import atomic_text, staged_folder, write_volume
+from musclefm.labels.sided import IGNORE, value_names, without_sides
+from musclefm.storage.atomic import atomic_text, staged_folder
+from musclefm.volumes.writing import write_volume
 
 
 def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool = False) -> Path:

@@ -13,10 +13,10 @@ import pydicom
 
 from musclefm import __version__
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.placement import place_on
+from musclefm.exchange.alignment import place_on
 from musclefm.exchange.source_series import SourceSeries
+from musclefm.storage.atomic import atomic_bytes
 from musclefm.volumes.volume import Volume
-from musclefm.volumes.writing import atomic_bytes
 
 
 def identification(series_number: int) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.sided_labels import IGNORE, value_names, without_sides
 from musclefm.exchange.training_case import TrainingCase, alike
-from musclefm.volumes.writing import atomic_text, staged_folder, write_volume
+from musclefm.labels.sided import IGNORE, value_names, without_sides
+from musclefm.storage.atomic import atomic_text, staged_folder
+from musclefm.volumes.writing import write_volume
 
 _ENDING = ".nii.gz"
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import pydicom
 
-from musclefm.anatomy.scheme import SIDES, Side
 from musclefm.exchange.derived_object import (
     identification,
     told,
@@ -17,6 +16,7 @@ from musclefm.exchange.derived_object import (
     write_object,
 )
 from musclefm.exchange.source_series import SourceSeries
+from musclefm.labels.scheme import SIDES, Side
 from musclefm.volumes.volume import Volume
 
 Uncertainty = Literal["total", "aleatoric", "epistemic"]

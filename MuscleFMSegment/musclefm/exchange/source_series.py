@@ -12,9 +12,9 @@ from pydicom.valuerep import format_number_as_ds
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.affine import grid_of_affine
-from musclefm.volumes.decoded import SeriesChoice
-from musclefm.volumes.dicom import find_stack
-from musclefm.volumes.dicom_frames import is_dicom
+from musclefm.volumes.dicom.frames import is_dicom
+from musclefm.volumes.dicom.series import find_stack
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.grid import Grid
 
 _WHAT = "the image"

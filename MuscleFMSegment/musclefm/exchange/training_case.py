@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from musclefm.anatomy.scheme import LabelScheme
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.sided_labels import check_sided_labels
+from musclefm.labels.scheme import LabelScheme
+from musclefm.labels.sided import check_sided_labels
 from musclefm.volumes.volume import Volume
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")

@@ -18,9 +18,10 @@ from musclefm.inference.laterality import looks_mirrored
 from musclefm.inference.predictor import EnsemblePredictor, Prediction, SliceObserver
 from musclefm.inference.slices import SliceFraming
 from musclefm.inference.thigh_tiles import ThighFraming
+from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import BundleCard, PercentileIntensity, ThighTiles
-from musclefm.uncertainty.maps import LEFT, RIGHT, ClassStatistics, EnsembleMaps
+from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView, canonical_view
 from musclefm.volumes.volume import Volume

@@ -18,7 +18,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.inference.framing import Framing
 from musclefm.models.bundle import Bundle
-from musclefm.models.sam import MultiClassSam
+from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.uncertainty.decomposition import decompose
 from musclefm.uncertainty.maps import ClassStatistics

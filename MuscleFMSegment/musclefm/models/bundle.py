@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Literal
 
 import safetensors
 
-from musclefm.anatomy.scheme import LabelScheme, load_scheme
 from musclefm.errors import MuscleFMError
+from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.models.manifest import BundleCard, BundleManifest, parse_manifest
 from musclefm.models.weight_files import check_weights
-from musclefm.user_data import make_private_folder
+from musclefm.storage.user_data import make_private_folder
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from musclefm.models.sam import MultiClassSam
+    from musclefm.networks.sam import MultiClassSam
 
 MANIFEST_FILE = "model.json"
 

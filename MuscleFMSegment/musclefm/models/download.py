@@ -22,7 +22,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.weight_files import sha256_of
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.lock import acquired_lock
-from musclefm.user_data import make_private_folder
+from musclefm.storage.user_data import make_private_folder
 
 _CHUNK = 1 << 18
 _MEGABYTE = 1_000_000

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
+from musclefm.models.archive import BundleSource, bundle_source, copy_bundle
 from musclefm.models.bundle import Bundle, open_bundle
-from musclefm.models.bundle_files import BundleSource, bundle_source, copy_bundle
 from musclefm.models.manifest import NAME_PATTERN
 from musclefm.models.registry import (
     ListedBundle,
@@ -28,7 +28,7 @@ from musclefm.models.versions import (
     version_folder,
     write_order_of_use,
 )
-from musclefm.volumes.writing import staged_folder
+from musclefm.storage.atomic import staged_folder
 
 
 def install_version(path: Path, name: str | None = None) -> Bundle:
@@ -42,7 +42,7 @@ def install_version(path: Path, name: str | None = None) -> Bundle:
     ----------
     path : Path
         A bundle's folder, e.g. a newly trained one, or a ``.zip`` of
-        :func:`musclefm.models.bundle_files.export_bundle`. It is copied.
+        :func:`musclefm.models.archive.export_bundle`. It is copied.
     name : str, optional
         By which to ask for it; its own by default.
 

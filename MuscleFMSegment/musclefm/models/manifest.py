@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.architecture import SamArchitecture
+from musclefm.networks.architecture import SamArchitecture
 
 Architecture = SamArchitecture
 """The network of a bundle, told apart by ``kind``; other kinds join this union."""

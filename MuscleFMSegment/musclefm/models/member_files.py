@@ -12,9 +12,9 @@ from torch import Tensor
 from musclefm import __version__
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import BundleCard, BundleManifest, Member
-from musclefm.models.sam import MultiClassSam
 from musclefm.models.weight_files import GET_AGAIN
 from musclefm.models.weights import read_weights, write_weights
+from musclefm.networks.sam import MultiClassSam
 
 if TYPE_CHECKING:
     from musclefm.models.bundle import Bundle, MemberState

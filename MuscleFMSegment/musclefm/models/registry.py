@@ -18,7 +18,7 @@ from musclefm.models.versions import (
     user_models_folder,
     version_folder,
 )
-from musclefm.resources import resource_folder
+from musclefm.storage.resources import resource_folder
 
 DEFAULT_MODEL = "thigh-demo"
 """The shipped ensemble, which runs when no model is named."""

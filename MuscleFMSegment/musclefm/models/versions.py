@@ -26,9 +26,9 @@ from pydantic import ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import NAME_PATTERN, Strict
+from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import acquired_lock
-from musclefm.user_data import make_private_folder, user_data_folder
-from musclefm.volumes.writing import atomic_text
+from musclefm.storage.user_data import make_private_folder, user_data_folder
 
 BASE = "base"
 """What the first version of a model is called."""

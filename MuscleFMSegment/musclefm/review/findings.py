@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musclefm.anatomy.scheme import Side
+from musclefm.labels.scheme import Side
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import LabelScheme, Side
+from musclefm.labels.scheme import LabelScheme, Side
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import SIDES
+from musclefm.evaluation.dice import expected_dice, member_dice
+from musclefm.labels.scheme import SIDES
+from musclefm.labels.sides import RIGHT
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
-from musclefm.uncertainty.maps import RIGHT, EnsembleMaps
-from musclefm.uncertainty.overlap import expected_dice, member_dice
+from musclefm.uncertainty.maps import EnsembleMaps
 
 
 def summarise_muscles(

@@ -25,10 +25,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import SIDES
+from musclefm.labels.scheme import SIDES
+from musclefm.labels.sides import RIGHT
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.groups import connected_groups, join_small_groups
-from musclefm.uncertainty.maps import RIGHT, EnsembleMaps
+from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.orientation import CanonicalView, canonical_view
 
 _Bools = npt.NDArray[np.bool_]

@@ -23,11 +23,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from musclefm.errors import MuscleFMError
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.queue import ReviewEntry, ReviewQueue, Status
+from musclefm.storage.atomic import atomic_bytes, atomic_text
 from musclefm.storage.staging import clear_leftovers
-from musclefm.volumes.encoding import encode_volume
+from musclefm.volumes.formats.encoding import encode_volume
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
-from musclefm.volumes.writing import atomic_bytes, atomic_text
 
 SESSION_FILE = "session.json"
 SCHEMA_VERSION = 1

@@ -10,7 +10,7 @@
 A killed writer's lock is free: whoever writes to the same folder next removes
 what it left. Where ``publishing`` is there, some files of it are in their places
 already, and it stays until those are replaced, see
-:mod:`musclefm.storage.results_folder`.
+:mod:`musclefm.results.folder`.
 """
 
 from __future__ import annotations

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.anatomy.scheme import LabelScheme
+from musclefm.labels.scheme import LabelScheme
 from musclefm.volumes.grid import Grid
-
-RIGHT, LEFT = 1, 2
-"""Values of :attr:`EnsembleMaps.sides`: the patient's right and left thigh."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.affine import largest_distance_mm
-from musclefm.volumes.decoded import SeriesChoice
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import ReadVolume, read_volume
 from musclefm.volumes.volume import Volume

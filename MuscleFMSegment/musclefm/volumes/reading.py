@@ -16,10 +16,10 @@ from musclefm.volumes.checks import (
     empty_error,
     looks_like_ct,
 )
-from musclefm.volumes.decoded import Decoded, SeriesChoice, SeriesDescription
-from musclefm.volumes.dicom import read_dicom
-from musclefm.volumes.dicom_frames import is_dicom
-from musclefm.volumes.file_formats import FORMATS, read_image_file
+from musclefm.volumes.dicom.frames import is_dicom
+from musclefm.volumes.dicom.series import read_dicom
+from musclefm.volumes.formats.decoded import Decoded, SeriesChoice, SeriesDescription
+from musclefm.volumes.formats.names import FORMATS, read_image_file
 from musclefm.volumes.volume import Volume
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.affine import grid_of_affine
-from musclefm.volumes.file_formats import read_image_file
+from musclefm.volumes.formats.names import read_image_file
 from musclefm.volumes.volume import Volume
 
 

@@ -11,13 +11,14 @@ import numpy.typing as npt
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from musclefm.anatomy.scheme import LabelScheme, load_scheme
-from musclefm.review.export import muscles_table, regions_document
+from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.labels.sides import LEFT, RIGHT
+from musclefm.results.tables import muscles_table, regions_document
 from musclefm.review.muscles import summarise_muscles
 from musclefm.review.regions import flag_regions
-from musclefm.uncertainty.maps import LEFT, RIGHT, ClassStatistics, EnsembleMaps
+from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.segmentation import write_segmentation
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 

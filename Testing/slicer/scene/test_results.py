@@ -8,12 +8,12 @@ import pytest
 import slicer
 from made_results import AXIAL, addVolume, made_image, made_results, sided
 
-from musclefm.anatomy.scheme import load_scheme
 from musclefm.errors import MuscleFMError
+from musclefm.labels.scheme import load_scheme
+from musclefm.labels.segment_names import segment_id
+from musclefm.results.folder import read_provenance, write_provenance
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.segmentation import segment_id
 from musclefm.volumes.volume import Volume
-from musclefm.workflows.results_folder import read_provenance, write_provenance
 from MuscleFMSegmentLib.scene import results
 from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.geometry import ijkToRas, voxels

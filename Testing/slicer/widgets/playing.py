@@ -29,7 +29,7 @@ def segmented(image: list[str], results: Path) -> Path:
 
 def openResults(module: Any, session: Any, volumeNode: Any, results: Path) -> Any:
     """Open results as a run would, and return the module."""
-    from MuscleFMSegmentLib.review_folders import ReviewFolders
+    from MuscleFMSegmentLib.review.review_folders import ReviewFolders
     from MuscleFMSegmentLib.scene.input_volume import exportInput
 
     folder = ReviewFolders().make()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from MuscleFMSegmentLib.child_process import ChildProcess
+from MuscleFMSegmentLib.process.child_process import ChildProcess
 
 GRANDCHILD = """
 import subprocess, sys, time

@@ -12,7 +12,7 @@ import pytest
 import slicer
 from playing import openResults, segmented, settle, sidedLabels
 
-from musclefm.anatomy.scheme import segment_name
+from musclefm.labels.scheme import segment_name
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import write_volume
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from MuscleFMSegmentLib.job_progress import eventOf
+from MuscleFMSegmentLib.process.job_progress import eventOf
 
 HOSTILE = "\x1b]0;A\x07<img src='http://x/y'>\u202eB\u2028C"
 SHOWN = "\ufffd]0;A\ufffd<img src='http://x/y'>\ufffdB C"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from scripted_library import ScriptedProcess
 
-from MuscleFMSegmentLib.job import Job, Outcome
-from MuscleFMSegmentLib.job_progress import JobProgress, duration
+from MuscleFMSegmentLib.process.job import Job, Outcome
+from MuscleFMSegmentLib.process.job_progress import JobProgress, duration
 
 
 def event(stage: str, done: int, total: int, message: str = "") -> str:

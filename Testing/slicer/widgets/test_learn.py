@@ -77,7 +77,7 @@ class Learner:
     def __init__(self, session: Any, home: Path) -> None:
         import qt
 
-        from MuscleFMSegmentLib.widgets.learn_control import LearnControl
+        from MuscleFMSegmentLib.controllers.learn_controller import LearnControl
         from MuscleFMSegmentLib.widgets.message_area import MessageArea
         from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
@@ -262,7 +262,7 @@ def test_the_end_of_the_module_ends_a_learning(learner: Any) -> None:
 
 
 def test_the_way_is_told_with_the_time_left(session: Any) -> None:
-    from MuscleFMSegmentLib.learning_progress import LearningProgress
+    from MuscleFMSegmentLib.process.learning_progress import LearningProgress
 
     now = [0.0]
     progress = LearningProgress(lambda: now[0])
@@ -300,7 +300,7 @@ def test_the_way_is_told_with_the_time_left(session: Any) -> None:
     ],
 )
 def test_versions_have_names_for_people(session: Any, version: str, title: str) -> None:
-    from MuscleFMSegmentLib.version_title import versionTitle
+    from MuscleFMSegmentLib.startup.version_title import versionTitle
 
     assert versionTitle(version).startswith(title)
 

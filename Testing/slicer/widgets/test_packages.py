@@ -15,7 +15,7 @@ from musclefm.errors import MuscleFMError
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the installer of a Slicer that has no other Python, no torch and lacks packages."""
-    import MuscleFMSegmentLib.installer as installer
+    import MuscleFMSegmentLib.startup.installer as installer
 
     monkeypatch.delenv("MUSCLEFM_LIBRARY_PYTHON")
     slicer.packaging.INSTALLED.clear()

@@ -160,7 +160,7 @@ def test_a_scene_of_another_version_is_opened_with_new_settings(module: Any, ses
 def test_a_disk_that_refuses_is_told_and_the_case_stays(
     opened: Any, session: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import musclefm.volumes.writing as writing
+    import musclefm.storage.atomic as writing
 
     session.keys("n")
     session.keys("a")
@@ -198,7 +198,7 @@ def test_results_without_any_flagged_region_are_shown(
     (sure / "regions.json").write_text(json.dumps(document))
     import SimpleITK as sitk
 
-    from musclefm.workflows.results_folder import write_provenance
+    from musclefm.results.folder import write_provenance
 
     regions = sitk.ReadImage(str(sure / "regions.nii.gz"))
     sitk.WriteImage(regions * 0, str(sure / "regions.nii.gz"))

@@ -11,7 +11,7 @@ from playing import MODULE, openResults, settle, vouchFor
 from playing import sidedLabels as sided
 
 from musclefm.corrections.store import CorrectionStore
-from musclefm.volumes.segmentation import segment_id
+from musclefm.labels.segment_names import segment_id
 
 
 def nodes() -> set[str]:

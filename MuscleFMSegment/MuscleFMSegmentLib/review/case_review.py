@@ -1,0 +1,316 @@
+"""The reader's work on one case: the walk, the edits that follow, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+
+from musclefm.labels.scheme import Side
+from musclefm.review.changes import changed_regions
+from musclefm.review.leg_profile import SliceDoubt, slice_doubt
+from musclefm.review.measures import MuscleMeasure, measure_muscles
+from musclefm.review.queue import ReviewEntry, ReviewQueue
+from musclefm.review.session import ReviewSession
+from musclefm.volumes.volume import Volume
+from MuscleFMSegmentLib.process.background import Background
+from MuscleFMSegmentLib.scene.case import CaseInScene, HeatKind
+from MuscleFMSegmentLib.scene.comparison import Comparison
+from MuscleFMSegmentLib.scene.editing import Editing
+from MuscleFMSegmentLib.scene.heatmap import Heatmap
+from MuscleFMSegmentLib.scene.labels import sidedVolume
+from MuscleFMSegmentLib.scene.outlines import showStatuses
+from MuscleFMSegmentLib.scene.region_marker import RegionMarker
+from MuscleFMSegmentLib.scene.results import removeCase
+from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
+from MuscleFMSegmentLib.scene.watching import CaseWatch
+
+_AFTER_EDIT_MS = 250
+
+# A reader who looks at one region for longer has left the desk.
+_LONGEST_LOOK_S = 300.0
+
+
+class ReviewListener(Protocol):
+    """Shows what changes."""
+
+    def onQueueChanged(self) -> None:
+        """Statuses, position or share changed."""
+
+    def onMeasured(self) -> None:
+        """Volumes and fat fractions follow an edit."""
+
+    def onCaseLost(self) -> None:
+        """Volume or segmentation were deleted, or the scene is being closed."""
+
+    def onFailed(self, error: Exception) -> None:
+        """Something in the background went wrong."""
+
+
+class CaseReview:
+    """A case under review.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Holds the case.
+    applicationLogic : vtkMRMLApplicationLogic
+        Of Slicer.
+    case : CaseInScene
+        The case.
+    background : Background
+        Measures.
+    timer : qt.QTimer
+        Of its own; gathers what comes of one edit.
+    listener : ReviewListener
+        Is told.
+    """
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        applicationLogic: slicer.vtkMRMLApplicationLogic,
+        case: CaseInScene,
+        background: Background,
+        timer: Any,
+        listener: ReviewListener,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.case = case
+        self.heatmap = Heatmap(scene, case.heatmapNodes)
+        self.comparison = Comparison(scene, case)
+        self.editing = Editing(scene, case)
+        self.measures: tuple[MuscleMeasure, ...] = ()
+        self.revision = 0
+        self.storedSample: str | None = None
+        self._scene = scene
+        self._background = background
+        self._listener = listener
+        self._labels = Volume(case.modelLabels, case.grid)
+        self._isEdited = True
+        self._clock = clock
+        self._lookedSince = clock()
+        self._views = SliceViews(scene, applicationLogic)
+        self._marker = RegionMarker(scene)
+        self._watch = CaseWatch(case, self._onEdited, self._onLost)
+        self._timer = timer
+        timer.setSingleShot(True)
+        timer.interval = _AFTER_EDIT_MS
+        timer.connect("timeout()", self._measure)
+
+    @property
+    def queue(self) -> ReviewQueue:
+        """The queue."""
+        return self.case.queue
+
+    @property
+    def isTouched(self) -> bool:
+        """Whether the reader did anything that is not saved as a correction."""
+        return self.revision > 0 and self.storedSample is None
+
+    @property
+    def shownSlice(self) -> int:
+        """Index along the leg of the slice that the current region is shown at."""
+        region = self.queue.current.region if self.queue.current else None
+        return regionVoxel(self.case, region)[region.slice_axis] if region else 0
+
+    def begin(self) -> None:
+        """Show the case from its first region that is to do, or from where it was left."""
+        self._views.showVolume(self.case.volumeNode)
+        self.heatmap.apply()
+        self._measure()
+        self._showStatuses()
+        if self.queue.current is not None:
+            self._show(self.queue.current)
+        elif self.queue.entries:
+            self._lookAt(self.queue.entries[0])
+        self._listener.onQueueChanged()
+
+    def next(self) -> None:
+        """Go to the next region."""
+        self._walk(self.queue.next)
+
+    def previous(self) -> None:
+        """Go to the region before."""
+        self._walk(self.queue.previous)
+
+    def goTo(self, regionId: int) -> None:
+        """Go to a region."""
+        self._walk(lambda: self.queue.go_to(regionId))
+
+    def accept(self) -> None:
+        """Leave the current region as it is and go on."""
+        self._walk(self.queue.accept)
+
+    def skip(self) -> None:
+        """Put the current region off and go on."""
+        self._walk(self.queue.skip)
+
+    def toggleFlag(self) -> None:
+        """Mark the current region for another look, or take that back."""
+        self.queue.toggle_flag()
+        self._changed()
+
+    def goToMuscle(self, side: Side, labelId: int) -> None:
+        """Show a muscle where it is largest, and select it for editing."""
+        self.editing.selectMuscle(side, labelId)
+        (value,) = (
+            value
+            for value, (of, label) in self.case.scheme.labels_of_sides().items()
+            if (of, label.id) == (side, labelId)
+        )
+        found = np.argwhere(self.sidedVolume().array == value)
+        if len(found):
+            alongLeg = found[:, 2 - self._legAxis()]
+            slices, counts = np.unique(alongLeg, return_counts=True)
+            middle = found[alongLeg == slices[counts.argmax()]].mean(axis=0)
+            ras = (self.case.grid.ijk_to_ras @ [*middle[::-1], 1.0])[:3]
+            self._views.jumpTo((float(ras[0]), float(ras[1]), float(ras[2])))
+
+    def goToSlice(self, index: int) -> None:
+        """Go to a slice of the leg, by its index on the image's grid."""
+        self._views.jumpToSlice(self.case, self._legAxis(), index)
+
+    def showHeat(self, kind: HeatKind, opacity: float, threshold: float, visible: bool) -> None:
+        """Show the heat as told, and touch the views only where that is new."""
+        heat = self.heatmap
+        for now, wanted, setIt in (
+            (heat.kind, kind, heat.setKind),
+            (heat.opacity, opacity, heat.setOpacity),
+            (heat.threshold, threshold, heat.setThreshold),
+            (heat.isVisible, visible, heat.setVisible),
+        ):
+            if now != wanted:
+                setIt(wanted)
+
+    def legProfile(self) -> tuple[SliceDoubt, ...]:
+        """Return the model's doubt slice by slice, from inferior to superior."""
+        uncertainty = slicer.util.arrayFromVolume(self.case.heatmapNodes["total"])
+        return slice_doubt(uncertainty, self.case.modelLabels, self.case.grid)
+
+    def sidedVolume(self) -> Volume:
+        """Return the labels ``(K, J, I) uint8``: sided values.
+
+        Those of now, or the last ones before the segmentation was deleted. Nobody may
+        write to them.
+        """
+        case = self.case
+        if self._isEdited and case.isComplete:
+            self._isEdited = False
+            self._labels = sidedVolume(case.segmentationNode, case.scheme, case.volumeNode)
+        return self._labels
+
+    def session(self) -> ReviewSession:
+        """Return the state of the review, for saving."""
+        self.noteTime()
+        return ReviewSession.of(self.queue, self.case.provenance, stored_sample=self.storedSample)
+
+    def noteTime(self) -> None:
+        """Count the time since the last look for the current region."""
+        now = self._clock()
+        self.queue.add_seconds(min(now - self._lookedSince, _LONGEST_LOOK_S))
+        self._lookedSince = now
+
+    def noteStored(self, sample: str) -> None:
+        """Say that a training sample holds the case exactly as it is."""
+        self.storedSample = sample
+        self.revision += 1
+
+    def settleEdits(self) -> None:
+        """Let statuses and measures follow an edit now."""
+        if self._timer.active:
+            self._timer.stop()
+            self._measure()
+        self._background.wait()
+
+    def close(self, removeNodes: bool = True) -> None:
+        """Let go of the case, and take it out of the scene unless that is being closed.
+
+        The volume is the user's and stays.
+        """
+        self._timer.stop()
+        self._watch.stop()
+        if not removeNodes:
+            return
+        self.heatmap.setVisible(False)
+        self.comparison.remove()
+        self._marker.remove()
+        self.editing.release()
+        removeCase(self._scene, self.case)
+
+    def _walk(self, step: Callable[[], ReviewEntry | None]) -> None:
+        self.noteTime()
+        entry = step()
+        if entry is not None:
+            self._show(entry)
+            self._changed()
+
+    def _show(self, entry: ReviewEntry) -> None:
+        region = entry.region
+        self._marker.show(self.case, region)
+        self._views.showRegion(self.case, region)
+        self.editing.selectMuscle(region.side, region.label_ids[0])
+
+    def _lookAt(self, entry: ReviewEntry) -> None:
+        """Move all views through a region, and keep the whole image in them."""
+        voxel = regionVoxel(self.case, entry.region)
+        point = (self.case.grid.ijk_to_ras @ [*voxel, 1.0])[:3]
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
+        )
+
+    def _changed(self) -> None:
+        self.revision += 1
+        self.storedSample = None
+        self._showStatuses()
+        self._listener.onQueueChanged()
+
+    def _showStatuses(self) -> None:
+        showStatuses(self.case.segmentationNode, self.case.scheme, self.queue.entries)
+
+    def _onEdited(self) -> None:
+        self._isEdited = True
+        self.revision += 1
+        self.storedSample = None
+        self._timer.start()
+
+    def _measure(self) -> None:
+        case, labels = self.case, self.sidedVolume().array
+        self._background.run(
+            lambda: _compare(case, labels), self._onMeasured, self._listener.onFailed
+        )
+
+    def _onMeasured(self, found: tuple[frozenset[int], tuple[MuscleMeasure, ...]]) -> None:
+        if not self.case.isComplete:
+            return
+        changed, self.measures = found
+        before = self.queue.entries
+        self.queue.follow_changes(changed)
+        if self.queue.entries != before:
+            self._showStatuses()
+            self._listener.onQueueChanged()
+        self._listener.onMeasured()
+
+    def _onLost(self) -> None:
+        self._timer.stop()
+        self._listener.onCaseLost()
+
+    def _legAxis(self) -> int:
+        if self.queue.entries:
+            return self.queue.entries[0].region.slice_axis
+        alongBody = np.abs(self.case.grid.ijk_to_ras[2, :3]) / self.case.grid.spacing
+        return int(alongBody.argmax())
+
+
+def _compare(
+    case: CaseInScene, labels: npt.NDArray[np.uint8]
+) -> tuple[frozenset[int], tuple[MuscleMeasure, ...]]:
+    """Return which regions differ from the model's, and what the muscles measure."""
+    return (
+        changed_regions(case.modelLabels, labels, case.regions),
+        measure_muscles(labels, case.scheme, case.grid.voxel_volume_mm3, case.fatFraction),
+    )

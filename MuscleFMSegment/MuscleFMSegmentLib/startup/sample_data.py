@@ -1,0 +1,37 @@
+"""The shipped sample in Slicer's Sample Data module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from musclefm.storage.resources import resource_folder
+
+CATEGORY = "MuscleFMSegment"
+SAMPLE_NAME = "SevereThighs"
+
+_THUMBNAIL = Path(__file__).resolve().parents[2] / "Resources" / "Icons" / f"{SAMPLE_NAME}.png"
+_CHECKSUMS = {
+    "water": "SHA256:b1e855705c85a2844f93a7cbc27838c5994c3257ac344a89384b396a965f9539",
+    "fat": "SHA256:6ac1d3dd7a2c153af417f9de9b2d489d06bee21fecfff06cc5f776898ba834e5",
+}
+
+
+def registerSampleData() -> None:
+    """Offer the rendered scan of severe fatty infiltration, water and fat.
+
+    To be called when Slicer has started up: the Sample Data module is there
+    then. The files are shipped with the extension, so no network is needed.
+    """
+    import SampleData
+
+    folder = resource_folder() / "Samples" / "severe-thighs"
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY,
+        sampleName=SAMPLE_NAME,
+        thumbnailFileName=str(_THUMBNAIL),
+        uris=[(folder / f"{channel}.nii.gz").as_uri() for channel in _CHECKSUMS],
+        # The name in Slicer's cache, which all extensions share.
+        fileNames=[f"{SAMPLE_NAME}-{channel}.nii.gz" for channel in _CHECKSUMS],
+        nodeNames=[f"{SAMPLE_NAME}-{channel}" for channel in _CHECKSUMS],
+        checksums=list(_CHECKSUMS.values()),
+    )

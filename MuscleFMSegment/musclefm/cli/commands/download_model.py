@@ -1,0 +1,80 @@
+"""``musclefm models download``: only on the user's yes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musclefm.cli.terminal.running import add_progress_option, run_heavy
+from musclefm.errors import MuscleFMError
+
+if TYPE_CHECKING:
+    from musclefm.models.imports.sam import OfficialCheckpoint
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "model", metavar="NAME", help="sam-vit-b, sam-vit-l, sam-vit-h or medsam-vit-b"
+    )
+    parser.add_argument("--yes", action="store_true", help="download without asking")
+    parser.add_argument(
+        "--from",
+        dest="folder",
+        type=Path,
+        metavar="DIR",
+        help="take the file from a folder instead of the web",
+    )
+    add_scheme_option(parser)
+    add_progress_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def add_scheme_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--scheme``."""
+    parser.add_argument(
+        "--scheme",
+        default="thigh-12",
+        help="label scheme that a start for training shall learn, that of the corrections or "
+        "data to train on, e.g. thigh-11 (default: %(default)s)",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    checkpoint = _chosen(arguments.model)
+    if not (arguments.folder or arguments.yes):
+        _ask(checkpoint)
+    from musclefm.models.imports.pretrained import obtain_start
+
+    run_heavy(
+        arguments,
+        lambda progress: obtain_start(checkpoint, progress, arguments.folder, arguments.scheme),
+    )
+
+
+def _chosen(name: str) -> OfficialCheckpoint:
+    from musclefm.models.imports.sam import OFFICIAL_CHECKPOINTS
+
+    for checkpoint in OFFICIAL_CHECKPOINTS:
+        if checkpoint.name == name:
+            return checkpoint
+    names = ", ".join(checkpoint.name for checkpoint in OFFICIAL_CHECKPOINTS)
+    raise MuscleFMError(f"there is no download named '{name}'", f"choose one of {names}")
+
+
+def _ask(checkpoint: OfficialCheckpoint) -> None:
+    remote = checkpoint.remote
+    if not sys.stdin.isatty():
+        raise MuscleFMError(
+            "nothing is downloaded without a yes",
+            f"say it with --yes ({remote.bytes / 1e6:.0f} MB from {remote.host}), or give a"
+            " folder that holds the file with --from",
+        )
+    question = (
+        f"Download {checkpoint.title}, {remote.bytes / 1e6:.0f} MB, from {remote.host}?\n"
+        f"Its licence: {checkpoint.page} [y/N] "
+    )
+    if input(question).strip().lower() not in ("y", "yes"):
+        raise MuscleFMError("nothing was downloaded", "answer y to download")

@@ -1,0 +1,153 @@
+"""``musclefm train``: fine-tune an ensemble on corrected or labelled cases."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
+from musclefm.errors import MuscleFMError
+from musclefm.progress import Progress, silent
+from musclefm.storage.targets import require_free
+from musclefm.storage.work_folder import check_work_folder, kept_training
+
+if TYPE_CHECKING:
+    from musclefm.training.fitting.recipe import FineTuning
+
+_NUMBERS: tuple[tuple[str, type, str], ...] = (
+    ("members", int, "networks (default: as many as the model has, or five)"),
+    ("folds", int, "folds of subjects"),
+    ("epochs", int, "at most"),
+    ("patience", int, "epochs without a better DSC on its fold that end a member's training"),
+    ("batch", int, "tiles a step"),
+    ("learning-rate", float, "its peak"),
+    ("slice-size", int, "edge in pixels that whole slices are squeezed to"),
+    ("views", int, "variations of a tile whose image embeddings are kept; 0 encodes every time"),
+    ("validation", float, "share of the subjects for the gate and the temperature"),
+    ("held-out", float, "share of the subjects that is kept for 'musclefm compare'"),
+    ("seed", int, "of all randomness"),
+)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "train",
+        help="fine-tune an ensemble on corrected cases",
+        description="Fine-tune an ensemble, or an imported SAM or MedSAM, on a store of "
+        "corrections or a data list. A run that was stopped goes on when it is started again "
+        "with the same options. Several GPUs: torchrun --nproc-per-node N -m musclefm train ...",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="a store of corrections or a MONAI datalist.json (default: the user's store)",
+    )
+    parser.add_argument(
+        "--model", required=True, metavar="NAME", help="that learns: its name or folder"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new bundle")
+    parser.add_argument("--name", help="of the new model (default: that of DIR)")
+    parser.add_argument("--version", default="1", help="of the new model (default: %(default)s)")
+    parser.add_argument(
+        "--recipe",
+        choices=("fast", "paper"),
+        default="fast",
+        help="fast, or that of Casali et al. 2025; all that follows changes it (default: fast)",
+    )
+    parser.add_argument("--train", choices=("decoder", "lora", "full"), help="what is trained")
+    parser.add_argument("--rank", type=int, help="of LoRA in encoder and decoder")
+    for name, kind, told in _NUMBERS:
+        parser.add_argument(f"--{name}", type=kind, metavar="N", help=told)
+    parser.add_argument(
+        "--channels",
+        metavar="NAMES",
+        help="what a start for training shall see, e.g. in-phase,out-of-phase",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a Ray cluster whose machines reach OUT.work and the model by the same paths: "
+        "members are trained side by side",
+    )
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="for what is under way (default: OUT.work)"
+    )
+    add_device_options(parser)
+    add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train the ensemble."""
+    require_free(arguments.out)
+    check_work_folder(_work(arguments))
+    run_heavy(
+        arguments,
+        lambda progress: _train(arguments, progress),
+        kept=lambda: kept_training(arguments.out, _work(arguments)),
+    )
+
+
+def _train(arguments: argparse.Namespace, progress: Progress) -> None:
+    from musclefm.corrections.store import default_store_folder
+    from musclefm.inference.device import choose_runtime
+    from musclefm.models.registry import find_bundle
+    from musclefm.training.fitting.distributed import joined_team
+    from musclefm.training.train import TrainingPlan, train_ensemble
+
+    out: Path = arguments.out
+    plan = TrainingPlan(
+        start=find_bundle(arguments.model),
+        data=arguments.data or default_store_folder(),
+        recipe=recipe_of(arguments),
+        out=out,
+        work=_work(arguments),
+        name=arguments.name or out.resolve().name,
+        version=arguments.version,
+        channels=tuple(arguments.channels.split(",")) if arguments.channels else None,
+        cluster=arguments.cluster,
+    )
+    runtime = choose_runtime(arguments.device, arguments.precision)
+    with joined_team(runtime) as (team, runtime):
+        train_ensemble(plan, runtime, progress if team.leads else silent, team)
+
+
+def _work(arguments: argparse.Namespace) -> Path:
+    out: Path = arguments.out
+    return arguments.work or out.with_name(out.name + ".work")
+
+
+def recipe_of(arguments: argparse.Namespace) -> FineTuning:
+    """Return the named recipe with what the arguments change in it.
+
+    Raises
+    ------
+    MuscleFMError
+        A number is out of its range.
+    """
+    from dataclasses import replace
+
+    from musclefm.networks.architecture import LoraRanks
+    from musclefm.training.fitting.recipe import RECIPES
+
+    changes = {
+        name.replace("-", "_"): getattr(arguments, name.replace("-", "_")) for name, *_ in _NUMBERS
+    } | {"trained": arguments.train}
+    if arguments.rank is not None:
+        if not 1 <= arguments.rank <= 256:
+            raise MuscleFMError("the rank of LoRA is out of range", "use 1 to 256")
+        changes["lora"] = LoraRanks(encoder=arguments.rank, decoder=arguments.rank)
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name in ("members", "folds", "epochs", "patience", "batch", "learning_rate", "slice_size"):
+        if given.get(name, 1) <= 0:
+            raise MuscleFMError(f"--{name.replace('_', '-')} must be above 0", "raise it")
+    for name in ("validation", "held_out"):
+        if not 0 <= given.get(name, 0) < 1:
+            raise MuscleFMError(f"--{name.replace('_', '-')} is a share", "use 0 to below 1")
+    for name in ("views", "seed"):
+        if given.get(name, 0) < 0:
+            raise MuscleFMError(f"--{name} must not be negative", "raise it")
+    return replace(RECIPES[arguments.recipe], **given)

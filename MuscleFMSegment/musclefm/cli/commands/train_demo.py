@@ -1,0 +1,67 @@
+"""``musclefm train-demo``: make the shipped ensemble again, from a seed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from musclefm.cli.terminal.running import add_progress_option, run_heavy
+from musclefm.progress import Progress
+from musclefm.storage.targets import require_free
+from musclefm.storage.work_folder import check_work_folder, kept_training
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "train-demo",
+        help="train the shipped ensemble again",
+        description="Train the shipped ensemble on renderings of labelled thighs: of the label "
+        "maps in --anatomies, and of random anatomies that need no data at all.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new bundle")
+    parser.add_argument(
+        "--anatomies", type=Path, metavar="DIR", help="folder of label maps of both thighs"
+    )
+    parser.add_argument("--seed", type=int, default=20250, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=7000, help="a member (default: %(default)s)")
+    parser.add_argument("--slices", type=int, default=24000, help="rendered (default: %(default)s)")
+    parser.add_argument("--members", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="default: all cores")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="for what is under way (default: OUT.work)"
+    )
+    add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train the ensemble."""
+    require_free(arguments.out)
+    check_work_folder(_work(arguments))
+    run_heavy(
+        arguments,
+        lambda progress: _train(arguments, progress),
+        kept=lambda: kept_training(arguments.out, _work(arguments)),
+    )
+
+
+def _train(arguments: argparse.Namespace, progress: Progress) -> None:
+    from musclefm.demo.member import MemberRecipe
+    from musclefm.demo.rendered_pool import PoolRecipe
+    from musclefm.demo.train import DemoRecipe, train_demo
+
+    recipe = DemoRecipe(
+        seed=arguments.seed,
+        members=arguments.members,
+        pool=PoolRecipe(count=arguments.slices),
+        member=MemberRecipe(steps=arguments.steps),
+    )
+    work = _work(arguments)
+    train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, progress)
+
+
+def _work(arguments: argparse.Namespace) -> Path:
+    out: Path = arguments.out
+    return arguments.work or out.with_name(out.name + ".work")

@@ -1,0 +1,101 @@
+"""``musclefm worklist``: segment a folder of cases, for one review after another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.table import Table
+
+from musclefm.cli.terminal.output import console
+from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
+from musclefm.errors import MuscleFMError
+from musclefm.pipeline.worklist import Worklist
+from musclefm.progress import Progress
+from musclefm.results.folder import holds_results
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser("worklist", help="segment a folder of cases", description=__doc__)
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="images, DICOM folders, or folders with water.nii.gz, fat.nii.gz and the like",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the worklist; what is there already is not segmented again",
+    )
+    parser.add_argument(
+        "--model",
+        default="thigh-demo",
+        metavar="NAME|DIR",
+        help="an installed model or a bundle's folder (default: %(default)s)",
+    )
+    add_device_options(parser)
+    add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Segment all cases and tell what came of them."""
+    worklist = Worklist(arguments.folder, arguments.out)
+    run_heavy(
+        arguments,
+        lambda progress: process(worklist, arguments, progress),
+        kept=lambda: kept_cases(worklist),
+    )
+    if arguments.progress == "bar":
+        summarise(worklist)
+    failed = [state for state in worklist.states() if state.status == "failed"]
+    if failed:
+        cause, _, _ = failed[0].fault.partition(":")
+        raise MuscleFMError(
+            f"{len(failed)} of {len(worklist.cases)} cases failed (the first one: {cause})",
+            "mend them and give the same command again: the others are not segmented twice",
+        )
+
+
+def process(worklist: Worklist, arguments: argparse.Namespace, progress: Progress) -> None:
+    """Segment what is to be segmented."""
+    # Imported late: torch takes seconds, and a folder without scans is said before that.
+    from musclefm.inference.device import choose_runtime
+    from musclefm.models.registry import find_bundle
+    from musclefm.pipeline.process_worklist import process_worklist
+
+    bundle = find_bundle(arguments.model)
+    runtime = choose_runtime(arguments.device, arguments.precision)
+    process_worklist(worklist, bundle, runtime, progress)
+
+
+def kept_cases(worklist: Worklist) -> str:
+    """Let the running case wait, and return what is kept of a worklist that was stopped."""
+    worklist.forget_running()
+    count = sum(holds_results(state.results) for state in worklist.states())
+    if not count:
+        return ""
+    cases = "1 finished case is" if count == 1 else f"{count} finished cases are"
+    return f"{cases} kept; run the same command again to resume"
+
+
+def summarise(worklist: Worklist) -> None:
+    """Print the cases by their folders in the worklist, which name no patient."""
+    table = Table(title="Most doubtful first", title_justify="left")
+    table.add_column("Folder", no_wrap=True)
+    table.add_column("Status", no_wrap=True)
+    table.add_column("Expected wrong voxels", justify="right")
+    table.add_column("Fault")
+    for state in worklist.states():
+        wrong = state.expected_wrong_voxels
+        table.add_row(
+            state.folder.name,
+            state.status,
+            "" if wrong is None else f"{wrong:.0f}",
+            state.fault,
+        )
+    console().print(table)

@@ -1,0 +1,133 @@
+"""From files of work that was done elsewhere to a corrected case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
+from musclefm.errors import MuscleFMError
+from musclefm.exchange.label_mapping import read_mapping
+from musclefm.exchange.read_labels import read_labels
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.results.folder import read_provenance, require_unchanged
+from musclefm.volumes.channels import Channels
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.stored import read_stored
+
+_DEFAULT_SCHEME = "thigh-11"
+_LABELS_FILE, _UNCERTAINTY_FILE = "labels.seg.nrrd", "uncertainty.nii.gz"
+
+
+@dataclass(frozen=True)
+class CorrectionFiles:
+    """Where the parts of a corrected case lie.
+
+    Attributes
+    ----------
+    labels : Path
+        Corrected labels: a labelmap, ``.seg.nrrd`` or DICOM SEG.
+    scheme : str or None
+        Name of their label scheme; by default that of the results.
+    mapping : Path or None
+        What foreign labels mean, see :func:`read_mapping`.
+    model_labels : Path or None
+        The labels before they were corrected.
+    results : Path or None
+        In place of ``model_labels``, the folder of results that were corrected.
+    """
+
+    labels: Path
+    scheme: str | None = None
+    mapping: Path | None = None
+    model_labels: Path | None = None
+    results: Path | None = None
+
+
+def read_corrected_case(
+    channels: Channels,
+    files: CorrectionFiles,
+    reviewed: Callable[[LabelScheme, Grid], Reviewed],
+    *,
+    reader: str = "",
+    parent: str | None = None,
+) -> tuple[CorrectedCase, tuple[str, ...]]:
+    """Read a corrected case.
+
+    Parameters
+    ----------
+    channels : Channels
+        The images.
+    files : CorrectionFiles
+        Labels, and what they were made from.
+    reviewed : callable
+        Takes the label scheme and the grid of the images.
+    reader : str
+        The reader's pseudonym.
+    parent : str, optional
+        Id of the sample that the case corrects.
+
+    Returns
+    -------
+    case : CorrectedCase
+        The case.
+    notes : tuple of str
+        What the user should know, a line each.
+
+    Raises
+    ------
+    MuscleFMError
+        A file cannot be read, does not fit the image, or holds unknown labels.
+    """
+    image = next(iter(channels.images.values()))
+    provenance: Mapping[str, Any] = {}
+    if files.results:
+        provenance = read_provenance(files.results)
+        require_unchanged(files.results, (_LABELS_FILE, _UNCERTAINTY_FILE))
+    scheme = load_scheme(files.scheme or _scheme_of(provenance))
+    mapping = read_mapping(files.mapping, scheme) if files.mapping else None
+    labels = read_labels(
+        files.labels,
+        scheme,
+        image=image,
+        mapping=mapping,
+        numbered=bool(files.scheme or files.results),
+        what="the corrected labels",
+    )
+    if labels.contradictions:
+        raise MuscleFMError(
+            f"sides of the corrected labels contradict one another: {labels.contradictions[0]}"
+            + (f", and {len(labels.contradictions) - 1} more" if labels.contradictions[1:] else ""),
+            "correct them, or say in a mapping file which muscle of which side each label is"
+            " (--mapping)",
+        )
+    notes = [*channels.notes, *labels.notes]
+    model_path = files.results / _LABELS_FILE if files.results else files.model_labels
+    model_labels = None
+    if model_path:
+        read = read_labels(
+            model_path, scheme, image=image, mapping=mapping, what="the model's labels"
+        )
+        model_labels = read.volume
+        notes.extend([*read.notes, *read.contradictions])
+    uncertainty = None
+    if files.results:
+        uncertainty = read_stored(files.results / _UNCERTAINTY_FILE, "the uncertainty")
+    case = CorrectedCase(
+        channels=channels.images,
+        labels=labels.volume,
+        reviewed=reviewed(scheme, image.grid),
+        scheme=scheme.name,
+        model_labels=model_labels,
+        uncertainty=uncertainty,
+        review=ReviewLog(reader=reader) if reader else None,
+        provenance=provenance,
+        parent=parent,
+    )
+    return case, tuple(dict.fromkeys(notes))
+
+
+def _scheme_of(provenance: Mapping[str, Any]) -> str:
+    return provenance["model"]["label_scheme"] if provenance else _DEFAULT_SCHEME

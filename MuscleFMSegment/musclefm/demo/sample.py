@@ -1,0 +1,76 @@
+"""Rendered cases: the one that is shipped, and as many more as are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from musclefm.demo.phantom.artefacts import Scanner
+from musclefm.demo.phantom.contrast import draw_contrast
+from musclefm.demo.phantom.parametric import parametric_labelmap
+from musclefm.demo.phantom.severity import Severity, draw_fat_fractions
+from musclefm.demo.phantom.volumes import Patient, render_volume
+from musclefm.labels.scheme import load_scheme
+from musclefm.storage.atomic import staged_folder
+from musclefm.storage.resources import resource_folder
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
+from musclefm.volumes.writing import write_volume
+
+SAMPLE_NAME = "severe-thighs"
+SAMPLE_SEED = 11
+
+_FULL_SCALE = 1000.0
+
+
+def sample_channels() -> Mapping[str, Path]:
+    """Return the shipped sample's files, by channel."""
+    folder = resource_folder() / "Samples" / SAMPLE_NAME
+    return {"water": folder / "water.nii.gz", "fat": folder / "fat.nii.gz"}
+
+
+def render_case(severity: Severity, seed: int, out: Path, scheme_name: str = "thigh-11") -> None:
+    """Render a Dixon scan of both thighs of a random person, with its labels.
+
+    Writes ``water.nii.gz``, ``fat.nii.gz`` (int16) and ``labels.nii.gz`` (uint8).
+
+    Parameters
+    ----------
+    severity : {"early", "moderate", "severe"}
+        Of the fatty infiltration.
+    seed : int
+        Of the person, the disease and the scanner.
+    out : Path
+        Folder for the files.
+    scheme_name : str
+        Label scheme.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder cannot be written.
+    """
+    scheme = load_scheme(scheme_name)
+    rng = np.random.default_rng(seed)
+    labelmap = parametric_labelmap(scheme, rng, grid=_case_grid())
+    patient = Patient.draw(draw_fat_fractions(scheme, severity, rng), rng)
+    contrasts = [draw_contrast(name, rng) for name in ("water", "fat")]
+    images = render_volume(labelmap, scheme, patient, contrasts, Scanner.draw(rng), seed)
+    with staged_folder(out) as folder:
+        for contrast, image in zip(contrasts, images, strict=True):
+            stored = np.round(image.array * _FULL_SCALE).astype(np.int16)
+            write_volume(Volume(stored, image.grid), folder / f"{contrast.name}.nii.gz")
+        write_volume(labelmap, folder / "labels.nii.gz")
+
+
+def _case_grid() -> Grid:
+    """Return a usual Dixon grid of both thighs, 2 x 2 x 12 mm."""
+    slices, rows, columns = 26, 104, 208
+    return Grid(
+        shape=(slices, rows, columns),
+        spacing=(2.0, 2.0, 12.0),
+        origin=(-(columns - 1.0), -(rows - 1.0), -450.0),
+        direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+    )

@@ -1,0 +1,89 @@
+"""Labels as another program's file holds them, before anything is made of their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from musclefm.errors import MuscleFMError
+from musclefm.labels.scheme import Side
+from musclefm.plain_text import figures
+from musclefm.volumes.volume import Volume
+
+
+@dataclass(frozen=True)
+class ForeignSegment:
+    """What a file says of one value.
+
+    Attributes
+    ----------
+    value : int
+        In the voxels, not 0.
+    name : str
+        As its maker called it; empty where the file names nothing.
+    code : tuple of str or None
+        Coding scheme and value of the structure, e.g. ``("SCT", "1403006")``.
+    side : Side or None
+        Where the file codes one.
+    """
+
+    value: int
+    name: str = ""
+    code: tuple[str, str] | None = None
+    side: Side | None = None
+
+    @property
+    def described(self) -> bool:
+        """Whether the file says what the value stands for."""
+        return bool(self.name or self.code)
+
+
+@dataclass(frozen=True)
+class ForeignLabels:
+    """A labelmap of any values.
+
+    Attributes
+    ----------
+    volume : Volume
+        ``(K, J, I) int64``, 0 background.
+    segments : tuple of ForeignSegment
+        One for every value in the voxels.
+    numbered : bool
+        Whether the values themselves may be those of a label scheme, as in a plain
+        labelmap; else only what the file says of a segment counts.
+    """
+
+    volume: Volume
+    segments: tuple[ForeignSegment, ...]
+    numbered: bool = False
+
+
+def claim(
+    labels: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], value: int, what: str
+) -> None:
+    """Give the voxels of a segment its value, in place.
+
+    Parameters
+    ----------
+    labels : ndarray
+        ``(K, J, I) int64``: what other segments have claimed, 0 elsewhere.
+    mask : ndarray
+        ``(K, J, I) bool``: the segment.
+    value : int
+        Its value.
+    what : str
+        What the labels are called in messages.
+
+    Raises
+    ------
+    MuscleFMError
+        Another segment has a voxel of it.
+    """
+    if shared := int(np.count_nonzero(labels[mask])):
+        raise MuscleFMError(
+            f"segments of {what} overlap in {figures(shared)} voxel{'s' if shared > 1 else ''}",
+            "decide in 3D Slicer which segment they belong to",
+        )
+    labels[mask] = value

@@ -1,0 +1,76 @@
+"""Import of checkpoints that were made elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from musclefm.errors import MuscleFMError
+from musclefm.models.bundle import Bundle, save_bundle
+from musclefm.models.imports.casali2025 import CHECKPOINT_FILE, SCHEME, fold_folders, read_published
+from musclefm.models.imports.official import read_official
+from musclefm.models.manifest import NAME_PATTERN
+from musclefm.models.registry import list_bundles
+from musclefm.models.versions import user_models_folder
+
+
+def import_checkpoint(
+    path: Path, name: str, destination: Path | None = None, scheme: str = SCHEME
+) -> Bundle:
+    """Turn a checkpoint into a bundle.
+
+    Parameters
+    ----------
+    path : Path
+        A published fold's folder, a folder of ``fold_N`` folders (they become
+        one ensemble), or an official SAM or MedSAM ``.pth`` (it becomes a start
+        for training).
+    name : str
+        By which the bundle will be asked for.
+    destination : Path, optional
+        Where to make the folder ``name``; the user's own models by default.
+    scheme : str
+        Label scheme of a start for training; published folds have their own.
+
+    Returns
+    -------
+    Bundle
+        On disk.
+
+    Raises
+    ------
+    MuscleFMError
+        The path holds none of these, the checkpoint does not fit wholly, or
+        the name is taken.
+    """
+    _require_free_name(name, destination)
+    if path.is_file() and path.name != CHECKPOINT_FILE:
+        card, members = read_official(path, name, scheme)
+    else:
+        folders = _folds_at(path)
+        card, members = read_published(folders, name)
+    return save_bundle((destination or user_models_folder()) / name, card, members, "fp32")
+
+
+def _folds_at(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path.parent]
+    folders = fold_folders(path) if path.is_dir() else []
+    if not folders:
+        raise MuscleFMError(
+            f"'{path.name}' holds no checkpoint",
+            f"give a folder with {CHECKPOINT_FILE} and args.json, a folder of fold_N folders,"
+            " or an official SAM or MedSAM .pth",
+        )
+    return folders
+
+
+def _require_free_name(name: str, destination: Path | None) -> None:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise MuscleFMError(
+            f"'{name}' cannot be the name of a model",
+            "use lower-case letters, digits, dots, hyphens and underscores",
+        )
+    taken = {entry.name for entry in list_bundles()} if destination is None else set()
+    if name in taken:
+        raise MuscleFMError(f"there is already a model '{name}'", "choose another name")

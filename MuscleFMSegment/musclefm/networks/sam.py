@@ -1,0 +1,71 @@
+"""A multi-class Segment Anything model, from segment-anything's own classes."""
+
+from __future__ import annotations
+
+from segment_anything.modeling import PromptEncoder
+from torch import Tensor, nn
+
+from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.decoder import MultiClassMaskDecoder
+from musclefm.networks.encoder import ImageEncoder
+from musclefm.networks.lora import attach_lora
+
+
+class MultiClassSam(nn.Module):
+    """SAM without prompts whose mask decoder gives one channel a class.
+
+    The names of its parameters are those of segment-anything's ``Sam``, so
+    that published state dicts load as they are.
+
+    Parameters
+    ----------
+    architecture : SamArchitecture
+        What to build.
+    class_count : int
+        Classes with background.
+    """
+
+    def __init__(self, architecture: SamArchitecture, class_count: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.class_count = class_count
+        grid = architecture.trained_size // architecture.patch_size
+        self.image_encoder = ImageEncoder(architecture)
+        self.prompt_encoder = PromptEncoder(
+            embed_dim=architecture.decoder_dim,
+            image_embedding_size=(grid, grid),
+            input_image_size=(architecture.trained_size, architecture.trained_size),
+            mask_in_chans=16,
+        )
+        self.mask_decoder = MultiClassMaskDecoder(architecture, class_count)
+        attach_lora(self.image_encoder, self.mask_decoder, architecture.lora)
+
+    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the image embedding and the stem's features, see :class:`ImageEncoder`."""
+        encoded: tuple[Tensor, list[Tensor]] = self.image_encoder(image)
+        return encoded
+
+    def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:
+        """Return logits ``(N, C, h, w)`` from what :meth:`encode` gave."""
+        height, width = embedding.shape[-2:]
+        positions = self.prompt_encoder.pe_layer((height, width)).unsqueeze(0)
+        no_prompt = self.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        logits: Tensor = self.mask_decoder(
+            embedding, positions.to(embedding.dtype), no_prompt, features
+        )
+        return logits
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return class logits.
+
+        Parameters
+        ----------
+        image : Tensor
+            ``(N, channels, S, S)``, normalised as the bundle says.
+
+        Returns
+        -------
+        Tensor
+            ``(N, C, h, w)``; for SAM's own decoder h = w = S / 4.
+        """
+        return self.decode(*self.encode(image))

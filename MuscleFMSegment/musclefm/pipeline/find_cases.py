@@ -1,0 +1,110 @@
+"""Which scans a folder holds: one case an image, a DICOM folder, or a folder of Dixon channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from musclefm.errors import MuscleFMError
+from musclefm.volumes.channels import CHANNEL_NAMES
+from musclefm.volumes.dicom.frames import is_dicom
+from musclefm.volumes.reading import FORMATS
+
+_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".img.gz")
+# What marks a folder as results of this library.
+_RESULTS = {"worklist.json", "provenance.json"}
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """A scan on the disk.
+
+    Attributes
+    ----------
+    path : Path
+        The image, or the folder that holds the case.
+    channels : mapping of str to Path
+        A file or folder for each channel, by names of ``CHANNEL_NAMES``.
+    """
+
+    path: Path
+    channels: Mapping[str, Path]
+
+
+def find_cases(folder: Path) -> tuple[CaseFiles, ...]:
+    """Find all scans of a folder and the folders below it.
+
+    An image file is a case, and so is a folder that holds DICOM files. A folder
+    in which files or folders are named as Dixon channels, e.g. ``water.nii.gz``
+    and ``fat.nii.gz``, is one case of these; other images in it are not looked
+    at. Segmentations (``.seg.nrrd``), hidden files, results of this library and
+    linked folders are passed over.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+
+    Returns
+    -------
+    tuple of CaseFiles
+        By name, numbers by value.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder cannot be read or holds no scan.
+    """
+    try:
+        cases = tuple(_cases(folder))
+    except OSError as error:
+        raise MuscleFMError(
+            f"the folder of scans cannot be read ({error.strerror or 'input or output error'})",
+            "check that it is there and its access rights",
+        ) from error
+    if not cases:
+        raise MuscleFMError("the folder holds no scan", f"give a folder of {FORMATS}")
+    return cases
+
+
+def _cases(folder: Path) -> Iterator[CaseFiles]:
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    entries.sort(key=_by_name)
+    if _RESULTS & {entry.name for entry in entries}:
+        return
+    channels = {name: entry for entry in entries if (name := _channel_name(entry))}
+    images = [entry for entry in entries if _is_image(entry)]
+    folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
+    if channels:
+        yield CaseFiles(folder, channels)
+    elif any(is_dicom(entry) for entry in entries if entry.name != "DICOMDIR"):
+        # Reading it takes in the folders below.
+        yield CaseFiles(folder, {"image": folder})
+        folders = []
+    if not channels:
+        yield from (CaseFiles(image, {"image": image}) for image in images)
+    for below in folders:
+        if below not in channels.values():
+            yield from _cases(below)
+
+
+def _by_name(path: Path) -> list[tuple[int, str]]:
+    parts = re.findall(r"\d+|\D+", path.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _is_image(path: Path) -> bool:
+    name = path.name.lower()
+    return name.endswith(_ENDINGS) and not name.endswith(".seg.nrrd") and path.is_file()
+
+
+def _channel_name(path: Path) -> str:
+    """Return the Dixon channel that a file or folder is named after, or nothing."""
+    if not path.is_dir() and not _is_image(path):
+        return ""
+    name = path.name.lower()
+    ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
+    name = name.removesuffix(ending).replace("_", "-")
+    return name if name in CHANNEL_NAMES[1:] else ""

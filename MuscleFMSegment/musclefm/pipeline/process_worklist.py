@@ -1,0 +1,117 @@
+"""Segmenting the cases of a worklist one after another; one that fails stops no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from musclefm.errors import MuscleFMError
+from musclefm.inference.device import Runtime
+from musclefm.models.bundle import Bundle
+from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
+from musclefm.pipeline.find_cases import CaseFiles
+from musclefm.pipeline.segment import segment_case, write_case
+from musclefm.pipeline.worklist import Worklist
+from musclefm.progress import Progress, ProgressEvent
+from musclefm.results.folder import check_results_folder, read_provenance, require_unchanged
+from musclefm.results.tables import regions_from_json
+from musclefm.review.session import SESSION_FILE
+from musclefm.storage.atomic import replaced_folder
+from musclefm.volumes.channels import CHANNEL_NAMES, read_channels
+from musclefm.volumes.writing import write_volume
+
+_KILLED_ONCE = "the program was killed once while it segmented this scan"
+
+
+def process_worklist(
+    worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Progress
+) -> None:
+    """Segment every case that this model has not segmented and no reader has begun with.
+
+    It may be ended at any moment and is resumed from there the next time; cases
+    that failed are tried again. A case at which the program was killed comes last
+    then, and after a second time it counts as failed.
+
+    Parameters
+    ----------
+    worklist : Worklist
+        Told how far each case is, with what kept those from it that failed.
+    bundle : Bundle
+        The ensemble.
+    runtime : Runtime
+        Where it runs.
+    progress : Progress
+        Told of the cases as stage ``"worklist"``, and of all stages of each.
+
+    Raises
+    ------
+    MuscleFMError
+        The model cannot segment, another program segments the worklist, or it cannot
+        be written.
+    """
+    bundle.require_ready()
+    with worklist.sole_processing():
+        _process(worklist, bundle, runtime, progress)
+
+
+def _process(worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Progress) -> None:
+    killed = worklist.forget_unfinished()
+    total = len(worklist.cases)
+    cases = [case for case in worklist.cases if worklist.key(case) not in killed]
+    cases += [case for case in worklist.cases if worklist.key(case) in killed]
+    for done, case in enumerate(cases):
+        progress(ProgressEvent("worklist", done, total, f"case {done + 1} of {total}"))
+        results = worklist.case_folder(case) / "results"
+        times = killed.get(worklist.key(case), 0)
+        try:
+            if not _is_done(results, bundle):
+                if times > 1:
+                    raise _killed_again()
+                worklist.note(case, "running", fault=_KILLED_ONCE if times else "")
+                _segment(case, results.parent, bundle, runtime, progress)
+            regions = regions_from_json((results / "regions.json").read_text("utf-8"))
+            worklist.note(case, "ready", regions.expected_wrong_voxels)
+        except Exception as error:
+            worklist.note(case, "failed", fault=_told(error))
+    progress(ProgressEvent("worklist", total, total, "done"))
+
+
+def _segment(
+    case: CaseFiles, folder: Path, bundle: Bundle, runtime: Runtime, progress: Progress
+) -> None:
+    check_results_folder(folder / "results")
+    progress(ProgressEvent("read", 0, 1, "reading the image"))
+    channels = read_channels(case.channels)
+    with replaced_folder(folder / "input", {f"{name}.nrrd" for name in CHANNEL_NAMES}) as images:
+        for name, image in channels.images.items():
+            write_volume(image, images / f"{name}.nrrd")
+    progress(ProgressEvent("read", 1, 1, "read"))
+    write_case(segment_case(channels, bundle, runtime, progress), folder / "results", progress)
+
+
+def _is_done(results: Path, bundle: Bundle) -> bool:
+    """Tell whether a case has results of this model, or a review that must not lose its own."""
+    if (results / SESSION_FILE).exists():
+        return True
+    try:
+        made_by = read_provenance(results)["model"]["sha256"]
+        require_unchanged(results)
+    except MuscleFMError:
+        # What the user changed is not replaced: segmenting says so.
+        return False
+    return bool(made_by == bundle.sha256)
+
+
+def _killed_again() -> MuscleFMError:
+    return MuscleFMError(
+        "the program was killed twice while it segmented this scan",
+        "segment it alone to see why, or give the same command again to try it once more",
+    )
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, MuscleFMError):
+        return str(error)
+    if is_out_of_memory(error):
+        return str(out_of_memory_error())
+    # Its text may hold a path, which may name a patient.
+    return f"an unexpected fault ({type(error).__name__}): segment the scan alone to see it"

@@ -1,0 +1,81 @@
+"""The report: one HTML file that needs nothing but a browser."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from musclefm import __version__
+from musclefm.plain_text import printable
+from musclefm.results.report.case import ReportCase
+from musclefm.results.report.display import CaseDisplay
+from musclefm.results.report.gallery import heat_legend, region_picture, slice_pictures
+from musclefm.results.report.palettes import HEAT_FROM
+from musclefm.results.report.profile_chart import leg_profile
+from musclefm.results.report.summary import (
+    muscle_rows,
+    number,
+    percent,
+    queue_entries,
+    slice_range,
+    summarise,
+)
+
+_SLICES_AT_MOST = 12
+_THUMBNAILS_AT_MOST = 40
+
+
+def render_report(case: ReportCase) -> str:
+    """Return the report of a case as HTML.
+
+    The file is self-contained: style and pictures are inside, there is no
+    script, and its content security policy forbids every request.
+
+    Parameters
+    ----------
+    case : ReportCase
+        What the report tells.
+    """
+    display = CaseDisplay(case)
+    summary = summarise(case)
+    queue = queue_entries(case.regions, summary.wrong_voxels)
+    sides, muscles = muscle_rows(case)
+    return _template().render(
+        case=case,
+        version=__version__,
+        axis=display.slice_axis,
+        summary=summary,
+        profile=leg_profile(display),
+        slices=slice_pictures(display, _SLICES_AT_MOST),
+        heat_legend=heat_legend(),
+        heat_from=HEAT_FROM,
+        doubt_of_two=math.log(2) / case.maps.nats_at_most,
+        cards=[
+            (entry, region_picture(display, entry.region)) for entry in queue[:_THUMBNAILS_AT_MOST]
+        ],
+        further=queue[_THUMBNAILS_AT_MOST:],
+        sides=sides,
+        muscles=muscles,
+    )
+
+
+def _shown(value: object) -> object:
+    """Keep control characters of titles and notes out; what a macro made is clean already."""
+    return printable(value) if type(value) is str else value
+
+
+@lru_cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("musclefm.report", "."),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent}
+    environment.globals["slice_range"] = slice_range
+    return environment.get_template("template.html.j2")

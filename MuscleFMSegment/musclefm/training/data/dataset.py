@@ -1,0 +1,193 @@
+"""Cases to learn from: of a store of corrections, or of a MONAI data list."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ValidationError
+
+from musclefm.corrections.access import STORE_FILE
+from musclefm.corrections.store import CorrectionStore
+from musclefm.errors import MuscleFMError
+from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.labels.scheme import LabelScheme, Side, load_scheme
+from musclefm.labels.sided import IGNORE, check_sided_labels, value_names, without_sides
+from musclefm.storage.regular_file import read_regular
+from musclefm.training.data.split import held_out_subjects
+from musclefm.volumes.channels import CHANNEL_NAMES, Channels, read_channels
+from musclefm.volumes.stored import read_stored
+from musclefm.volumes.volume import Volume
+
+DATA_LIST_FILE = "datalist.json"
+
+# A hundred thousand cases.
+_LARGEST_LIST = 64 << 20
+
+
+class _Item(BaseModel):
+    image: str | list[str]
+    label: str
+    subject: str | None = None
+
+
+class _DataList(BaseModel):
+    modality: dict[str, str]
+    labels: dict[str, str]
+    training: list[_Item]
+
+
+def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
+    """Read the cases at a path, one at a time.
+
+    Parameters
+    ----------
+    path : Path
+        A store of corrections, of which the newest sample of every case counts
+        as far as it was reviewed, if it is of the scheme; or a ``datalist.json`` as
+        :func:`musclefm.exchange.datalist.write_datalist` writes it, or its folder.
+    scheme : LabelScheme
+        Of the labels.
+
+    Raises
+    ------
+    MuscleFMError
+        The path holds neither, a file cannot be read, or the list is of another
+        scheme.
+    """
+    if path.is_dir() and (path / STORE_FILE).is_file():
+        yield from _of_store(CorrectionStore(path), scheme)
+        return
+    file = path / DATA_LIST_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise MuscleFMError(
+            "there is nothing to learn from in this place",
+            f"give a store of corrections, or a {DATA_LIST_FILE}",
+        )
+    yield from _of_data_list(file, scheme)
+
+
+def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[LearningCase]:
+    """Read the cases of the subjects that training holds out of the data at a path.
+
+    Parameters
+    ----------
+    path, scheme
+        As of :func:`read_cases`.
+    share : float
+        As in training, see :func:`musclefm.training.data.split.held_out_subjects`.
+
+    Raises
+    ------
+    MuscleFMError
+        As :func:`read_cases`.
+    """
+    kept = held_out_subjects((case.subject for case in read_cases(path, scheme)), share)
+    return (case for case in read_cases(path, scheme) if case.subject in kept)
+
+
+def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LearningCase]:
+    for sample in store.newest():
+        if sample.record.scheme != scheme.name:
+            continue
+        case = store.load(sample.id)
+        labels = case.training_labels()
+        if np.any(labels.array != IGNORE):
+            digest = hashlib.sha256("".join(f.sha256 for f in sample.record.files).encode())
+            yield LearningCase(
+                subject=case.subject_key or case.case_key,
+                channels=Channels(case.channels, (), digest.hexdigest()),
+                labels=labels.with_array(without_sides(labels.array, scheme)),
+                scheme=load_scheme(case.scheme),
+                side=_side_of_most(labels.array, scheme),
+            )
+
+
+def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
+    try:
+        listed = _DataList.model_validate_json(read_regular(file, _LARGEST_LIST))
+    except OSError as error:
+        raise MuscleFMError(
+            f"the data list cannot be read ({error.strerror or 'input or output error'})",
+            "check its access rights, or write it again",
+        ) from error
+    except ValidationError as error:
+        raise MuscleFMError(
+            f"the data list cannot be understood ({error.error_count()} faults)",
+            "write it with 'musclefm corrections export --format monai'",
+        ) from error
+    sided = _is_sided(listed.labels, scheme)
+    names = _channel_names(listed.modality)
+    for number, item in enumerate(listed.training, start=1):
+        what = f"case {number} of the data list"
+        images = [item.image] if isinstance(item.image, str) else item.image
+        if len(images) != len(names):
+            raise MuscleFMError(
+                f"{what} has {len(images)} images for {len(names)} channels",
+                "give a file for each modality that the list names",
+            )
+        channels = read_channels(
+            {name: file.parent / image for name, image in zip(names, images, strict=True)}
+        )
+        labels = _labels(file.parent / item.label, channels, scheme, what)
+        yield LearningCase(
+            subject=item.subject or f"case-{number}",
+            channels=channels,
+            labels=labels.with_array(without_sides(labels.array, scheme)),
+            scheme=scheme,
+            side=_side_of_most(labels.array, scheme) if sided else None,
+        )
+
+
+def _is_sided(labels: Mapping[str, str], scheme: LabelScheme) -> bool:
+    """Tell whether the labels of a list have sides, and require that they are the scheme's."""
+    for sided in (False, True):
+        names = value_names(scheme, sided=sided) | {IGNORE: "ignore"}
+        if all(names.get(int(v) if v.isdigit() else -1) == name for v, name in labels.items()):
+            return sided
+    raise MuscleFMError(
+        f"the data list has labels of another scheme than the model's, '{scheme.name}'",
+        "train a model of the same scheme",
+    )
+
+
+def _channel_names(modality: Mapping[str, str]) -> list[str]:
+    names = [modality[number] for number in sorted(modality, key=lambda n: n.zfill(3))]
+    if len(names) == 1 and names[0] not in CHANNEL_NAMES:
+        return ["image"]
+    if not names or not set(names) <= set(CHANNEL_NAMES):
+        raise MuscleFMError(
+            "the data list has channels of unknown names",
+            f"call each modality one of {', '.join(CHANNEL_NAMES)}",
+        )
+    return names
+
+
+def _labels(path: Path, channels: Channels, scheme: LabelScheme, what: str) -> Volume:
+    """Read labels ``(K, J, I) uint8``, with or without sides."""
+    labels = read_stored(path, f"the labels of {what}")
+    if not labels.grid.matches(channels.grid):
+        raise MuscleFMError(
+            f"the labels and the image of {what} lie on different grids",
+            "resample them to the image first",
+        )
+    if not np.isfinite(labels.array).all():
+        raise MuscleFMError(f"the labels of {what} are not numbers", "give a labelmap")
+    values = labels.array.astype(np.int64)
+    if np.any(values != labels.array):
+        raise MuscleFMError(f"the labels of {what} are not whole numbers", "give a labelmap")
+    check_sided_labels(values, scheme)
+    return Volume(values.astype(np.uint8), channels.grid)
+
+
+def _side_of_most(labels: npt.NDArray[np.uint8], scheme: LabelScheme) -> Side | None:
+    """Return the side of most voxels of sided labels."""
+    count = len(scheme.labels)
+    right = int(((labels > 0) & (labels <= count)).sum())
+    left = int(((labels > count) & (labels <= 2 * count)).sum())
+    if right == left == 0:
+        return None
+    return "left" if left > right else "right"

@@ -1,0 +1,237 @@
+"""Fine-tunes one member, from where it stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from musclefm.inference.device import Runtime
+from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.trainable import freeze_for
+from musclefm.training.data.batches import UNVARIED, Source
+from musclefm.training.data.tiles import Tiles
+from musclefm.training.fitting.checkpoint import (
+    EpochRecord,
+    MemberProgress,
+    read_progress,
+    write_progress,
+)
+from musclefm.training.fitting.distributed import Team
+from musclefm.training.fitting.loss import loss_of, loss_sums
+from musclefm.training.fitting.recipe import FineTuning
+from musclefm.training.fitting.validation import TileScores, grown_probabilities, score_tiles
+
+# Of the gradient.
+_LARGEST_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class MemberTiles:
+    """Numbers of the tiles of one member.
+
+    Attributes
+    ----------
+    taught : ndarray
+        ``(n,)``: that it learns from.
+    fold : ndarray
+        ``(n,)``: by which it stops early.
+    fold_cases : ndarray
+        ``(n,)``: the number of the case of each of these.
+    """
+
+    taught: Tiles
+    fold: Tiles
+    fold_cases: Tiles
+
+
+def fit_member(
+    model: MultiClassSam,
+    source: Source,
+    tiles: MemberTiles,
+    recipe: FineTuning,
+    seed: int,
+    runtime: Runtime,
+    team: Team,
+    state_file: Path,
+    told: Callable[[EpochRecord | None, int, int], None],
+) -> MemberProgress:
+    """Train a network until its DSC on its fold no longer rises, and leave the best in it.
+
+    Everything that is drawn at random follows from the seed, the epoch and the
+    tile. A training that goes on from the last epoch after a kill thus ends as
+    it would have without. Where no epoch is better than the start, the start
+    stays. Batch normalisation keeps the statistics of the start.
+
+    Parameters
+    ----------
+    model : MultiClassSam
+        On the runtime's device; changed in place.
+    source : Source
+        Shows it tiles.
+    tiles : MemberTiles
+        Which.
+    recipe : FineTuning
+        How it is trained.
+    seed : int
+        Of the order of its tiles.
+    runtime : Runtime
+        Where.
+    team : Team
+        Processes that share each batch.
+    state_file : Path
+        Its state, after every epoch.
+    told : callable
+        After each step: the record where an epoch ended there (else None), and
+        how many of how many steps are done.
+
+    Raises
+    ------
+    MuscleFMError
+        The state is damaged, or cannot be written.
+    """
+    freeze_for(model, recipe.trained)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimiser = torch.optim.AdamW(
+        trained.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    steps = -(-len(tiles.taught) // recipe.batch)
+    total = steps * recipe.epochs
+
+    def scored() -> TileScores:
+        """Score the averaged weights."""
+        _swap(trained, averaged)
+        scores = _score(model, source, tiles, recipe, runtime, team)
+        _swap(trained, averaged)
+        return scores
+
+    progress = read_progress(state_file)
+    averaged = {name: parameter.detach().clone() for name, parameter in trained.items()}
+    if progress is None:
+        first = scored()
+        record = EpochRecord(0, math.nan, 0.0, first.dice, first.nll)
+        progress = MemberProgress([record], best=_copied(trained))
+        told(record, 0, total)
+    else:
+        _restore(trained, progress.trained)
+        _restore(averaged, progress.averaged)
+        optimiser.load_state_dict(progress.optimiser)
+    for epoch in range(len(progress.history), recipe.epochs + 1):
+        if progress.finished:
+            break
+        _prepare(model)
+        losses = []
+        done = (epoch - 1) * steps
+        for step, batch in enumerate(_batches(tiles.taught, recipe.batch, steps, seed, epoch)):
+            rate = _learning_rate(recipe, done + step, total)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            losses.append(_step(model, source, batch, epoch - 1, optimiser, team))
+            _average(averaged, trained, recipe.averaging)
+            if step < steps - 1:
+                told(None, done + step + 1, total)
+        scores = scored()
+        record = EpochRecord(epoch, float(np.mean(losses)), rate, scores.dice, scores.nll)
+        progress.history.append(record)
+        progress.trained, progress.averaged = _copied(trained), _copied(averaged)
+        progress.optimiser = optimiser.state_dict()
+        if progress.best_epoch == epoch:
+            progress.best = progress.averaged
+        waited = epoch - progress.best_epoch
+        diverged = not math.isfinite(record.loss)
+        progress.finished = epoch == recipe.epochs or waited >= recipe.patience or diverged
+        if team.leads:
+            write_progress(state_file, progress)
+        told(record, done + steps, total)
+    _restore(trained, progress.best)
+    model.eval()
+    return progress
+
+
+def _prepare(model: MultiClassSam) -> None:
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def _batches(taught: Tiles, batch: int, steps: int, seed: int, epoch: int) -> list[Tiles]:
+    """Return the batches of an epoch, all of one size: the last one is filled from the first."""
+    order = np.random.default_rng([seed, epoch]).permutation(taught)
+    return np.split(np.resize(order, steps * batch), steps)
+
+
+def _learning_rate(recipe: FineTuning, step: int, total: int) -> float:
+    warm_up = min(recipe.warm_up, total // 2)
+    if step < warm_up:
+        return recipe.learning_rate * (step + 1) / warm_up
+    return recipe.learning_rate * (1 - (step - warm_up) / (total - warm_up)) ** recipe.power
+
+
+def _step(
+    model: MultiClassSam,
+    source: Source,
+    batch: Tiles,
+    epoch: int,
+    optimiser: torch.optim.Optimizer,
+    team: Team,
+) -> float:
+    mine = batch[team.rank :: team.size]
+    sums = loss_sums(*source.answer(model, mine, source.version(epoch)))
+    # The value is that of the whole batch, the gradient this process's share of it.
+    loss = loss_of(sums + (team.add_up(sums) - sums.detach()))
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if team.size > 1:
+        whole = team.add_up(nn.utils.parameters_to_vector(gradients))
+        nn.utils.vector_to_parameters(whole, gradients)
+    nn.utils.clip_grad_norm_(parameters, _LARGEST_NORM)
+    optimiser.step()
+    return loss.item()
+
+
+def _score(
+    model: MultiClassSam,
+    source: Source,
+    tiles: MemberTiles,
+    recipe: FineTuning,
+    runtime: Runtime,
+    team: Team,
+) -> TileScores:
+    model.eval()
+
+    def answer(chosen: Tiles) -> tuple[Tensor, Tensor]:
+        logits, labels = source.answer(model, chosen, UNVARIED)
+        return grown_probabilities(logits, labels.shape[-1]), labels
+
+    return score_tiles(
+        answer, tiles.fold, tiles.fold_cases, model.class_count, recipe.batch, runtime.device, team
+    )
+
+
+@torch.no_grad()
+def _average(averaged: Mapping[str, Tensor], trained: Mapping[str, Tensor], decay: float) -> None:
+    for name, parameter in trained.items():
+        averaged[name].lerp_(parameter, 1 - decay)
+
+
+def _swap(trained: Mapping[str, Tensor], averaged: Mapping[str, Tensor]) -> None:
+    for name, parameter in trained.items():
+        parameter.data, averaged[name].data = averaged[name].data, parameter.data
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+
+@torch.no_grad()
+def _restore(tensors: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        tensor.copy_(kept[name])

@@ -1,0 +1,68 @@
+"""The network that a member starts from."""
+
+from __future__ import annotations
+
+import torch
+
+from musclefm.models.bundle import Bundle
+from musclefm.models.manifest import WholeSlice
+from musclefm.networks.architecture import LoraRanks, SamArchitecture
+from musclefm.networks.decoder import MultiClassMaskDecoder
+from musclefm.networks.lora import attach_lora
+from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.trainable import merge_lora
+from musclefm.training.fitting.recipe import FineTuning
+
+# What official checkpoints lack: the parts whose size is the number of classes.
+_CLASS_PARTS = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")
+
+
+def trained_architecture(start: Bundle, recipe: FineTuning) -> SamArchitecture:
+    """Return the architecture of the members to be."""
+    architecture = start.manifest.architecture
+    changes: dict[str, object] = {}
+    if isinstance(start.manifest.input.framing, WholeSlice):
+        changes["input_size"] = recipe.slice_size
+    if recipe.trained == "lora":
+        changes["lora"] = recipe.lora
+    # Not a copy: sizes that do not fit each other are refused.
+    return SamArchitecture.model_validate(architecture.model_dump() | changes)
+
+
+def starting_member(start: Bundle, recipe: FineTuning, member: int) -> MultiClassSam:
+    """Return the network that a member is trained from, on the CPU.
+
+    Members of an ensemble go on as they are. Of a start for training every
+    member gets class outputs of its own, drawn by its seed.
+
+    Parameters
+    ----------
+    start : Bundle
+        An ensemble, or a start for training.
+    recipe : FineTuning
+        How it will be trained.
+    member : int
+        Number of the member, from 0.
+
+    Raises
+    ------
+    MuscleFMError
+        The start is damaged.
+    """
+    model = start.load_member(member % len(start.manifest.members))
+    architecture = trained_architecture(start, recipe)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed + member)
+        if start.manifest.role == "start":
+            _draw_class_outputs(model)
+        if architecture.lora not in (LoraRanks(), model.architecture.lora):
+            model = merge_lora(model)
+            attach_lora(model.image_encoder, model.mask_decoder, architecture.lora)
+    model.architecture = architecture
+    return model
+
+
+def _draw_class_outputs(model: MultiClassSam) -> None:
+    fresh = MultiClassMaskDecoder(model.architecture, model.class_count)
+    for part in _CLASS_PARTS:
+        getattr(model.mask_decoder, part).load_state_dict(getattr(fresh, part).state_dict())

@@ -1,0 +1,100 @@
+"""How good answers to tiles are, where the labels are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from musclefm.evaluation.calibration import SMALLEST_PROBABILITY
+from musclefm.labels.sided import IGNORE
+from musclefm.training.data.tiles import Tiles
+from musclefm.training.fitting.distributed import ALONE, Team
+
+Answer = Callable[[Tiles], tuple[Tensor, Tensor]]
+"""Takes numbers of tiles; returns probabilities ``(n, C, S, S)`` and labels ``(n, S, S)``."""
+
+
+@dataclass(frozen=True)
+class TileScores:
+    """Quality over cases.
+
+    Attributes
+    ----------
+    dice : float
+        Mean over the muscles that a case shows, then over cases; NaN without
+        any.
+    nll : float
+        Negative log-likelihood in nats per pixel.
+    """
+
+    dice: float
+    nll: float
+
+
+@torch.inference_mode()
+def score_tiles(
+    answer: Answer,
+    tiles: Tiles,
+    cases: Tiles,
+    class_count: int,
+    batch: int,
+    device: torch.device,
+    team: Team = ALONE,
+) -> TileScores:
+    """Score answers to tiles.
+
+    Parameters
+    ----------
+    answer : callable
+        Of a network or an ensemble.
+    tiles, cases : ndarray
+        ``(n,)``: numbers of the tiles, and of their cases.
+    class_count : int
+        With background.
+    batch : int
+        Tiles at once.
+    device : torch.device
+        Of the answers.
+    team : Team
+        Shares the tiles out.
+    """
+    names, places = np.unique(cases, return_inverse=True)
+    # Shared, predicted and reference pixels of each class, case by case.
+    counts = torch.zeros(len(names), 3, class_count, dtype=torch.float64, device=device)
+    likelihood = torch.zeros(2, dtype=torch.float64, device=device)
+    mine = np.arange(len(tiles))[team.rank :: team.size]
+    for start in range(0, len(mine), batch):
+        chosen = mine[start : start + batch]
+        probabilities, labels = answer(tiles[chosen])
+        known = labels != IGNORE
+        reference = torch.where(known, labels, torch.zeros_like(labels)).long()
+        certain = probabilities.gather(1, reference[:, None])[:, 0]
+        logs = certain.clamp(min=SMALLEST_PROBABILITY).log()[known]
+        # A network that diverged must not look like one that is merely unsure.
+        likelihood += torch.stack([logs.double().sum(), known.sum().double()])
+        predicted = probabilities.argmax(dim=1)
+        for row, place in enumerate(places[chosen]):
+            here = known[row]
+            said, true = predicted[row][here], reference[row][here]
+            for which, values in enumerate((said[said == true], said, true)):
+                counts[place, which] += torch.bincount(values, minlength=class_count)
+    counts, likelihood = team.add_up(counts), team.add_up(likelihood)
+    shared, predicted, present = counts[:, :, 1:].unbind(dim=1)
+    dice = torch.where(present > 0, 2 * shared / (predicted + present), torch.nan)
+    by_case = dice.nanmean(dim=1)
+    return TileScores(
+        dice=float(by_case.nanmean()), nll=-float(likelihood[0] / likelihood[1].clamp(min=1))
+    )
+
+
+def grown_probabilities(logits: Tensor, size: int, temperature: float = 1.0) -> Tensor:
+    """Return softmax ``(n, C, S, S) float32`` of logits ``(n, C, h, w)``, at the tiles' size."""
+    grown = functional.interpolate(
+        logits.float() / temperature, size=(size, size), mode="bilinear", align_corners=False
+    )
+    return grown.softmax(dim=1)

@@ -1,0 +1,98 @@
+"""A model learns from corrections, and is held against what it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timezone
+
+from musclefm.corrections.store import CorrectionStore
+from musclefm.errors import MuscleFMError
+from musclefm.evaluation.comparison import Comparison, compare_models
+from musclefm.inference.device import Runtime
+from musclefm.models.bundle import Bundle, open_bundle
+from musclefm.progress import Progress
+from musclefm.storage.atomic import atomic_text
+from musclefm.training.data.dataset import read_cases
+from musclefm.training.fitting.recipe import FineTuning
+from musclefm.training.learning.folder import LearningFolder, LearningPlan
+from musclefm.training.learning.samples import learned_from, note_learned, teaching_samples
+from musclefm.training.train import RECORD_FILE, TrainingPlan, train_ensemble
+
+
+def learn(
+    store: CorrectionStore,
+    model: Bundle,
+    recipe: FineTuning,
+    folder: LearningFolder,
+    runtime: Runtime,
+    progress: Progress,
+) -> Comparison:
+    """Train a new version of a model on all reviewed samples but some, and compare on these.
+
+    Nothing is installed. Stopped at any moment, it goes on from there when it is
+    called with the same model, recipe and samples; of others it begins anew.
+
+    Parameters
+    ----------
+    store : CorrectionStore
+        Holds the samples.
+    model : Bundle
+        The version in use.
+    recipe : FineTuning
+        How it is trained, and the share of the subjects that is held out.
+    folder : LearningFolder
+        For what is under way and what comes of it.
+    runtime : Runtime
+        Where.
+    progress : Progress
+        Told of all stages of training, then of the comparison.
+
+    Returns
+    -------
+    Comparison
+        Old against new; it is in the folder, too.
+
+    Raises
+    ------
+    MuscleFMError
+        The model cannot segment, there is too little to learn from, or something
+        cannot be read or written.
+    """
+    model.require_ready()
+    samples = tuple(sample.id for sample in teaching_samples(store, model.scheme))
+    if not samples:
+        raise MuscleFMError(
+            "there is no reviewed correction to learn from", "correct and save some cases first"
+        )
+    settings = asdict(recipe) | {"lora": recipe.lora.model_dump()}
+    folder.begin(LearningPlan(start=model.sha256, samples=samples, recipe=settings))
+    if folder.comparison.is_file():
+        return Comparison.model_validate_json(folder.comparison.read_bytes())
+    record = folder.work / RECORD_FILE
+    # It is written last; without it, training was killed just before.
+    if not record.is_file():
+        folder.discard_candidate()
+        train_ensemble(_training(store, model, recipe, folder), runtime, progress)
+    candidate = open_bundle(folder.candidate)
+    # Training tells whom the candidate has not seen: the store may have grown since.
+    held_out = frozenset(json.loads(record.read_bytes())["subjects"]["held_out"])
+    cases = (x for x in read_cases(store.folder, model.scheme) if x.subject in held_out)
+    comparison = compare_models(model, candidate, cases, runtime, progress)
+    note_learned(candidate.sha256, learned_from(model.sha256).union(samples))
+    atomic_text(folder.comparison, comparison.model_dump_json(indent=2) + "\n")
+    return comparison
+
+
+def _training(
+    store: CorrectionStore, model: Bundle, recipe: FineTuning, folder: LearningFolder
+) -> TrainingPlan:
+    return TrainingPlan(
+        start=model,
+        data=store.folder,
+        recipe=recipe,
+        out=folder.candidate,
+        work=folder.work,
+        name=model.manifest.name,
+        version=f"{datetime.now(timezone.utc):%Y-%m-%d}",
+    )

@@ -1,0 +1,144 @@
+"""From trained members to an ensemble: who stays, at which temperature, and how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from musclefm.errors import MuscleFMError
+from musclefm.evaluation.member_selection import fit_to_stay
+from musclefm.inference.device import Runtime
+from musclefm.models.bundle import Bundle, MemberState
+from musclefm.networks.sam import MultiClassSam
+from musclefm.progress import Progress, ProgressEvent
+from musclefm.training.data.batches import UNVARIED, Source
+from musclefm.training.data.tiles import TileFolder, Tiles
+from musclefm.training.fitting.checkpoint import MemberProgress
+from musclefm.training.fitting.distributed import ALONE
+from musclefm.training.fitting.temperature import (
+    CalibrationScores,
+    calibration_scores,
+    fit_temperature,
+    pixel_logits,
+)
+from musclefm.training.fitting.validation import TileScores, grown_probabilities, score_tiles
+from musclefm.training.members.member import FineTuningJob, trained_member
+
+
+@dataclass(frozen=True)
+class ValidatedEnsemble:
+    """The members that stay, and how good they are on subjects that none of them saw.
+
+    Attributes
+    ----------
+    states : list of MemberState
+        They, with their own scores.
+    temperature : float
+        Of all.
+    before, after : CalibrationScores
+        Of the ensemble at temperature 1, and at its own.
+    dice : float
+        Of the ensemble.
+    left_out : int
+        Members that do not stay.
+    """
+
+    states: list[MemberState]
+    temperature: float
+    before: CalibrationScores
+    after: CalibrationScores
+    dice: float
+    left_out: int
+
+
+def validate_members(
+    start: Bundle,
+    job: FineTuningJob,
+    progresses: Sequence[MemberProgress],
+    runtime: Runtime,
+    progress: Progress,
+) -> ValidatedEnsemble:
+    """Leave weak members out and fit one temperature to the rest.
+
+    Parameters
+    ----------
+    start : Bundle
+        That the members started from.
+    job : FineTuningJob
+        Whose members they are.
+    progresses : sequence of MemberProgress
+        All members, finished.
+    runtime : Runtime
+        Where they run.
+    progress : Progress
+        Told of each member.
+
+    Raises
+    ------
+    MuscleFMError
+        No member learned anything.
+    """
+    tiles = TileFolder(job.tiles)
+    unseen = tiles.of(job.split(tiles).validation)
+    labels, cases = tiles.labels(unseen), tiles.cases[unseen]
+
+    def score(answers: Sequence[Tensor], temperature: float) -> TileScores:
+        def answer(places: Tiles) -> tuple[Tensor, Tensor]:
+            size = labels.shape[-1]
+            shares = [grown_probabilities(x[places], size, temperature) for x in answers]
+            return torch.stack(shares).mean(dim=0), labels[places]
+
+        places, cpu = np.arange(len(unseen)), torch.device("cpu")
+        return score_tiles(answer, places, cases, start.scheme.class_count, job.recipe.batch, cpu)
+
+    states: list[MemberState] = []
+    answers: list[Tensor] = []
+    for index, state in enumerate(progresses):
+        progress(ProgressEvent("validate", index, len(progresses), "members"))
+        member = trained_member(start, job, index, state).to(runtime.device)
+        source = job.source(member, tiles, runtime, ALONE, progress)
+        answers.append(_answers(member, source, unseen, job.recipe.batch))
+        states.append(_member_state(job, index, state, member, score(answers[-1:], 1.0)))
+    stay = fit_to_stay([state.metrics.get("validation_nll", np.nan) for state in states])
+    kept = [index for index, stays in enumerate(stay) if stays]
+    if not kept:
+        raise MuscleFMError("no member learned anything", "train with a lower learning rate")
+    sampled = [pixel_logits(answers[index], labels, job.recipe.seed) for index in kept]
+    logits, reference = np.stack([said for said, _ in sampled]), sampled[0][1]
+    temperature = fit_temperature(logits, reference)
+    progress(ProgressEvent("validate", len(progresses), len(progresses), "done"))
+    return ValidatedEnsemble(
+        states=[states[index] for index in kept],
+        temperature=temperature,
+        before=calibration_scores(logits, reference, 1.0),
+        after=calibration_scores(logits, reference, temperature),
+        dice=score([answers[index] for index in kept], temperature).dice,
+        left_out=len(stay) - len(kept),
+    )
+
+
+@torch.inference_mode()
+def _answers(member: MultiClassSam, source: Source, tiles: Tiles, batch: int) -> Tensor:
+    """Return a member's logits of tiles, ``(n, C, h, w) float16``, on the CPU."""
+    parts = np.split(tiles, range(batch, len(tiles), batch))
+    return torch.cat([source.answer(member, part, UNVARIED)[0].half().cpu() for part in parts])
+
+
+def _member_state(
+    job: FineTuningJob, index: int, state: MemberProgress, member: MultiClassSam, alone: TileScores
+) -> MemberState:
+    best = state.history[state.best_epoch]
+    metrics = {
+        "fold_dsc": best.fold_dice,
+        "fold_nll": best.fold_nll,
+        "best_epoch": float(best.epoch),
+        "validation_dsc": alone.dice,
+        "validation_nll": alone.nll,
+    }
+    known = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    weights = {name: tensor.cpu() for name, tensor in member.state_dict().items()}
+    return MemberState(weights, job.recipe.seed + index, index, known)

@@ -1,0 +1,170 @@
+"""A fine-tuning as it lies on disk: what any process, on any machine, trains a member from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from musclefm.inference.device import Runtime
+from musclefm.models.bundle import Bundle, open_bundle
+from musclefm.networks.sam import MultiClassSam
+from musclefm.progress import Progress, ProgressEvent
+from musclefm.training.data.batches import Source, TileSource
+from musclefm.training.data.embeddings import EmbeddingSource
+from musclefm.training.data.split import SubjectSplit, split_subjects
+from musclefm.training.data.tiles import TileFolder
+from musclefm.training.fitting.checkpoint import EpochRecord, MemberProgress, read_progress
+from musclefm.training.fitting.distributed import ALONE, Team
+from musclefm.training.fitting.fit import MemberTiles, fit_member
+from musclefm.training.fitting.initial_weights import starting_member
+from musclefm.training.fitting.log import BoardLog
+from musclefm.training.fitting.recipe import FineTuning
+
+
+@dataclass(frozen=True)
+class FineTuningJob:
+    """What a member is trained from.
+
+    Attributes
+    ----------
+    start : Path
+        Folder of the bundle.
+    recipe : FineTuning
+        How.
+    work : Path
+        Folder for all that is under way: ``tiles``, ``embeddings``, ``tensorboard``
+        and a file for the state of each member.
+    """
+
+    start: Path
+    recipe: FineTuning
+    work: Path
+
+    @property
+    def tiles(self) -> Path:
+        """Folder of the tiles."""
+        return self.work / "tiles"
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of the image embeddings."""
+        return self.work / "embeddings"
+
+    def state_file(self, member: int) -> Path:
+        """Return the file of a member's state."""
+        return self.work / f"member-{member}.pt"
+
+    def member_count(self) -> int:
+        """Return how many members are trained."""
+        if self.recipe.members:
+            return self.recipe.members
+        known = len(open_bundle(self.start, verify=False).manifest.members)
+        return known if known > 1 else 5
+
+    def split(self, tiles: TileFolder) -> SubjectSplit:
+        """Return who is learned from.
+
+        Raises
+        ------
+        MuscleFMError
+            There are too few subjects.
+        """
+        recipe = self.recipe
+        return split_subjects(
+            tiles.subjects.tolist(), recipe.held_out, recipe.validation, recipe.folds, recipe.seed
+        )
+
+    def source(
+        self,
+        model: MultiClassSam,
+        tiles: TileFolder,
+        runtime: Runtime,
+        team: Team,
+        progress: Progress,
+    ) -> Source:
+        """Return what shows tiles to a member, as the recipe says."""
+        shown = TileSource(tiles, self.recipe, runtime)
+        if not self.recipe.caches:
+            return shown
+        split = self.split(tiles)
+        return EmbeddingSource(
+            self.embeddings,
+            shown,
+            model,
+            tiles.of(frozenset().union(split.validation, *split.folds)),
+            tiles.of(frozenset().union(*split.folds)),
+            self.recipe,
+            runtime,
+            team,
+            progress,
+        )
+
+
+def train_member(
+    job: FineTuningJob, member: int, runtime: Runtime, progress: Progress, team: Team = ALONE
+) -> MemberProgress:
+    """Train one member of a job, or go on with it.
+
+    Parameters
+    ----------
+    job : FineTuningJob
+        Whose tiles are written.
+    member : int
+        Its number, from 0.
+    runtime : Runtime
+        Where.
+    progress : Progress
+        Told of every step of all members.
+    team : Team
+        Processes that share the work.
+
+    Raises
+    ------
+    MuscleFMError
+        There are too few subjects, or a file is damaged or cannot be written.
+    """
+    tiles = TileFolder(job.tiles)
+    split = job.split(tiles)
+    taught, fold = tiles.of(split.taught(member)), tiles.of(split.fold(member))
+    model = starting_member(open_bundle(job.start, verify=False), job.recipe, member)
+    model.to(runtime.device)
+    members = job.member_count()
+    before = read_progress(job.state_file(member))
+    logged = len(before.history) if before else 0
+    board = BoardLog(job.work / "tensorboard" / f"member-{member}", logged) if team.leads else None
+
+    def told(record: EpochRecord | None, done: int, total: int) -> None:
+        said = f"member {member + 1} of {members}"
+        if record:
+            said += f", epoch {record.epoch}, DSC {record.fold_dice:.3f}"
+            if math.isfinite(record.loss):
+                said += f", loss {record.loss:.3f}"
+            if board:
+                board.add(record)
+        progress(ProgressEvent("train", member * total + done, members * total, said))
+
+    state = fit_member(
+        model,
+        job.source(model, tiles, runtime, team, progress),
+        MemberTiles(taught, fold, tiles.cases[fold]),
+        job.recipe,
+        job.recipe.seed + member,
+        runtime,
+        team,
+        job.state_file(member),
+        told,
+    )
+    if board:
+        board.close()
+    team.wait()
+    return state
+
+
+def trained_member(
+    start: Bundle, job: FineTuningJob, member: int, state: MemberProgress
+) -> MultiClassSam:
+    """Return a member with its best weights, on the CPU."""
+    model = starting_member(start, job.recipe, member)
+    model.load_state_dict(state.best, strict=False)
+    return model.eval()

@@ -1,0 +1,90 @@
+"""The members of an ensemble on the machines of a Ray cluster, one a machine or GPU at a time."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import replace
+
+import torch
+
+from musclefm.errors import MuscleFMError
+from musclefm.inference.device import Runtime
+from musclefm.progress import Progress, ProgressEvent, silent
+from musclefm.training.fitting.checkpoint import MemberProgress, read_progress
+from musclefm.training.members.member import FineTuningJob, train_member
+
+_CHECK_EVERY_S = 1.0
+
+
+def train_on_cluster(
+    job: FineTuningJob, address: str, runtime: Runtime, progress: Progress
+) -> list[MemberProgress]:
+    """Train all members of a job, and return them in order.
+
+    Parameters
+    ----------
+    job : FineTuningJob
+        Whose tiles are written. All machines reach its folders by the same paths.
+    address : str
+        Of the cluster's head, e.g. ``"10.0.0.5:6379"``, or ``"auto"``.
+    runtime : Runtime
+        Each member gets a CPU or, where it is one, a GPU.
+    progress : Progress
+        Told whenever a member is done.
+
+    Raises
+    ------
+    MuscleFMError
+        Ray is not installed, the cluster cannot be reached, or a member failed.
+    """
+    if not importlib.util.find_spec("ray"):
+        raise MuscleFMError(
+            "Ray is not installed", "run: python -m pip install 'musclefm[ray]', on all machines"
+        )
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise MuscleFMError(
+            "the Ray cluster cannot be reached", "start it with 'ray start', or check its address"
+        ) from error
+    try:
+        train = ray.remote(_train).options(
+            num_cpus=1,
+            num_gpus=1 if runtime.device.type == "cuda" else 0,
+            scheduling_strategy="SPREAD",
+        )
+        members = job.member_count()
+        waiting = [train.remote(job, member, runtime) for member in range(members)]
+        machines: set[str] = set()
+        while waiting:
+            ready, waiting = ray.wait(waiting, timeout=_CHECK_EVERY_S)
+            machines.update(ray.get(ready))
+            done = members - len(waiting)
+            told = f"{done} of {members} members, on {len(machines)} machines"
+            progress(ProgressEvent("train", done, members, told))
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, MuscleFMError):
+            raise cause from error
+        raise MuscleFMError(
+            f"training of a member failed on the cluster ({type(cause).__name__})",
+            "see the logs of Ray, and start the same training again",
+        ) from error
+    finally:
+        ray.shutdown()
+    states = [read_progress(job.state_file(member)) for member in range(members)]
+    return [state for state in states if state is not None]
+
+
+def _train(job: FineTuningJob, member: int, runtime: Runtime) -> str:
+    """Train a member, and return the machine that did."""
+    import ray
+
+    # Ray shows each member its own GPU only, as the first one.
+    mine = replace(runtime, device=torch.device(runtime.device.type))
+    train_member(job, member, mine, silent)
+    machine: str = ray.get_runtime_context().get_node_id()
+    return machine
