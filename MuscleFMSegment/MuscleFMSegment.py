@@ -68,7 +68,7 @@ class MuscleFMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Build the panel."""
         ScriptedLoadableModuleWidget.setup(self)
-        from MuscleFMSegmentLib.widgets.module_panel import ModulePanel
+        from MuscleFMSegmentLib.controllers.module_panel import ModulePanel
 
         self.logic = MuscleFMSegmentLogic()
         self.panel = ModulePanel(self.layout)
@@ -221,7 +221,7 @@ class MuscleFMSegmentTest(ScriptedLoadableModuleTest):
 
     def test_sampleFromVolumeToCorrection(self) -> None:
         """Segment the sample, walk, edit, undo and save."""
-        from MuscleFMSegmentLib.startup.self_test import playThrough
+        from MuscleFMSegmentLib.self_test import playThrough
 
         slicer.util.selectModule("MuscleFMSegment")
         playThrough(slicer.modules.MuscleFMSegmentWidget.panel, self.delayDisplay)

@@ -33,9 +33,9 @@ from musclefm.progress import silent
 from musclefm.training.data.batches import TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
 from musclefm.training.data.tiles import TileFolder, write_tiles
-from musclefm.training.fitting.distributed import ALONE
+from musclefm.training.distributed import ALONE
 from musclefm.training.fitting.fit import MemberTiles, fit_member
-from musclefm.training.fitting.recipe import FineTuning
+from musclefm.training.recipe import FineTuning
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.stored import read_stored
 

@@ -42,7 +42,7 @@ from musclefm.inference.device import choose_runtime
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.models.registry import find_bundle
 from musclefm.progress import ProgressEvent
-from musclefm.training.fitting.recipe import RECIPES
+from musclefm.training.recipe import RECIPES
 from musclefm.training.train import TrainingPlan, train_ensemble
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.volume import Volume

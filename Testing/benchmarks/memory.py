@@ -26,8 +26,9 @@ import numpy as np
 import torch
 
 from musclefm.demo.sample import sample_channels
-from musclefm.models.bundle import MemberState, save_bundle
+from musclefm.models.bundle import save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
+from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import VIT_B
 from musclefm.networks.sam import MultiClassSam
 from musclefm.volumes.grid import Grid

@@ -29,7 +29,8 @@ from musclefm.review.findings import FlaggedRegion
 from musclefm.review.leg_profile import slice_doubt
 from musclefm.review.measures import measure_muscles
 from musclefm.review.queue import ReviewQueue
-from musclefm.review.session import ReviewSession, load_session, save_session
+from musclefm.review.session import ReviewSession
+from musclefm.review.session_file import load_session, save_session
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

@@ -14,7 +14,8 @@ import torch
 
 from musclefm.demo.sample import sample_channels
 from musclefm.demo.train import DemoRecipe, demo_card
-from musclefm.models.bundle import MemberState, save_bundle
+from musclefm.models.bundle import save_bundle
+from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
 from musclefm.volumes.grid import Grid

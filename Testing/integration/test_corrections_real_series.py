@@ -109,9 +109,10 @@ def test_no_identifier_of_a_real_series_is_written_or_said(
         labels.with_array(np.full(image.array.shape, 0.5, np.float32)),
         results / "uncertainty.nii.gz",
     )
-    leaking = {"label_scheme": "thigh-11", "name": "m", "trained_by": "Bianchi"}
+    made_by = {"label_scheme": "thigh-11", "name": "m", "sha256": "0" * 64}
+    leaking = {"path": str(folder), "sha256": "0" * 64, **PLANTED}
     (results / "provenance.json").write_text(
-        json.dumps({"model": leaking, "input": {"path": str(folder), **PLANTED}})
+        json.dumps({"model": {**made_by, "trained_by": "Bianchi"}, "input": leaking})
     )
     added = corrections(
         "add", "--image", folder, "--echo", 2, "--labels", tmp_path / SECRET / "Rossi.seg.nrrd",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from musclefm.pipeline.worklist import CaseState, Worklist
+from musclefm.pipeline.worklist import Worklist
+from musclefm.pipeline.worklist_index import CaseState
 from musclefm.results.tables import regions_from_json
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.reading import read_volume

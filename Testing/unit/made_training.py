@@ -10,7 +10,7 @@ from tiny_ensemble import SCHEME
 from musclefm.corrections import access
 from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.store import CorrectionStore
-from musclefm.training.fitting.recipe import FineTuning, Variation
+from musclefm.training.recipe import FineTuning, Variation
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

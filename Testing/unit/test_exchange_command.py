@@ -13,7 +13,8 @@ from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import load_scheme
 from musclefm.review.queue import ReviewQueue
-from musclefm.review.session import ReviewSession, save_session
+from musclefm.review.session import ReviewSession
+from musclefm.review.session_file import save_session
 from musclefm.volumes.writing import write_volume
 
 SCHEME = load_scheme("thigh-11")

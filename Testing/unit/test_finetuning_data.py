@@ -21,7 +21,7 @@ from musclefm.training.data.augmentation import vary
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.split import held_out_subjects, split_subjects
 from musclefm.training.data.tiles import TileFolder, cut_tiles, write_tiles
-from musclefm.training.fitting.recipe import Variation
+from musclefm.training.recipe import Variation
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume

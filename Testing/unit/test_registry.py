@@ -9,8 +9,9 @@ import torch
 
 from musclefm.errors import MuscleFMError
 from musclefm.models import registry
-from musclefm.models.bundle import MemberState, save_bundle
+from musclefm.models.bundle import save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput
+from musclefm.models.member_files import MemberState
 from musclefm.models.registry import find_bundle, list_bundles
 from musclefm.models.versions import user_models_folder
 from musclefm.networks.architecture import SamArchitecture

@@ -7,15 +7,13 @@ import sys
 import pytest
 
 from musclefm.errors import MuscleFMError
-from musclefm.results.folder import (
+from musclefm.results.folder import check_results_folder, staged_results, write_provenance
+from musclefm.results.reading import (
     FAT_FRACTION_FILE,
     PROVENANCE_FILE,
     RESULT_FILES,
-    check_results_folder,
     read_provenance,
     require_unchanged,
-    staged_results,
-    write_provenance,
 )
 
 PROVENANCE = {

@@ -19,13 +19,8 @@ from made_regions import made_region
 
 from musclefm.errors import MuscleFMError
 from musclefm.review.queue import ReviewQueue
-from musclefm.review.session import (
-    ReviewSession,
-    load_session,
-    read_session,
-    remove_session,
-    save_session,
-)
+from musclefm.review.session import ReviewSession
+from musclefm.review.session_file import load_session, read_session, remove_session, save_session
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

@@ -11,9 +11,11 @@ from made_regions import made_region
 
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.find_cases import find_cases
-from musclefm.pipeline.worklist import INDEX_FILE, Worklist
+from musclefm.pipeline.worklist import Worklist
+from musclefm.pipeline.worklist_index import INDEX_FILE
 from musclefm.review.queue import ReviewQueue
-from musclefm.review.session import ReviewSession, save_session
+from musclefm.review.session import ReviewSession
+from musclefm.review.session_file import save_session
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

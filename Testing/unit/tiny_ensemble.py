@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 
 from musclefm.labels.scheme import load_scheme
-from musclefm.models.bundle import Bundle, MemberState, save_bundle
+from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles, WholeSlice
+from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
 

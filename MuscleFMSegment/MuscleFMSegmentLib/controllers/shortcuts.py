@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
+
+if TYPE_CHECKING:
+    from MuscleFMSegmentLib.controllers.review_controller import ReviewControl
 
 
 class Shortcuts:
@@ -59,3 +62,23 @@ class Shortcuts:
         shortcuts = self._window.findChildren(qt.QShortcut)
         taken = {action.shortcut.toString() for action in actions}
         return taken | {shortcut.key.toString() for shortcut in shortcuts}
+
+
+def reviewShortcuts(
+    window: Any, review: ReviewControl, toggleHeat: Callable[[], None]
+) -> Shortcuts:
+    """Return the keys of a review, not yet installed."""
+    return Shortcuts(
+        window,
+        {
+            "n": review.next,
+            "Shift+n": review.previous,
+            "a": review.accept,
+            "s": review.skip,
+            "f": review.toggleFlag,
+            "u": toggleHeat,
+            "Ctrl+Return": review.saveAndNext,
+            "Ctrl+Enter": review.saveAndNext,
+        },
+        polite=frozenset({"s"}),
+    )

@@ -16,7 +16,7 @@ from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.worklist_panel import WorklistPanel
 
 if TYPE_CHECKING:
-    from musclefm.pipeline.worklist import CaseState
+    from musclefm.pipeline.worklist_index import CaseState
     from MuscleFMSegmentLib.review.worklist_cases import WorklistCases
 
 _LOOK_EVERY_MS = 200

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from musclefm.review.session import ReviewSession, save_session
+from musclefm.review.session import ReviewSession
+from musclefm.review.session_file import save_session
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import slicer
 
 from musclefm.labels.scheme import Side
-from musclefm.review.changes import changed_regions
 from musclefm.review.leg_profile import SliceDoubt, slice_doubt
-from musclefm.review.measures import MuscleMeasure, measure_muscles
+from musclefm.review.measures import MuscleMeasure
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
+from MuscleFMSegmentLib.review.edit_measures import measureEdits
+from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.scene.case import CaseInScene, HeatKind
 from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
@@ -33,22 +33,6 @@ _AFTER_EDIT_MS = 250
 
 # A reader who looks at one region for longer has left the desk.
 _LONGEST_LOOK_S = 300.0
-
-
-class ReviewListener(Protocol):
-    """Shows what changes."""
-
-    def onQueueChanged(self) -> None:
-        """Statuses, position or share changed."""
-
-    def onMeasured(self) -> None:
-        """Volumes and fat fractions follow an edit."""
-
-    def onCaseLost(self) -> None:
-        """Volume or segmentation were deleted, or the scene is being closed."""
-
-    def onFailed(self, error: Exception) -> None:
-        """Something in the background went wrong."""
 
 
 class CaseReview:
@@ -281,7 +265,7 @@ class CaseReview:
     def _measure(self) -> None:
         case, labels = self.case, self.sidedVolume().array
         self._background.run(
-            lambda: _compare(case, labels), self._onMeasured, self._listener.onFailed
+            lambda: measureEdits(case, labels), self._onMeasured, self._listener.onFailed
         )
 
     def _onMeasured(self, found: tuple[frozenset[int], tuple[MuscleMeasure, ...]]) -> None:
@@ -304,13 +288,3 @@ class CaseReview:
             return self.queue.entries[0].region.slice_axis
         alongBody = np.abs(self.case.grid.ijk_to_ras[2, :3]) / self.case.grid.spacing
         return int(alongBody.argmax())
-
-
-def _compare(
-    case: CaseInScene, labels: npt.NDArray[np.uint8]
-) -> tuple[frozenset[int], tuple[MuscleMeasure, ...]]:
-    """Return which regions differ from the model's, and what the muscles measure."""
-    return (
-        changed_regions(case.modelLabels, labels, case.regions),
-        measure_muscles(labels, case.scheme, case.grid.voxel_volume_mm3, case.fatFraction),
-    )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from musclefm.errors import MuscleFMError
 from musclefm.review.queue import DEALT_WITH
-from musclefm.review.session import ReviewSession, read_session
+from musclefm.review.session import ReviewSession
+from musclefm.review.session_file import read_session
 from MuscleFMSegmentLib.review.review_folders import ReviewFolder, ReviewFolders
 
 

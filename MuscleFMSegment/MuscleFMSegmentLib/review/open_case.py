@@ -9,11 +9,12 @@ from typing import Any
 import slicer
 
 from musclefm.errors import MuscleFMError
-from musclefm.review.session import load_session, remove_session
+from musclefm.review.session_file import load_session, remove_session
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.review.autosave import Autosave
-from MuscleFMSegmentLib.review.case_review import CaseReview, ReviewListener
+from MuscleFMSegmentLib.review.case_review import CaseReview
 from MuscleFMSegmentLib.review.review_folders import ReviewFolder
+from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.results import loadResults, removeCase

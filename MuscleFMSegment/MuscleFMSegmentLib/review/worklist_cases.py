@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
-from musclefm.pipeline.worklist import CaseState, Worklist
+from musclefm.pipeline.worklist import Worklist
+from musclefm.pipeline.worklist_index import CaseState
 from musclefm.storage.user_data import user_data_folder
 from MuscleFMSegmentLib.review.review_folders import ReviewFolder, claimFolder
 

@@ -44,7 +44,7 @@ def sidedLabels(
     Parameters
     ----------
     segmentationNode : vtkMRMLSegmentationNode
-        Its segment ids are those of ``musclefm.exchange.seg_nrrd.segment_id``.
+        Its segment ids are those of ``musclefm.labels.segment_names.segment_id``.
     scheme : LabelScheme
         What the labels mean.
     volumeNode : vtkMRMLScalarVolumeNode

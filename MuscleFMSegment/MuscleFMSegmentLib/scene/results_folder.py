@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.results.folder import FAT_FRACTION_FILE, require_unchanged
+from musclefm.results.reading import FAT_FRACTION_FILE, require_unchanged
 from musclefm.results.tables import muscles_from_csv, regions_from_json
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.volumes.grid import Grid

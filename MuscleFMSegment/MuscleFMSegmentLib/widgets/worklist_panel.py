@@ -11,7 +11,7 @@ from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
-    from musclefm.pipeline.worklist import CaseState
+    from musclefm.pipeline.worklist_index import CaseState
 
 _CASE, _STATUS, _ERRORS = range(3)
 _COLOURS = {

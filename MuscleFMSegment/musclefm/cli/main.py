@@ -36,10 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
         inventory,
         learn,
         models,
-        phantom,
         segment,
         train,
-        train_demo,
         worklist,
     )
 
@@ -62,9 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         inventory,
         learn,
         models,
-        phantom,
         train,
-        train_demo,
     ):
         command.add_parser(commands)
     return parser

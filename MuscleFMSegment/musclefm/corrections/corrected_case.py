@@ -12,7 +12,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.label_mapping import read_mapping
 from musclefm.exchange.read_labels import read_labels
 from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.results.folder import read_provenance, require_unchanged
+from musclefm.results.reading import read_provenance, require_unchanged
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored

@@ -17,8 +17,9 @@ from musclefm.errors import MuscleFMError
 from musclefm.evaluation.member_selection import fit_to_stay
 from musclefm.inference.device import choose_runtime
 from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.models.bundle import Bundle, MemberState, save_bundle
+from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles
+from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import THIGH_DEMO
 from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import wilcoxon
 
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.case_quality import CaseQuality, case_quality
 from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.statistics import Numbers, by_subject, holm, mean_of, paired_p
 from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.models.bundle import Bundle
@@ -30,7 +29,6 @@ LARGEST_MUSCLE_FALL = 0.03
 LARGEST_ECE_RISE = 0.02
 
 Verdict = Literal["better", "not different", "worse"]
-Numbers = npt.NDArray[np.float64]
 
 
 class _Strict(BaseModel):
@@ -190,9 +188,9 @@ def compare_qualities(
     before, after : sequence of CaseQuality
         Of the old and of the new ensemble, case by case.
     """
-    dices = [_by_subject(subjects, [case.dice for case in cases]) for cases in (before, after)]
-    p = _paired_p(*dices)
-    verdict = _verdict(_mean(dices[1] - dices[0]), p, LARGEST_FALL)
+    dices = [by_subject(subjects, [case.dice for case in cases]) for cases in (before, after)]
+    p = paired_p(*dices)
+    verdict = _verdict(mean_of(dices[1] - dices[0]), p, LARGEST_FALL)
     muscles = _muscles(old, subjects, before, after)
     was, now = (_quality(*x) for x in ((old, subjects, before), (new, subjects, after)))
     reasons = [] if verdict != "worse" else [f"mean DSC from {was.dice:.3f} to {now.dice:.3f}"]
@@ -218,7 +216,7 @@ def compare_qualities(
 
 def _quality(bundle: Bundle, subjects: Sequence[str], cases: Sequence[CaseQuality]) -> ModelQuality:
     def mean(name: str) -> float:
-        return _mean(_by_subject(subjects, [getattr(case, name) for case in cases]))
+        return mean_of(by_subject(subjects, [getattr(case, name) for case in cases]))
 
     return ModelQuality(
         name=bundle.manifest.name,
@@ -239,10 +237,10 @@ def _muscles(
     after: Sequence[CaseQuality],
 ) -> tuple[MuscleComparison, ...]:
     def values(cases: Sequence[CaseQuality], name: str) -> Numbers:
-        return _by_subject(subjects, [getattr(case, name) for case in cases])
+        return by_subject(subjects, [getattr(case, name) for case in cases])
 
     was, now = values(before, "muscle_dice"), values(after, "muscle_dice")
-    ps = _holm([_paired_p(a, b) for a, b in zip(was.T, now.T, strict=True)])
+    ps = holm([paired_p(a, b) for a, b in zip(was.T, now.T, strict=True)])
     columns = {
         f"{time}_{name}": values(cases, f"muscle_{key}")
         for time, cases in (("old", before), ("new", after))
@@ -253,49 +251,19 @@ def _muscles(
             label_id=label.id,
             name=label.name,
             subjects=int((~np.isnan(now[:, place] - was[:, place])).sum()),
-            old_dice=_defined(_mean(was[:, place])),
-            new_dice=_defined(_mean(now[:, place])),
-            old_ece=_defined(_mean(columns["old_ece"][:, place])),
-            new_ece=_defined(_mean(columns["new_ece"][:, place])),
-            old_expected_wrong_voxels=_mean(columns["old_expected_wrong_voxels"][:, place]),
-            new_expected_wrong_voxels=_mean(columns["new_expected_wrong_voxels"][:, place]),
+            old_dice=_defined(mean_of(was[:, place])),
+            new_dice=_defined(mean_of(now[:, place])),
+            old_ece=_defined(mean_of(columns["old_ece"][:, place])),
+            new_ece=_defined(mean_of(columns["new_ece"][:, place])),
+            old_expected_wrong_voxels=mean_of(columns["old_expected_wrong_voxels"][:, place]),
+            new_expected_wrong_voxels=mean_of(columns["new_expected_wrong_voxels"][:, place]),
             p=ps[place],
-            verdict=_verdict(_mean(now[:, place] - was[:, place]), ps[place], LARGEST_MUSCLE_FALL),
+            verdict=_verdict(
+                mean_of(now[:, place] - was[:, place]), ps[place], LARGEST_MUSCLE_FALL
+            ),
         )
         for place, label in enumerate(bundle.scheme.labels)
     )
-
-
-def _by_subject(subjects: Sequence[str], values: Sequence[object]) -> Numbers:
-    """Return the means over each subject's cases, ``(subjects,)`` or ``(subjects, muscles)``."""
-    array = np.array(values, np.float64)
-    names = np.array(subjects)
-    return np.array(
-        [np.apply_along_axis(_mean, 0, array[names == name]) for name in np.unique(names)]
-    )
-
-
-def _mean(values: Numbers) -> float:
-    """Return the mean of what is defined, NaN where nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _paired_p(before: Numbers, after: Numbers) -> float:
-    difference = after - before
-    difference = difference[~np.isnan(difference)]
-    if not difference.any():
-        return 1.0
-    return float(wilcoxon(difference).pvalue)
-
-
-def _holm(ps: Sequence[float]) -> list[float]:
-    """Return p values corrected for their number (Holm 1979), in the order given."""
-    corrected = np.empty(len(ps))
-    order = np.argsort(ps)
-    factors = np.arange(len(ps), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(np.array(ps)[order] * factors), 1)
-    return corrected.tolist()
 
 
 def _verdict(difference: float, p: float, largest_fall: float) -> Verdict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +20,8 @@ from musclefm.storage.user_data import make_private_folder
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
+    from musclefm.models.member_files import MemberState
     from musclefm.networks.sam import MultiClassSam
 
 MANIFEST_FILE = "model.json"
@@ -92,27 +92,8 @@ class Bundle:
 
         from musclefm.models.member_files import load_network
 
-        return load_network(self, index, device, torch.float32 if dtype is None else dtype)
-
-
-@dataclass(frozen=True)
-class MemberState:
-    """One network to be saved.
-
-    Attributes
-    ----------
-    state : mapping of str to Tensor
-        Its state dict.
-    seed, fold : int or None
-        What it was trained with.
-    metrics : mapping of str to float
-        Its validation metrics.
-    """
-
-    state: Mapping[str, Tensor]
-    seed: int | None = None
-    fold: int | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+        dtype = torch.float32 if dtype is None else dtype
+        return load_network(self.folder, self.manifest, index, device, dtype)
 
 
 def open_bundle(folder: Path, verify: bool = True) -> Bundle:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,22 +15,47 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import BundleCard, BundleManifest, Member
 from musclefm.models.weight_files import GET_AGAIN
 from musclefm.models.weights import read_weights, write_weights
-from musclefm.networks.sam import MultiClassSam
 
 if TYPE_CHECKING:
-    from musclefm.models.bundle import Bundle, MemberState
+    from musclefm.networks.sam import MultiClassSam
 
 SHARED_ENCODER_FILE = "encoder.safetensors"
 
 
+@dataclass(frozen=True)
+class MemberState:
+    """One network to be saved.
+
+    Attributes
+    ----------
+    state : mapping of str to Tensor
+        Its state dict.
+    seed, fold : int or None
+        What it was trained with.
+    metrics : mapping of str to float
+        Its validation metrics.
+    """
+
+    state: Mapping[str, Tensor]
+    seed: int | None = None
+    fold: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
 def load_network(
-    bundle: Bundle, index: int, device: torch.device | str, dtype: torch.dtype
+    folder: Path,
+    manifest: BundleManifest,
+    index: int,
+    device: torch.device | str,
+    dtype: torch.dtype,
 ) -> MultiClassSam:
     """Load one network, in evaluation mode.
 
     Parameters
     ----------
-    bundle : Bundle
+    folder : Path
+        Of the bundle.
+    manifest : BundleManifest
         Holds it.
     index : int
         Which member, from 0.
@@ -43,20 +69,20 @@ def load_network(
     MuscleFMError
         Its weights do not fit the architecture.
     """
-    member = bundle.manifest.members[index]
+    member = manifest.members[index]
     files = [entry for entry in (member.encoder, member.weights) if entry]
     state: dict[str, Tensor] = {}
     for entry in files:
-        state |= read_weights(bundle.folder / entry.file, bundle.manifest.name)
+        state |= read_weights(folder / entry.file, manifest.name)
     # Built without storage: every tensor comes from the files.
     with torch.device("meta"):
-        model = MultiClassSam(bundle.manifest.architecture, bundle.scheme.class_count)
+        model = MultiClassSam(manifest.architecture, bundle.scheme.class_count)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     given = {name: tensor.shape for name, tensor in state.items()}
     odd = sorted(name for name in expected | given if expected.get(name) != given.get(name))
     if odd:
         raise MuscleFMError(
-            f"member {index} of model '{bundle.manifest.name}' does not fit its architecture"
+            f"member {index} of model '{manifest.name}' does not fit its architecture"
             f" ({len(odd)} tensors differ, e.g. {odd[0]})",
             GET_AGAIN,
         )

@@ -12,9 +12,10 @@ from musclefm.pipeline.find_cases import CaseFiles
 from musclefm.pipeline.segment import segment_case, write_case
 from musclefm.pipeline.worklist import Worklist
 from musclefm.progress import Progress, ProgressEvent
-from musclefm.results.folder import check_results_folder, read_provenance, require_unchanged
+from musclefm.results.folder import check_results_folder
+from musclefm.results.reading import read_provenance, require_unchanged
 from musclefm.results.tables import regions_from_json
-from musclefm.review.session import SESSION_FILE
+from musclefm.review.session_file import SESSION_FILE
 from musclefm.storage.atomic import replaced_folder
 from musclefm.volumes.channels import CHANNEL_NAMES, read_channels
 from musclefm.volumes.writing import write_volume

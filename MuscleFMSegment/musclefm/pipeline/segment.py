@@ -16,8 +16,9 @@ from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.models.bundle import Bundle
 from musclefm.progress import Progress, ProgressEvent
-from musclefm.results.folder import FAT_FRACTION_FILE, staged_results, write_provenance
+from musclefm.results.folder import staged_results, write_provenance
 from musclefm.results.provenance import provenance
+from musclefm.results.reading import FAT_FRACTION_FILE
 from musclefm.results.report.case import ReportCase
 from musclefm.results.report.document import render_report
 from musclefm.results.tables import muscles_table, regions_document

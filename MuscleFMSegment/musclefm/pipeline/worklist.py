@@ -14,90 +14,35 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.find_cases import CaseFiles, find_cases
-from musclefm.review.session import read_session
+from musclefm.pipeline.worklist_index import (
+    INDEX_FILE,
+    SCHEMA_VERSION,
+    CaseState,
+    CaseStatus,
+    Index,
+    IndexedCase,
+    Progress,
+)
+from musclefm.review.session_file import read_session
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import NoLocksError, acquired_lock
 from musclefm.storage.targets import require_new_folder
 from musclefm.storage.user_data import make_private_folder
-
-INDEX_FILE = "worklist.json"
-SCHEMA_VERSION = 1
 
 _LOCK_FILE = ".lock"
 _BUSY = MuscleFMError(
     "another program segments the cases of this worklist", "wait until it is done, or stop it"
 )
 
-Progress = Literal["waiting", "running", "ready", "failed"]
-CaseStatus = Literal["waiting", "running", "ready", "in review", "saved", "failed"]
-
 _IN_LIST: tuple[tuple[CaseStatus, ...], ...] = (
     ("in review", "ready"), ("running",), ("waiting",), ("failed",), ("saved",),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class CaseState:
-    """How far a case is.
-
-    Attributes
-    ----------
-    path : Path
-        The scan; may name a patient, so it is for the reader's eyes only.
-    folder : Path
-        The case's folder in the worklist, whose ``input`` and ``results`` are
-        there once it is ready.
-    status : CaseStatus
-        ``"in review"`` once a review was begun, ``"saved"`` while the store of
-        corrections holds it as it is.
-    expected_wrong_voxels : float or None
-        Sum of 1 - max p over the volume; None until it is segmented.
-    fault : str
-        Cause and remedy in one line where it failed, else empty.
-    """
-
-    path: Path
-    folder: Path
-    status: CaseStatus
-    expected_wrong_voxels: float | None
-    fault: str
-
-    @property
-    def input(self) -> Path:
-        """Folder of the images, ``image.nrrd`` or one file a Dixon channel."""
-        return self.folder / "input"
-
-    @property
-    def results(self) -> Path:
-        """Folder of the results and the session."""
-        return self.folder / "results"
-
-
-class _IndexedCase(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    key: str = Field(pattern="^[0-9a-f]{16}$")
-    status: Progress
-    expected_wrong_voxels: float | None = None
-    fault: str = ""
-
-
-class _Index(BaseModel):
-    """What worklist.json holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = SCHEMA_VERSION
-    salt: str = Field(pattern="^[0-9a-f]{32}$")
-    cases: tuple[_IndexedCase, ...] = ()
 
 
 class Worklist:
@@ -127,7 +72,7 @@ class Worklist:
         self._out = out
         if not (out / INDEX_FILE).is_file():
             _make(out)
-            self._write(_Index(salt=secrets.token_hex(16)))
+            self._write(Index(salt=secrets.token_hex(16)))
         self._salt = self._read().salt
 
     def states(self, processing: bool = True) -> tuple[CaseState, ...]:
@@ -150,7 +95,7 @@ class Worklist:
         states = []
         for case in self.cases:
             key = self.key(case)
-            known = indexed.get(key) or _IndexedCase(key=key, status="waiting")
+            known = indexed.get(key) or IndexedCase(key=key, status="waiting")
             folder = self._out / key
             states.append(
                 CaseState(
@@ -181,7 +126,7 @@ class Worklist:
         MuscleFMError
             The index cannot be read or written.
         """
-        noted = _IndexedCase(
+        noted = IndexedCase(
             key=self.key(case),
             status=status,
             expected_wrong_voxels=expected_wrong_voxels,
@@ -248,7 +193,7 @@ class Worklist:
         salt = bytes.fromhex(self._salt)
         return hashlib.blake2b(name.encode(), digest_size=8, key=salt).hexdigest()
 
-    def _read(self) -> _Index:
+    def _read(self) -> Index:
         try:
             text = (self._out / INDEX_FILE).read_bytes()
             version = json.loads(text)["schema_version"]
@@ -258,7 +203,7 @@ class Worklist:
                     f"format {SCHEMA_VERSION}",
                     "open it with the version that made it, or begin another one",
                 )
-            return _Index.model_validate_json(text)
+            return Index.model_validate_json(text)
         except OSError as error:
             raise MuscleFMError(
                 f"the worklist cannot be read ({error.strerror or 'input or output error'})",
@@ -269,7 +214,7 @@ class Worklist:
                 "the worklist is damaged", f"remove its {INDEX_FILE}, and all is segmented again"
             ) from error
 
-    def _write(self, index: _Index) -> None:
+    def _write(self, index: Index) -> None:
         atomic_text(self._out / INDEX_FILE, index.model_dump_json(indent=2) + "\n")
 
 
@@ -284,7 +229,7 @@ def _make(out: Path) -> None:
         ) from error
 
 
-def _status(known: _IndexedCase, results: Path, processing: bool) -> CaseStatus:
+def _status(known: IndexedCase, results: Path, processing: bool) -> CaseStatus:
     if known.status == "running" and not processing:
         return "waiting"
     if known.status != "ready":

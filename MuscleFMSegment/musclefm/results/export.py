@@ -16,8 +16,8 @@ from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.results.folder import read_provenance, require_unchanged
-from musclefm.review.session import load_session
+from musclefm.results.reading import read_provenance, require_unchanged
+from musclefm.review.session_file import load_session
 from musclefm.storage.atomic import check_folder, staged_folder
 from musclefm.storage.targets import require_free
 from musclefm.volumes.stored import read_stored

@@ -22,14 +22,14 @@ from musclefm.storage.atomic import atomic_text
 from musclefm.storage.work_folder import claim_work_folder
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.tiles import TileFolder, write_tiles
+from musclefm.training.distributed import ALONE, Team
 from musclefm.training.fitting.checkpoint import MemberProgress
-from musclefm.training.fitting.distributed import ALONE, Team
 from musclefm.training.fitting.initial_weights import trained_architecture
 from musclefm.training.fitting.log import draw_losses
-from musclefm.training.fitting.recipe import FineTuning
 from musclefm.training.members.ensemble import ValidatedEnsemble, validate_members
 from musclefm.training.members.member import FineTuningJob, train_member
 from musclefm.training.members.ray_cluster import train_on_cluster
+from musclefm.training.recipe import FineTuning
 
 _PLAN_FILE = "plan.json"
 RECORD_FILE = "training.json"

@@ -11,7 +11,8 @@ from made_results import AXIAL, addVolume, made_image, made_results, sided
 from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import load_scheme
 from musclefm.labels.segment_names import segment_id
-from musclefm.results.folder import read_provenance, write_provenance
+from musclefm.results.folder import write_provenance
+from musclefm.results.reading import read_provenance
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.scene import results

@@ -64,8 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     def work(progress: Progress) -> Comparison:
         from musclefm.inference.device import choose_runtime
-        from musclefm.training.fitting.recipe import RECIPES
         from musclefm.training.learning.learn import learn
+        from musclefm.training.recipe import RECIPES
 
         runtime = choose_runtime(arguments.device, arguments.precision)
         return learn(store, model, RECIPES[arguments.recipe], folder, runtime, progress)

@@ -13,7 +13,7 @@ from musclefm.storage.targets import require_free
 from musclefm.storage.work_folder import check_work_folder, kept_training
 
 if TYPE_CHECKING:
-    from musclefm.training.fitting.recipe import FineTuning
+    from musclefm.training.recipe import FineTuning
 
 _NUMBERS: tuple[tuple[str, type, str], ...] = (
     ("members", int, "networks (default: as many as the model has, or five)"),
@@ -95,7 +95,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
     from musclefm.corrections.store import default_store_folder
     from musclefm.inference.device import choose_runtime
     from musclefm.models.registry import find_bundle
-    from musclefm.training.fitting.distributed import joined_team
+    from musclefm.training.distributed import joined_team
     from musclefm.training.train import TrainingPlan, train_ensemble
 
     out: Path = arguments.out
@@ -131,7 +131,7 @@ def recipe_of(arguments: argparse.Namespace) -> FineTuning:
     from dataclasses import replace
 
     from musclefm.networks.architecture import LoraRanks
-    from musclefm.training.fitting.recipe import RECIPES
+    from musclefm.training.recipe import RECIPES
 
     changes = {
         name.replace("-", "_"): getattr(arguments, name.replace("-", "_")) for name, *_ in _NUMBERS

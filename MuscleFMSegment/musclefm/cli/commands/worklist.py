@@ -12,7 +12,7 @@ from musclefm.cli.terminal.running import add_device_options, add_progress_optio
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.worklist import Worklist
 from musclefm.progress import Progress
-from musclefm.results.folder import holds_results
+from musclefm.results.reading import holds_results
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.bundle import MemberState
 from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
+from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import OFFICIAL_ENCODERS, LoraRanks, SamArchitecture
 from musclefm.networks.state_dicts import read_state, require_fit
 

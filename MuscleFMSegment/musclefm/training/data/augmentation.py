@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.labels.sided import IGNORE
-from musclefm.training.fitting.recipe import Variation
+from musclefm.training.recipe import Variation
 
 _BIAS_KNOTS = 4
 

@@ -14,7 +14,7 @@ from musclefm.inference.device import Runtime
 from musclefm.networks.sam import MultiClassSam
 from musclefm.training.data.augmentation import vary
 from musclefm.training.data.tiles import TileFolder, Tiles
-from musclefm.training.fitting.recipe import FineTuning
+from musclefm.training.recipe import FineTuning
 
 UNVARIED = 0
 """The version of a tile as it is."""

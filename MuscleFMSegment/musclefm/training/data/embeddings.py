@@ -26,8 +26,8 @@ from musclefm.storage.lock import acquired_lock
 from musclefm.storage.user_data import make_private_folder
 from musclefm.training.data.batches import UNVARIED, TileSource, precision
 from musclefm.training.data.tiles import Tiles
-from musclefm.training.fitting.distributed import Team
-from musclefm.training.fitting.recipe import FineTuning
+from musclefm.training.distributed import Team
+from musclefm.training.recipe import FineTuning
 
 _LABELS = "labels"
 _BUSY = MuscleFMError("another process encodes the same images", "wait until it is done")

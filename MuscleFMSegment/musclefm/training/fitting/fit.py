@@ -16,16 +16,16 @@ from musclefm.networks.sam import MultiClassSam
 from musclefm.networks.trainable import freeze_for
 from musclefm.training.data.batches import UNVARIED, Source
 from musclefm.training.data.tiles import Tiles
+from musclefm.training.distributed import Team
 from musclefm.training.fitting.checkpoint import (
     EpochRecord,
     MemberProgress,
     read_progress,
     write_progress,
 )
-from musclefm.training.fitting.distributed import Team
 from musclefm.training.fitting.loss import loss_of, loss_sums
-from musclefm.training.fitting.recipe import FineTuning
 from musclefm.training.fitting.validation import TileScores, grown_probabilities, score_tiles
+from musclefm.training.recipe import FineTuning
 
 # Of the gradient.
 _LARGEST_NORM = 1.0

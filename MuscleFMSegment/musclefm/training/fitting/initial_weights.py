@@ -11,7 +11,7 @@ from musclefm.networks.decoder import MultiClassMaskDecoder
 from musclefm.networks.lora import attach_lora
 from musclefm.networks.sam import MultiClassSam
 from musclefm.networks.trainable import merge_lora
-from musclefm.training.fitting.recipe import FineTuning
+from musclefm.training.recipe import FineTuning
 
 # What official checkpoints lack: the parts whose size is the number of classes.
 _CLASS_PARTS = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")

@@ -13,7 +13,7 @@ from torch.nn import functional
 from musclefm.evaluation.calibration import SMALLEST_PROBABILITY
 from musclefm.labels.sided import IGNORE
 from musclefm.training.data.tiles import Tiles
-from musclefm.training.fitting.distributed import ALONE, Team
+from musclefm.training.distributed import ALONE, Team
 
 Answer = Callable[[Tiles], tuple[Tensor, Tensor]]
 """Takes numbers of tiles; returns probabilities ``(n, C, S, S)`` and labels ``(n, S, S)``."""

@@ -14,9 +14,9 @@ from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
 from musclefm.training.data.dataset import read_cases
-from musclefm.training.fitting.recipe import FineTuning
 from musclefm.training.learning.folder import LearningFolder, LearningPlan
 from musclefm.training.learning.samples import learned_from, note_learned, teaching_samples
+from musclefm.training.recipe import FineTuning
 from musclefm.training.train import RECORD_FILE, TrainingPlan, train_ensemble
 
 

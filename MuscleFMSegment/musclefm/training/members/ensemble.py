@@ -12,13 +12,14 @@ from torch import Tensor
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.member_selection import fit_to_stay
 from musclefm.inference.device import Runtime
-from musclefm.models.bundle import Bundle, MemberState
+from musclefm.models.bundle import Bundle
+from musclefm.models.member_files import MemberState
 from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.data.batches import UNVARIED, Source
 from musclefm.training.data.tiles import TileFolder, Tiles
+from musclefm.training.distributed import ALONE
 from musclefm.training.fitting.checkpoint import MemberProgress
-from musclefm.training.fitting.distributed import ALONE
 from musclefm.training.fitting.temperature import (
     CalibrationScores,
     calibration_scores,

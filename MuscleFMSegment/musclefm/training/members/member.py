@@ -14,12 +14,12 @@ from musclefm.training.data.batches import Source, TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
 from musclefm.training.data.split import SubjectSplit, split_subjects
 from musclefm.training.data.tiles import TileFolder
+from musclefm.training.distributed import ALONE, Team
 from musclefm.training.fitting.checkpoint import EpochRecord, MemberProgress, read_progress
-from musclefm.training.fitting.distributed import ALONE, Team
 from musclefm.training.fitting.fit import MemberTiles, fit_member
 from musclefm.training.fitting.initial_weights import starting_member
 from musclefm.training.fitting.log import BoardLog
-from musclefm.training.fitting.recipe import FineTuning
+from musclefm.training.recipe import FineTuning
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from musclefm.corrections.store import CorrectionStore
 from musclefm.storage.resources import resource_folder
 
 if TYPE_CHECKING:
-    from MuscleFMSegmentLib.widgets.module_panel import ModulePanel
+    from MuscleFMSegmentLib.controllers.module_panel import ModulePanel
 
 _ERASED = 4
 _WHOLE_CASE = 2

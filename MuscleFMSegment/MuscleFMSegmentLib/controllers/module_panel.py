@@ -14,11 +14,12 @@ from MuscleFMSegmentLib.controllers.learn_controller import LearnControl
 from MuscleFMSegmentLib.controllers.recovery_controller import RecoveryControl
 from MuscleFMSegmentLib.controllers.review_controller import ReviewControl, Surroundings
 from MuscleFMSegmentLib.controllers.run_controller import RunControl
-from MuscleFMSegmentLib.controllers.shortcuts import Shortcuts
+from MuscleFMSegmentLib.controllers.shortcuts import reviewShortcuts
 from MuscleFMSegmentLib.controllers.worklist_controller import WorklistControl
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_process import startLibrary
 from MuscleFMSegmentLib.process.library_query import LibraryQuery
+from MuscleFMSegmentLib.scene.geometry import slicesAlongLeg
 from MuscleFMSegmentLib.startup.installer import Installer
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
@@ -59,7 +60,12 @@ class ModulePanel:
         self._inventoryTimer.connect("timeout()", self._onLingered)
         self._exporter = LibraryQuery(startLibrary, qt.QTimer())
         self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
-        self.run = RunControl(self.segment, self.messages, qt.QTimer(), self._onResults)
+        self.run = RunControl(
+            self.segment,
+            self.messages,
+            qt.QTimer(),
+            self._onResults,
+        )
         self.control = ReviewControl(
             Surroundings(
                 messages=self.messages,
@@ -88,20 +94,8 @@ class ModulePanel:
         self._fold(hasCase=False)
         ui.installButton.connect("clicked()", self.install)
         ui.installFrame.setVisible(False)
-        self.shortcuts = Shortcuts(
-            slicer.util.mainWindow() or self.form,
-            {
-                "n": self.control.next,
-                "Shift+n": self.control.previous,
-                "a": self.control.accept,
-                "s": self.control.skip,
-                "f": self.control.toggleFlag,
-                "u": self.toggleHeat,
-                "Ctrl+Return": self.control.saveAndNext,
-                "Ctrl+Enter": self.control.saveAndNext,
-            },
-            polite=frozenset({"s"}),
-        )
+        window = slicer.util.mainWindow() or self.form
+        self.shortcuts = reviewShortcuts(window, self.control, self.toggleHeat)
 
     def setParameters(self, parameters: MuscleFMSegmentParameterNode | None) -> None:
         """Follow a parameter node, or none."""
@@ -270,8 +264,7 @@ class ModulePanel:
         self._showTiming()
 
     def _follow(self) -> None:
-        parameters = self._parameters
-        if parameters is None:
+        if (parameters := self._parameters) is None:
             return
         self.segment.showSecondImage(parameters.secondVolume is not None)
         hasVolume = parameters.inputVolume is not None
@@ -299,14 +292,3 @@ class ModulePanel:
         self.messages.clear()
         self._showLearning()
         self.worklist.openNext()
-
-
-def slicesAlongLeg(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:
-    """Return how many slices a volume has along its axis closest to inferior-superior."""
-    image = volumeNode.GetImageData()
-    if image is None:
-        return 0
-    directions = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASDirectionMatrix(directions)
-    along = [abs(directions.GetElement(2, axis)) for axis in range(3)]
-    return int(image.GetDimensions()[along.index(max(along))])

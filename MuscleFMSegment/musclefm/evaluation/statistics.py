@@ -1,0 +1,43 @@
+"""Statistics of paired measures, subject by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import wilcoxon
+
+Numbers = npt.NDArray[np.float64]
+
+
+def by_subject(subjects: Sequence[str], values: Sequence[object]) -> Numbers:
+    """Return the means over each subject's cases, ``(subjects,)`` or ``(subjects, muscles)``."""
+    array = np.array(values, np.float64)
+    names = np.array(subjects)
+    return np.array(
+        [np.apply_along_axis(mean_of, 0, array[names == name]) for name in np.unique(names)]
+    )
+
+
+def mean_of(values: Numbers) -> float:
+    """Return the mean of what is defined, NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def paired_p(before: Numbers, after: Numbers) -> float:
+    difference = after - before
+    difference = difference[~np.isnan(difference)]
+    if not difference.any():
+        return 1.0
+    return float(wilcoxon(difference).pvalue)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p values corrected for their number (Holm 1979), in the order given."""
+    corrected = np.empty(len(ps))
+    order = np.argsort(ps)
+    factors = np.arange(len(ps), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(np.array(ps)[order] * factors), 1)
+    return corrected.tolist()
