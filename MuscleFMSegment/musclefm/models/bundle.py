@@ -93,7 +93,9 @@ class Bundle:
         from musclefm.models.member_files import load_network
 
         dtype = torch.float32 if dtype is None else dtype
-        return load_network(self.folder, self.manifest, index, device, dtype)
+        return load_network(
+            self.folder, self.manifest, self.scheme.class_count, index, device, dtype
+        )
 
 
 def open_bundle(folder: Path, verify: bool = True) -> Bundle:

@@ -56,7 +56,9 @@ def load_network(
     folder : Path
         Of the bundle.
     manifest : BundleManifest
-        Holds it.
+        Names its files.
+    class_count : int
+        Classes of its label scheme, with background.
     index : int
         Which member, from 0.
     device : torch.device or str
@@ -76,7 +78,7 @@ def load_network(
         state |= read_weights(folder / entry.file, manifest.name)
     # Built without storage: every tensor comes from the files.
     with torch.device("meta"):
-        model = MultiClassSam(manifest.architecture, bundle.scheme.class_count)
+        model = MultiClassSam(manifest.architecture, class_count)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     given = {name: tensor.shape for name, tensor in state.items()}
     odd = sorted(name for name in expected | given if expected.get(name) != given.get(name))
