@@ -45,6 +45,7 @@ class MemberState:
 def load_network(
     folder: Path,
     manifest: BundleManifest,
+    class_count: int,
     index: int,
     device: torch.device | str,
     dtype: torch.dtype,
