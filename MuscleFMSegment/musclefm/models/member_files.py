@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,9 +14,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import BundleCard, BundleManifest, Member
 from musclefm.models.weight_files import GET_AGAIN
 from musclefm.models.weights import read_weights, write_weights
-
-if TYPE_CHECKING:
-    from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.sam import MultiClassSam
 
 SHARED_ENCODER_FILE = "encoder.safetensors"
 
