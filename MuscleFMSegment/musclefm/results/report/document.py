@@ -69,7 +69,7 @@ def _shown(value: object) -> object:
 @lru_cache
 def _template() -> Template:
     environment = Environment(
-        loader=PackageLoader("musclefm.report", "."),
+        loader=PackageLoader("musclefm.results.report", "."),
         autoescape=True,
         finalize=_shown,
         undefined=StrictUndefined,
