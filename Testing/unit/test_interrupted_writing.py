@@ -16,7 +16,7 @@ HEAVY = """
         InterruptedWork, end_process, raise_on_signals, run_interruptibly
     )
     from musclefm.storage import staging
-    from musclefm.workflows import results_folder as results
+    from musclefm.results import folder as results
 
     moment, out = sys.argv[1], Path(sys.argv[2])
     sync = results.sync_folder
