@@ -22,7 +22,7 @@ from musclefm.exchange.reading_labelmap import read_labelmap
 from musclefm.exchange.reading_seg_nrrd import read_seg_nrrd
 from musclefm.exchange.sided_labels import IGNORE, check_sided_labels
 from musclefm.uncertainty.maps import LEFT, RIGHT
-from musclefm.volumes.dicom_frames import is_dicom
+from musclefm.volumes.dicom_file import is_dicom
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 

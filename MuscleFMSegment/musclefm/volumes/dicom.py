@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ from musclefm.errors import MuscleFMError
 from musclefm.plain_text import figures
 from musclefm.volumes.checks import check_header_shape, colour_error
 from musclefm.volumes.decoded import Decoded, SeriesChoice, SeriesDescription
+from musclefm.volumes.dicom_file import files_below
 from musclefm.volumes.dicom_frames import Frame, Scan, scan_files
+from musclefm.volumes.dicom_pixels import StoredPixels, read_stored, upright
 from musclefm.volumes.dicom_stacks import Series, Stack, describe, find_series
-from musclefm.volumes.itk import read_dicom_frames
 from musclefm.volumes.slice_positions import RegularSlices, regular_slices
 
 _LISTED = 8
@@ -116,8 +117,9 @@ def list_series(path: Path) -> tuple[SeriesDescription, ...]:
 
 
 def _scan(path: Path) -> Scan:
-    candidates = path.rglob("*") if path.is_dir() else path.parent.iterdir()
-    return scan_files(sorted(file for file in candidates if file.is_file()))
+    if path.is_dir():
+        return scan_files(files_below(path))
+    return scan_files(sorted(file for file in path.parent.iterdir() if file.is_file()))
 
 
 def _no_series(scan: Scan, path: Path, what: str) -> MuscleFMError:
@@ -252,17 +254,29 @@ def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, .
 
 def _pixels(frames: tuple[Frame, ...], what: str) -> npt.NDArray[np.float32]:
     """Return the frames' intensities, ``(len(frames), J, I)``, each file read once."""
-    slices: dict[str, npt.NDArray[np.float32]] = {}
+    slices: dict[str, tuple[npt.NDArray[np.float32], StoredPixels]] = {}
     for path in dict.fromkeys(frame.path for frame in frames):
-        stored = read_dicom_frames(path, what)
+        stored = read_stored(path, what)
         for frame in frames:
             if frame.path == path:
-                slices[frame.identity] = _slice(stored, frame)
-    return np.stack([slices[frame.identity] for frame in frames])
+                cut = _slice(stored.array, frame, what).astype(np.float32)
+                slices[frame.identity] = cut, replace(stored, array=stored.array[:0])
+    brightest = max(float(cut.max()) for cut, _ in slices.values())
+    array = np.empty((len(frames), *frames[0].shape), dtype=np.float32)
+    for k, frame in enumerate(frames):
+        slope, intercept = frame.rescale
+        cut, stored = slices.pop(frame.identity)
+        array[k] = upright(cut, stored, brightest) * np.float32(slope) + np.float32(intercept)
+    return array
 
 
-def _slice(stored: npt.NDArray[np.float32], frame: Frame) -> npt.NDArray[np.float32]:
+def _slice(stored: npt.NDArray[np.generic], frame: Frame, what: str) -> npt.NDArray[np.generic]:
     if not frame.tiles:
+        if frame.index >= len(stored):
+            raise MuscleFMError(
+                f"a DICOM file of {what} holds fewer frames than its header describes",
+                "export the series again",
+            )
         return np.asarray(stored[frame.index])
     row, column = divmod(frame.index, frame.tiles)
     j, i = frame.shape

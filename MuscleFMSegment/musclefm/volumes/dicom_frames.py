@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from musclefm.storage.regular_file import open_regular
+from musclefm.volumes.dicom_file import is_dicom, read_header
 from musclefm.volumes.siemens_mosaic import CSA_HEADER, read_mosaic
 
 _TAGS: list[Any] = [
@@ -27,6 +27,7 @@ _TAGS: list[Any] = [
     "SamplesPerPixel", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SliceThickness", "SpacingBetweenSlices", "EchoTime", "EchoNumbers", "InversionTime",
     "DiffusionBValue", "ComplexImageComponent", "TemporalPositionIdentifier",
+    "RescaleSlope", "RescaleIntercept",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", CSA_HEADER,
 ]  # fmt: skip
 
@@ -66,6 +67,8 @@ class Frame:
         From slice to slice, or else the slice's own, in mm; 0 where absent.
     traits : tuple
         Values in the order of :data:`TRAITS`; None where absent.
+    rescale : tuple of float
+        Slope and intercept from stored values to intensities.
     order : tuple of int
         Acquisition and instance number: which of two alike came first.
     """
@@ -84,6 +87,7 @@ class Frame:
     spacing: tuple[float, float]
     thickness: float
     traits: tuple[str | float | None, ...]
+    rescale: tuple[float, float]
     order: tuple[int, int, int]
 
     @property
@@ -122,7 +126,7 @@ def scan_files(paths: list[Path]) -> Scan:
             # pydicom warns of odd values and cites them.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+                header = read_header(path, stop_before_pixels=True, specific_tags=_TAGS)
                 if not header.get("Rows") or not header.get("Columns"):
                     unread += _should_be_image(header)
                     continue
@@ -133,15 +137,6 @@ def scan_files(paths: list[Path]) -> Scan:
         frames += found
         unplaced += not found
     return Scan(tuple(frames), unplaced, unread)
-
-
-def is_dicom(path: Path) -> bool:
-    """Tell whether a file begins as DICOM files do."""
-    try:
-        with open_regular(path) as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def _frames(header: pydicom.Dataset, path: Path) -> Iterator[Frame]:
@@ -205,12 +200,23 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         spacing=(float(spacing[1]), float(spacing[0])),
         thickness=abs(float(thickness)),
         traits=_traits(slice_),
+        rescale=_rescale(header, slice_),
         order=(
             int(header.get("AcquisitionNumber") or 0),
             int(header.get("InstanceNumber") or 0),
             index,
         ),
     )
+
+
+def _rescale(header: pydicom.Dataset, slice_: Any) -> tuple[float, float]:
+    slope, intercept = (
+        next((float(v) for v in (slice_.get(name), header.get(name)) if v not in (None, "")), usual)
+        for name, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+    )
+    if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0:
+        raise ValueError("no such rescaling")
+    return slope, intercept
 
 
 def _traits(slice_: Any) -> tuple[str | float | None, ...]:

@@ -18,7 +18,7 @@ from musclefm.volumes.checks import (
 )
 from musclefm.volumes.decoded import Decoded, SeriesChoice, SeriesDescription
 from musclefm.volumes.dicom import read_dicom
-from musclefm.volumes.dicom_frames import is_dicom
+from musclefm.volumes.dicom_file import is_dicom
 from musclefm.volumes.file_formats import FORMATS, read_image_file
 from musclefm.volumes.volume import Volume
 

@@ -1,0 +1,90 @@
+"""DICOM as users have it: each kind is read right, or refused in one line."""
+
+import numpy as np
+import pydicom
+import pytest
+from made_dicom import (
+    edit,
+    set_rescale_of_frames,
+    strip_meta,
+    strip_preamble,
+    write_enhanced,
+    write_series,
+)
+
+from musclefm.exchange.source_series import find_source_series
+from musclefm.volumes.reading import read_volume
+
+
+@pytest.fixture
+def volume(oblique_volume):
+    """Return whole intensities, as DICOM stores them."""
+    return oblique_volume.with_array(np.rint(oblique_volume.array))
+
+
+class TestRescaling:
+    def test_each_frame_has_its_own_slope(self, tmp_path, volume):
+        write_enhanced(tmp_path / "scan.dcm", {1.5: volume})
+        slopes = 0.5 + 0.25 * np.arange(volume.array.shape[0])
+        set_rescale_of_frames(tmp_path / "scan.dcm", slopes, intercept=-3)
+        expected = volume.array * slopes[:, None, None] - 3
+        np.testing.assert_allclose(read_volume(tmp_path).volume.array, expected, rtol=1e-6)
+
+    def test_the_shared_slope_holds_for_all_frames(self, tmp_path, volume):
+        write_enhanced(tmp_path / "scan.dcm", {1.5: volume})
+        set_rescale_of_frames(tmp_path / "scan.dcm", [0.25], shared=True)
+        np.testing.assert_allclose(
+            read_volume(tmp_path).volume.array, volume.array * 0.25, rtol=1e-6
+        )
+
+
+class TestMonochrome1:
+    @pytest.mark.parametrize("white", ["the range's end", "the image's own"])
+    def test_it_is_the_same_image(self, tmp_path, volume, white):
+        volume = volume.with_array(volume.array - volume.array.min())
+        top = 65535 if white == "the range's end" else volume.array.max()
+        write_series(
+            tmp_path,
+            volume.with_array(top - volume.array),
+            PhotometricInterpretation="MONOCHROME1",
+        )
+        for path in tmp_path.iterdir():
+            edit(path, PhotometricInterpretation="MONOCHROME1")
+        np.testing.assert_allclose(read_volume(tmp_path).volume.array, volume.array, atol=1)
+
+
+class TestWithoutPreamble:
+    @pytest.mark.parametrize("strip", [strip_preamble, strip_meta])
+    def test_it_is_read_and_referred_to(self, tmp_path, volume, strip):
+        paths = write_series(tmp_path, volume, FrameOfReferenceUID="1.2.3")
+        for path in paths:
+            strip(path)
+        for where in (tmp_path, paths[2]):
+            np.testing.assert_array_equal(read_volume(where).volume.array, volume.array)
+        assert len(find_source_series(tmp_path).instances) == len(paths)
+
+
+class TestOneIdentifierForAll:
+    def test_no_slice_is_lost(self, tmp_path, volume):
+        write_series(tmp_path, volume, SOPInstanceUID="1.2.3")
+        read = read_volume(tmp_path)
+        np.testing.assert_array_equal(read.volume.array, volume.array)
+        assert read.notes == ()
+
+    def test_copies_are_left_out(self, tmp_path, volume):
+        paths = write_series(tmp_path, volume, SOPInstanceUID="1.2.3")
+        for path in paths:
+            path.with_suffix(".copy").write_bytes(path.read_bytes())
+        read = read_volume(tmp_path)
+        np.testing.assert_array_equal(read.volume.array, volume.array)
+        assert any("duplicate" in note for note in read.notes)
+
+
+class TestCompressed:
+    def test_run_length_coding_is_decoded(self, tmp_path, volume):
+        for path in write_series(tmp_path, volume, RescaleSlope="0.5", RescaleIntercept="2"):
+            header = pydicom.dcmread(path)
+            header.compress(pydicom.uid.RLELossless)
+            header.save_as(path)
+        expected = volume.array * 0.5 + 2
+        np.testing.assert_allclose(read_volume(tmp_path).volume.array, expected, rtol=1e-6)
