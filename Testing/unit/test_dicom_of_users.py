@@ -12,7 +12,9 @@ from made_dicom import (
     write_series,
 )
 
+from musclefm.errors import MuscleFMError
 from musclefm.exchange.source_series import find_source_series
+from musclefm.volumes.channels import read_channels
 from musclefm.volumes.reading import read_volume
 
 
@@ -88,3 +90,71 @@ class TestCompressed:
             header.save_as(path)
         expected = volume.array * 0.5 + 2
         np.testing.assert_allclose(read_volume(tmp_path).volume.array, expected, rtol=1e-6)
+
+
+class TestChannels:
+    @pytest.mark.parametrize(
+        ("water", "fat"), [("W", "F"), ("WATER", "FAT")], ids=["Philips", "Siemens and GE"]
+    )
+    def test_each_takes_its_own_image_of_one_series(self, tmp_path, volume, water, fat):
+        uid = pydicom.uid.generate_uid()
+        for number, kind in enumerate((water, "IP", "OP", fat)):
+            write_series(
+                tmp_path, volume.with_array(volume.array + number), uid=uid, prefix=kind,
+                ImageType=["DERIVED", "PRIMARY", "DIXON", kind],
+            )  # fmt: skip
+        images = read_channels({"water": tmp_path, "fat": tmp_path}).images
+        np.testing.assert_array_equal(images["water"].array, volume.array)
+        np.testing.assert_array_equal(images["fat"].array, volume.array + 3)
+
+    def test_one_image_is_not_taken_twice(self, tmp_path, volume):
+        write_series(tmp_path, volume)
+        with pytest.raises(MuscleFMError, match="are the same image"):
+            read_channels({"water": tmp_path, "fat": tmp_path})
+
+
+class TestWhatElseLiesThere:
+    def test_localizers_and_other_objects_are_left_out_and_told(self, tmp_path, volume):
+        write_series(tmp_path, volume)
+        kind = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        write_series(tmp_path, volume, prefix="a", ImageType=kind, SeriesNumber=1)
+        write_series(tmp_path, volume, prefix="b", Modality="SEG", SeriesNumber=9)
+        read = read_volume(tmp_path)
+        np.testing.assert_array_equal(read.volume.array, volume.array)
+        assert any("2 other series" in note for note in read.notes)
+
+    def test_a_slice_without_position_is_told(self, tmp_path, volume):
+        edit(write_series(tmp_path, volume)[-1], ImagePositionPatient=None)
+        assert any("without a position" in note for note in read_volume(tmp_path).notes)
+
+    def test_gaps_between_slices_are_told(self, tmp_path, volume):
+        write_series(tmp_path, volume, SliceThickness=1)
+        assert any("gaps between them" in note for note in read_volume(tmp_path).notes)
+
+    def test_a_name_in_a_coded_value_is_not_repeated(self, tmp_path, volume):
+        for number, kind in enumerate(("DOE", "JANE")):
+            write_series(
+                tmp_path, volume.with_array(volume.array + number), uid="1.2.3", prefix=kind,
+                ImageType=["ORIGINAL", "PRIMARY", kind], BodyPartExamined="DOE JANE",
+                Modality="DOE",
+            )  # fmt: skip
+        told = " ".join(read_volume(tmp_path).notes)
+        assert "another body part" in told
+        assert "DOE" not in told and "JANE" not in told
+
+
+class TestHostile:
+    def test_an_inflating_file_and_a_deep_folder_end_in_one_line(self, tmp_path, volume):
+        path = write_series(tmp_path, volume)[0]
+        header = pydicom.dcmread(path)
+        header.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        header.PixelData = bytes(300 << 20)
+        for other in tmp_path.iterdir():
+            other.unlink()
+        header.save_as(path)
+        deep = tmp_path
+        for _ in range(100):
+            deep /= "d"
+            deep.mkdir()
+        with pytest.raises(MuscleFMError, match="can be read"):
+            read_volume(tmp_path)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pydicom
 
 from musclefm.volumes.dicom_file import is_dicom, read_header
+from musclefm.volumes.dicom_terms import told_body_part, told_modality
 from musclefm.volumes.siemens_mosaic import CSA_HEADER, read_mosaic
 
 _TAGS: list[Any] = [
@@ -65,6 +66,8 @@ class Frame:
         ``(I, J)`` in mm.
     thickness : float
         From slice to slice, or else the slice's own, in mm; 0 where absent.
+    slice_mm : float
+        The slice's own thickness in mm; 0 where absent.
     traits : tuple
         Values in the order of :data:`TRAITS`; None where absent.
     rescale : tuple of float
@@ -86,6 +89,7 @@ class Frame:
     orientation: tuple[float, ...]
     spacing: tuple[float, float]
     thickness: float
+    slice_mm: float
     traits: tuple[str | float | None, ...]
     rescale: tuple[float, float]
     order: tuple[int, int, int]
@@ -104,21 +108,22 @@ class Scan:
     ----------
     frames : tuple of Frame
         All slices that have a place in the patient.
-    unplaced : int
-        Image files that have none, e.g. screen captures.
+    unplaced : tuple of str
+        SeriesInstanceUID of each image file that has none, e.g. a screen capture.
     unread : int
         Files that are DICOM and cannot be read.
     """
 
     frames: tuple[Frame, ...]
-    unplaced: int
+    unplaced: tuple[str, ...]
     unread: int
 
 
 def scan_files(paths: list[Path]) -> Scan:
     """Read the headers of those files that are DICOM images; others are passed over."""
     frames: list[Frame] = []
-    unplaced = unread = 0
+    unplaced: list[str] = []
+    unread = 0
     for path in paths:
         if not is_dicom(path):
             continue
@@ -135,18 +140,21 @@ def scan_files(paths: list[Path]) -> Scan:
             unread += 1
             continue
         frames += found
-        unplaced += not found
-    return Scan(tuple(frames), unplaced, unread)
+        if not found:
+            unplaced.append(str(header.get("SeriesInstanceUID") or ""))
+    return Scan(tuple(frames), tuple(unplaced), unread)
 
 
 def _frames(header: pydicom.Dataset, path: Path) -> Iterator[Frame]:
     groups = header.get("PerFrameFunctionalGroupsSequence")
     if groups:
         shared = next(iter(header.get("SharedFunctionalGroupsSequence") or []), pydicom.Dataset())
-        for index, group in enumerate(groups):
-            enhanced = _Enhanced(group, shared)
-            if _has_place(enhanced):
-                yield _frame(header, enhanced, path, index)
+        enhanced = [_Enhanced(group, shared) for group in groups]
+        placed = [_has_place(frame) for frame in enhanced]
+        if any(placed) and not all(placed):
+            raise ValueError("some frames have no place")
+        for index, slice_ in enumerate(enhanced if all(placed) else ()):
+            yield _frame(header, slice_, path, index)
     elif _has_place(header) and int(header.get("NumberOfFrames") or 1) == 1:
         frame = _frame(header, header, path, 0)
         if "MOSAIC" not in (header.get("ImageType") or ()):
@@ -191,14 +199,15 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         tiles=0,
         identity=f"{header.get('SOPInstanceUID') or path}/{index}",
         series=(int(header.get("SeriesNumber") or 0), uid),
-        modality=str(header.get("Modality") or ""),
-        body_part=str(header.get("BodyPartExamined") or "").upper(),
+        modality=told_modality(str(header.get("Modality") or "")),
+        body_part=told_body_part(str(header.get("BodyPartExamined") or "")),
         shape=(int(header.Rows), int(header.Columns)),
         samples=int(header.get("SamplesPerPixel") or 1),
         position=tuple(float(value) for value in slice_.get("ImagePositionPatient")),
         orientation=tuple(float(value) for value in slice_.get("ImageOrientationPatient")),
         spacing=(float(spacing[1]), float(spacing[0])),
         thickness=abs(float(thickness)),
+        slice_mm=abs(float(slice_.get("SliceThickness") or 0.0)),
         traits=_traits(slice_),
         rescale=_rescale(header, slice_),
         order=(

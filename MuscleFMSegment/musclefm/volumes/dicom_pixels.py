@@ -134,7 +134,7 @@ def _stored(header: pydicom.FileDataset) -> StoredPixels:
     if unused > 0 and not compressed:
         # Above the stored bits old files keep overlays.
         shift = max(int(header.HighBit) + 1 - bits, 0)
-        array = (array << (unused - shift)) >> unused
+        array = np.right_shift(np.left_shift(array, unused - shift), unused)
     signed = bool(header.PixelRepresentation)
     lowest = -float(2 ** (bits - 1)) if signed else 0.0
     return StoredPixels(array, inverted, lowest, lowest + 2.0**bits - 1)

@@ -16,6 +16,7 @@ import numpy as np
 from musclefm.volumes.decoded import SeriesDescription
 from musclefm.volumes.dicom_frames import TRAITS, Frame
 from musclefm.volumes.dicom_pixels import pixel_digest
+from musclefm.volumes.dicom_terms import told_image_type
 from musclefm.volumes.slice_positions import places
 
 _SAME_COSINE = 1e-3
@@ -224,4 +225,6 @@ def _label(traits: Traits, naming: list[int]) -> str:
 
 
 def _told(trait: str, value: str | float | None) -> str:
+    if trait == "image type" and value is not None:
+        return told_image_type(str(value))
     return f"no {trait}" if value is None else _LABEL[trait].format(value)
