@@ -158,3 +158,22 @@ class TestHostile:
             deep.mkdir()
         with pytest.raises(MuscleFMError, match="can be read"):
             read_volume(tmp_path)
+
+    def test_sequences_nested_without_end_are_refused(self, tmp_path, volume):
+        (path,) = write_series(tmp_path, volume, order=[0])
+        content = path.read_bytes()
+        at = content.index(b"\x08\x00\x60\x00")
+        opened = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+        path.write_bytes(content[:at] + 20_000 * opened + content[at:])
+        with pytest.raises(MuscleFMError, match="can be read"):
+            read_volume(tmp_path)
+
+    def test_damaged_compressed_pixels_are_refused(self, tmp_path, volume):
+        (path,) = write_series(tmp_path, volume, order=[0])
+        header = pydicom.dcmread(path)
+        header.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        header.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + bytes(200)])
+        header["PixelData"].is_undefined_length = True
+        header.save_as(path)
+        with pytest.raises(MuscleFMError, match="truncated or its compression"):
+            read_volume(tmp_path)

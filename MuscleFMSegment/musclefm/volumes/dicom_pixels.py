@@ -8,6 +8,7 @@ that holds nothing but the pixels.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -153,11 +154,13 @@ def _in_child(header: pydicom.FileDataset) -> npt.NDArray[np.generic]:
     bare.PhotometricInterpretation = "MONOCHROME2"
     bare.file_meta = pydicom.dataset.FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = header.file_meta.TransferSyntaxUID
+    # Inside Slicer the running program is Slicer itself, not Python.
+    python = shutil.which("PythonSlicer") or sys.executable
     with tempfile.TemporaryDirectory() as folder:
         copy, decoded = Path(folder) / "pixels.dcm", Path(folder) / "pixels.npy"
         bare.save_as(copy, enforce_file_format=True)
         subprocess.run(
-            [sys.executable, "-c", _DECODE, str(copy), str(decoded)],
+            [python, "-c", _DECODE, str(copy), str(decoded)],
             check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, timeout=_SECONDS,
         )  # fmt: skip
