@@ -76,9 +76,8 @@ def test_the_signal_of_the_body_is_that_of_the_plain_scan(shared, spoil):
 
 def test_what_is_plain_keeps_its_values(shared):
     scan = read(shared / "scans" / "dixon" / f"{MIDTHIGH}.nii.gz").array[::6]
-    # Some hundred voxels of this scan are saturated.
-    changed = np.abs(cleaned(scan) - scan) > 0.01 * np.percentile(scan, 99)
-    assert changed.mean() < 0.002 and not changed[scan < scan.max()].any()
+    # Some hundred voxels of this scan are saturated, among them blocks.
+    assert np.abs(cleaned(scan) - scan).max() < 0.01 * np.percentile(scan, 99)
 
 
 def test_an_image_without_signal_is_zero():

@@ -13,8 +13,6 @@ _FLOOR_PERCENTILE = 0.5
 _TOP_PERCENTILE = 98.0
 # Fat beside a surface coil stays below this many times the range between them.
 _HEADROOM = 4.0
-# One value of many voxels is saturated where it is the highest and beyond this many times.
-_SATURATED = 1.5
 # One exact value of so many voxels is a plateau, not noise.
 _PLATEAU_SHARE = 0.001
 # A plateau is no part of the signal where it lies off the rest by this share of its range.
@@ -53,10 +51,6 @@ def cleaned(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     floor, top = _range(values, field)
     highest = floor + _HEADROOM * (top - floor)
     outliers = field & (values > highest)
-    ceiling = values[field & ~outliers].max()
-    plateau = field & (values == ceiling)
-    if ceiling > floor + _SATURATED * (top - floor) and plateau.mean() > _PLATEAU_SHARE / 10:
-        outliers |= plateau
     signal = np.where(field, values, floor)
     for k in np.flatnonzero(outliers.any(axis=(1, 2))):
         if not outliers[k].all():
@@ -78,7 +72,7 @@ def _range(values: npt.NDArray[np.float32], field: npt.NDArray[np.bool_]) -> tup
         if saturated.mean() < _PLATEAU_SHARE or not rest.size:
             return floor, top
         below = float(np.percentile(rest, _TOP_PERCENTILE))
-        if sample.max() <= floor + _SATURATED * (below - floor):
+        if sample.max() <= floor + _HEADROOM * (below - floor):
             return floor, top
         sample = rest
 

@@ -13,9 +13,7 @@ _SLICES = 5
 _SURER = 0.05
 
 
-def looks_upside_down(
-    predictor: EnsemblePredictor, upright: Framing, upside_down: Framing
-) -> bool:
+def looks_upside_down(predictor: EnsemblePredictor, upright: Framing, upside_down: Framing) -> bool:
     """Tell whether the ensemble is much surer of the slices turned by 180 degrees.
 
     Muscles of a prone patient in an image stored as if supine lie where none
