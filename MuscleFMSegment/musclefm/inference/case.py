@@ -14,6 +14,7 @@ from musclefm.anatomy.sides import name_sides, sides_map
 from musclefm.anatomy.signal import cleaned
 from musclefm.anatomy.thighs import Thighs, find_thighs
 from musclefm.errors import MuscleFMError
+from musclefm.inference.field_notes import field_findings
 from musclefm.inference.framing import Framing
 from musclefm.inference.laterality import looks_mirrored
 from musclefm.inference.posture import looks_upside_down
@@ -95,6 +96,7 @@ def run_case(
 
     labels = back(prediction.labels)
     sides = name_sides(thighs, view.apply(labels), bundle.scheme)
+    findings = field_findings(thighs, sides, view.apply(labels), view)
     return EnsembleMaps(
         grid=grid,
         scheme=bundle.scheme,
@@ -107,6 +109,8 @@ def run_case(
         variance=back(prediction.variance),
         error=back(prediction.error),
         statistics=_by_side(prediction, [RIGHT if s == "right" else LEFT for s in sides]),
+        notes=findings.notes,
+        beyond_thigh=findings.beyond_thigh,
     )
 
 

@@ -19,6 +19,8 @@ from musclefm.volumes.itk import read_dicom_frames
 from musclefm.volumes.slice_positions import RegularSlices, regular_slices
 
 _LISTED = 8
+# Slices farther apart than this many times their thickness leave gaps.
+_GAP = 1.5
 _THIGH_WORDS = ("THIGH", "LEG", "FEMUR", "EXTREMITY", "EXTREMITIES", "HAMSTRING", "QUADRICEPS")
 
 
@@ -244,6 +246,11 @@ def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, .
         notes += (
             f"of {grid.count} slices of {what} {_count(len(grid.missing), 'slice')} missing"
             f" (number {numbers}) and left empty, so volumes come out too small",
+        )
+    if 0 < first.own_thickness * _GAP < grid.step_mm:
+        notes += (
+            f"slices of {what} are {figures(first.own_thickness)} mm thick and"
+            f" {figures(grid.step_mm)} mm apart: the volumes fill the gaps",
         )
     if grid.off_mm > 0.01 * grid.step_mm:
         notes += (f"slices of {what} lie up to {figures(grid.off_mm)} mm off even distances",)

@@ -64,6 +64,8 @@ class Frame:
         ``(I, J)`` in mm.
     thickness : float
         From slice to slice, or else the slice's own, in mm; 0 where absent.
+    own_thickness : float
+        The slice's own in mm; 0 where absent.
     traits : tuple
         Values in the order of :data:`TRAITS`; None where absent.
     order : tuple of int
@@ -83,6 +85,7 @@ class Frame:
     orientation: tuple[float, ...]
     spacing: tuple[float, float]
     thickness: float
+    own_thickness: float
     traits: tuple[str | float | None, ...]
     order: tuple[int, int, int]
 
@@ -204,6 +207,7 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         orientation=tuple(float(value) for value in slice_.get("ImageOrientationPatient")),
         spacing=(float(spacing[1]), float(spacing[0])),
         thickness=abs(float(thickness)),
+        own_thickness=abs(float(slice_.get("SliceThickness") or 0.0)),
         traits=_traits(slice_),
         order=(
             int(header.get("AcquisitionNumber") or 0),
