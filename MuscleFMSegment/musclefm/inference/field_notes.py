@@ -73,8 +73,8 @@ def field_findings(
         if stored:
             beyond.extend(stored)
             notes.append(
-                f"{slices_named(stored)} (along {'kji'[view.axes[0]]}) seem to lie in the {what}:"
-                " their labels count into the volumes, and those volumes are marked"
+                f"the {what} seems to be in view in {slices_named(stored)} (along"
+                f" {'kji'[view.axes[0]]}): volumes that count labels there are marked"
             )
     return FieldFindings(tuple(notes), tuple(sorted(beyond)))
 
