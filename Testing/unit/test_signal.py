@@ -80,6 +80,15 @@ def test_what_is_plain_keeps_its_values(shared):
     assert np.abs(cleaned(scan) - scan).max() < 0.01 * np.percentile(scan, 99)
 
 
+def test_a_drawing_and_masked_air_keep_their_air():
+    drawing = np.zeros((2, 40, 40), np.float32)
+    drawing[:, 10:30, 10:30] = 1
+    assert (cleaned(drawing) == drawing).all()
+    rng = np.random.default_rng(4)
+    masked = np.where(drawing > 0, rng.uniform(300, 1000, drawing.shape), 0).astype(np.float32)
+    np.testing.assert_allclose(cleaned(masked), masked)
+
+
 def test_an_image_without_signal_is_zero():
     for constant in (0.0, 7.0, -1000.0, np.nan):
         assert (cleaned(np.full((2, 5, 6), constant, np.float32)) == 0).all()

@@ -15,8 +15,11 @@ _TOP_PERCENTILE = 98.0
 _HEADROOM = 4.0
 # One exact value of so many voxels is a plateau, not noise.
 _PLATEAU_SHARE = 0.001
-# A plateau is no part of the signal where it lies off the rest by this share of its range.
-_GAP = 0.1
+# The lowest plateau is no part of the signal where it lies off the rest by this share of its
+# range: a negative one, as magnitudes have none, or one that may also be masked air.
+_GAP_OF_NEGATIVE, _GAP = 0.1, 0.5
+# Of a picture of fewer values, such as labels, the lowest is the air.
+_VALUES_OF_AN_IMAGE = 32
 # Padding inside the range of the signal holds this share of the edge of the slices.
 _SHARE_OF_EDGE = 0.5
 # Padding around a field that was padded before.
@@ -65,16 +68,20 @@ def _range(values: npt.NDArray[np.float32], field: npt.NDArray[np.bool_]) -> tup
     """Return floor and top of the field, the top from below any saturated plateau."""
     sample = _sample(values[field])
     floor = float(np.percentile(sample, _FLOOR_PERCENTILE))
-    while True:
+    count = sample.size
+    # However much of the field is masked air.
+    sample = sample[sample > floor]
+    while sample.size:
         top = float(np.percentile(sample, _TOP_PERCENTILE))
         saturated = sample == sample.max()
         rest = sample[~saturated]
-        if saturated.mean() < _PLATEAU_SHARE or not rest.size:
+        if not rest.size or np.count_nonzero(saturated) < _PLATEAU_SHARE * count:
             return floor, top
         below = float(np.percentile(rest, _TOP_PERCENTILE))
         if sample.max() <= floor + _HEADROOM * (below - floor):
             return floor, top
         sample = rest
+    return floor, floor
 
 
 def _padding(
@@ -102,7 +109,8 @@ def _padding(
         if not rest.size or (sample == lowest).mean() < _PLATEAU_SHARE:
             break
         floor, top = np.percentile(rest, [_FLOOR_PERCENTILE, _TOP_PERCENTILE])
-        if floor - lowest <= _GAP * (top - floor):
+        gap = _GAP_OF_NEGATIVE if lowest < 0 <= floor else _GAP
+        if floor - lowest <= gap * (top - floor) or np.unique(rest).size < _VALUES_OF_AN_IMAGE:
             break
         padding |= within & (values == lowest)
     return padding
