@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
-from musclefm.plain_text import figures
 from musclefm.volumes.checks import check_header_shape, colour_error
 from musclefm.volumes.dicom.defined_terms import LOCALIZER_TERMS, shows_channel
 from musclefm.volumes.dicom.files import files_below
 from musclefm.volumes.dicom.frames import Frame, Scan, scan_files
 from musclefm.volumes.dicom.pixels import StoredPixels, read_stored, upright
-from musclefm.volumes.dicom.slice_positions import RegularSlices, regular_slices
+from musclefm.volumes.dicom.placed_stack import PlacedStack, counted, place_stack
 from musclefm.volumes.dicom.stacks import Series, Stack, describe, find_series
 from musclefm.volumes.formats.decoded import Decoded, SeriesChoice, SeriesDescription
 
 _LISTED = 8
-
-
-@dataclass(frozen=True)
-class PlacedStack:
-    """The slices of an image and the regular grid that they lie on.
-
-    Attributes
-    ----------
-    stack : Stack
-        The slices.
-    shape : tuple of int
-        ``(K, J, I)``, with slots for slices that are missing.
-    slots : tuple of int
-        Where on axis K each slice of the stack lies.
-    ijk_to_lps : ndarray
-        ``(4, 4)``, homogeneous ``(i, j, k, 1)`` to LPS in mm.
-    notes : tuple of str
-        What the user should know of the slices, a line each.
-    """
-
-    stack: Stack
-    shape: tuple[int, int, int]
-    slots: tuple[int, ...]
-    ijk_to_lps: npt.NDArray[np.float64]
-    notes: tuple[str, ...]
 
 
 def read_dicom(
@@ -76,9 +50,9 @@ def read_dicom(
     notes += _left_out(scan, series, len(descriptions), choice, path, what)
     decoded = _decode(stack, what)
     if series.duplicates:
-        notes += (f"{_count(series.duplicates, 'duplicate slice')} of {what} left out",)
+        notes += (f"{counted(series.duplicates, 'duplicate slice')} of {what} left out",)
     if scan.unread:
-        notes += (f"{_count(scan.unread, 'DICOM file')} that cannot be read left out",)
+        notes += (f"{counted(scan.unread, 'DICOM file')} that cannot be read left out",)
     notes += decoded.notes + _unexpected_body_part(stack.frames[0].body_part, what)
     return (
         Decoded(decoded.array, decoded.ijk_to_lps, notes, stack.frames[0].modality),
@@ -108,7 +82,7 @@ def find_stack(where: Path | Sequence[Path], what: str, choice: SeriesChoice) ->
     else:
         scan, path = scan_files(sorted(where)), where[0]
     series, _ = _find(scan, path, choice, what)
-    return _place(_chosen_stack(series, choice, what)[0], what)
+    return place_stack(_chosen_stack(series, choice, what)[0], what)
 
 
 def list_series(path: Path) -> tuple[SeriesDescription, ...]:
@@ -126,7 +100,7 @@ def _scan(path: Path) -> Scan:
 def _no_series(scan: Scan, path: Path, what: str) -> MuscleFMError:
     if scan.unread:
         return MuscleFMError(
-            f"none of the {_count(scan.unread, 'DICOM file')} of {what} can be read",
+            f"none of the {counted(scan.unread, 'DICOM file')} of {what} can be read",
             "export the series again, with its private attributes if it is a Siemens mosaic",
         )
     if scan.unplaced:
@@ -209,11 +183,11 @@ def _left_out(
     lost = scan.unplaced.count(uid)
     if lost:
         notes += (
-            f"{_count(lost, 'slice')} of {what} without a position or spacing left out,"
+            f"{counted(lost, 'slice')} of {what} without a position or spacing left out,"
             " so volumes may come out too small",
         )
     if path.is_dir() and len(scan.unplaced) > lost:
-        other = _count(len(scan.unplaced) - lost, "other DICOM image")
+        other = counted(len(scan.unplaced) - lost, "other DICOM image")
         notes += (f"{other} without a position in the patient left out of {what}",)
     if path.is_dir() and choice.series is None and count > 1:
         other = f"{count - 1} other series" if count > 2 else "another series"
@@ -226,14 +200,16 @@ def _chosen_stack(series: Series, choice: SeriesChoice, what: str) -> tuple[Stac
     count = len(series.stacks)
     if number is not None and not 1 <= number <= count:
         raise MuscleFMError(
-            f"{what} has no number {number} among {_count(count, 'image')} of the same place",
+            f"{what} has no number {number} among {counted(count, 'image')} of the same place",
             f"choose one with --echo 1 to {count}",
         )
     named = [
         stack for stack in series.stacks if shows_channel(stack.frames[0].traits[0], choice.channel)
     ]
     if number is None and count > 1 and len(named) == 1:
-        return named[0], (f"of {_count(count, 'image')} in the series, {what} is {named[0].label}",)
+        return named[0], (
+            f"of {counted(count, 'image')} in the series, {what} is {named[0].label}",
+        )
     stack = series.stacks[(number or 1) - 1]
     if count == 1:
         return stack, ()
@@ -249,57 +225,12 @@ def _chosen_stack(series: Series, choice: SeriesChoice, what: str) -> tuple[Stac
 def _decode(stack: Stack, what: str) -> Decoded:
     if stack.frames[0].samples > 1:
         raise colour_error(what)
-    placed = _place(stack, what)
+    placed = place_stack(stack, what)
     check_header_shape(placed.shape, what)
     pixels = _pixels(stack.frames, what)
     array = np.full(placed.shape, pixels.min(), dtype=np.float32)
     array[list(placed.slots)] = pixels
     return Decoded(array, placed.ijk_to_lps, placed.notes)
-
-
-def _place(stack: Stack, what: str) -> PlacedStack:
-    first = stack.frames[0]
-    grid, step, notes = _slices(stack, what)
-    matrix = np.eye(4)
-    matrix[:3, 0] = np.asarray(first.orientation[:3]) * first.spacing[0]
-    matrix[:3, 1] = np.asarray(first.orientation[3:]) * first.spacing[1]
-    matrix[:3, 2] = first.normal * step
-    matrix[:3, 3] = first.position
-    return PlacedStack(stack, (grid.count, *first.shape), grid.slots, matrix, notes)
-
-
-def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, ...]]:
-    """Return the slots of the slices, the step in mm, and what to tell about them."""
-    first = stack.frames[0]
-    if len(stack.frames) == 1:
-        if first.thickness > 0:
-            return RegularSlices((0,), first.thickness, 0.0), first.thickness, ()
-        note = f"the only slice of {what} states no thickness: 1 mm is assumed, so is every volume"
-        return RegularSlices((0,), 1.0, 0.0), 1.0, (note,)
-    offsets = np.array([frame.position for frame in stack.frames]) - first.position
-    along = offsets @ first.normal
-    aside = np.linalg.norm(offsets - np.outer(along, first.normal), axis=1).max()
-    if aside > max(first.spacing):
-        raise MuscleFMError(
-            f"the slices of {what} are shifted against one another by up to {figures(aside)} mm",
-            "resample the series to a rectangular grid, or give the parts of it as series",
-        )
-    grid = regular_slices(along, what)
-    notes: tuple[str, ...] = ()
-    if 0 < first.slice_mm < 0.99 * grid.step_mm:
-        notes += (
-            f"slices of {what} are {figures(first.slice_mm)} mm thick and lie"
-            f" {figures(grid.step_mm)} mm apart: volumes take in the gaps between them",
-        )
-    if grid.missing:
-        numbers = ", ".join(str(slot + 1) for slot in grid.missing)
-        notes += (
-            f"of {grid.count} slices of {what} {_count(len(grid.missing), 'slice')} missing"
-            f" (number {numbers}) and left empty, so volumes come out too small",
-        )
-    if grid.off_mm > 0.01 * grid.step_mm:
-        notes += (f"slices of {what} lie up to {figures(grid.off_mm)} mm off even distances",)
-    return grid, grid.step_mm, notes
 
 
 def _pixels(frames: tuple[Frame, ...], what: str) -> npt.NDArray[np.float32]:
@@ -338,7 +269,3 @@ def _unexpected_body_part(body_part: str, what: str) -> tuple[str, ...]:
         return ()
     told = "another body part" if body_part == "another" else f"the body part {body_part}"
     return (f"the header of {what} names {told}: make sure it shows thighs",)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
