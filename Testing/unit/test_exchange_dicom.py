@@ -1,6 +1,7 @@
 """DICOM objects of labels and uncertainty, read back by pydicom and by dcmqi's own programs."""
 
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pydicom
@@ -206,8 +207,13 @@ class TestParametricMap:
         ):
             k, slice_ = at[tuple(frame.PlanePositionSequence[0].ImagePositionPatient)]
             np.testing.assert_array_equal(pixels, values[k])
-            (item,) = frame.DerivationImageSequence[0].SourceImageSequence
-            assert item.ReferencedSOPInstanceUID == slice_.SOPInstanceUID
+            # highdicom 0.27 names them for the object only.
+            for derivation in frame.DerivationImageSequence:
+                (item,) = derivation.SourceImageSequence
+                assert item.ReferencedSOPInstanceUID == slice_.SOPInstanceUID
+        assert version("highdicom").startswith("0.27.") or frame.DerivationImageSequence
+        named = {item.ReferencedSOPInstanceUID for item in written.SourceImageSequence}
+        assert named == {slice_.SOPInstanceUID for slice_ in source.instances}
         (mapping,) = written.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
         quantity = mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0]
         assert quantity.CodeMeaning.startswith("Epistemic")
