@@ -120,3 +120,30 @@ def _set_pixels(header, array):
     header.HighBit = 15
     header.PixelRepresentation = 0
     header.PixelData = np.rint(array).astype("<u2").tobytes()
+
+
+def strip_preamble(path):
+    """Leave out the 128 bytes and the mark with which a DICOM file should begin."""
+    path.write_bytes(path.read_bytes()[132:])
+
+
+def strip_meta(path):
+    """Leave nothing but the data set, implicit VR, as old archives did."""
+    header = pydicom.dcmread(path)
+    bare = Dataset()
+    bare.update(header)
+    bare.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=False)
+
+
+def set_rescale_of_frames(path, slopes, intercept=0, *, shared=False):
+    """State the rescaling in the groups of the frames, or once in the shared ones."""
+    header = pydicom.dcmread(path)
+    holders = header.PerFrameFunctionalGroupsSequence
+    for holder, slope in zip(
+        header.SharedFunctionalGroupsSequence if shared else holders, slopes, strict=True
+    ):
+        item = Dataset()
+        item.RescaleSlope, item.RescaleIntercept = str(slope), str(intercept)
+        item.RescaleType = "US"
+        holder.PixelValueTransformationSequence = Sequence([item])
+    header.save_as(path)

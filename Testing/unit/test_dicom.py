@@ -302,7 +302,8 @@ class TestRealSeries:
             np.testing.assert_allclose(read.volume.grid.spacing, image.GetSpacing(), atol=MM)
             assert "17 echoes at each of 7 positions of the image: " in read.notes[0]
         assert read.series[0].slices == 7
-        assert "names the body part CALF" in read.notes[1]
+        assert "10 mm thick and lie 40 mm apart" in read.notes[1]
+        assert "names the body part CALF" in read.notes[2]
 
     def test_a_lost_slice_of_the_echo_stays_a_gap(self, mese, tmp_path):
         lost = 3

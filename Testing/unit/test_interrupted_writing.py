@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POS
 HEAVY = """
     import os, signal, sys, time
     from pathlib import Path
-    from musclefm.cli.interruption import (
+    from musclefm.cli.terminal.interruption import (
         InterruptedWork, end_process, raise_on_signals, run_interruptibly
     )
     from musclefm.storage import staging
@@ -52,8 +52,8 @@ HEAVY = """
 MAIN_THREAD = """
     import os, signal, sys
     from pathlib import Path
-    from musclefm.cli.interruption import InterruptedWork, end_process, raise_on_signals
-    from musclefm.volumes import writing
+    from musclefm.cli.terminal.interruption import InterruptedWork, end_process, raise_on_signals
+    from musclefm.storage import atomic as writing
 
     out, move = Path(sys.argv[1]), writing._move
     out.mkdir()

@@ -16,7 +16,8 @@ from musclefm.labels.sides import LEFT
 from musclefm.results.report.case import ReportCase
 from musclefm.results.report.display import CaseDisplay, Window
 from musclefm.results.report.gallery import heat_legend, region_picture, slice_pictures
-from musclefm.results.report.layers import Frame, outline_layer
+from musclefm.results.report.layers import Frame, outline_layer, region_layer
+from musclefm.results.report.number_places import place_numbers
 from musclefm.results.report.palettes import HEAT_FROM, label_palette
 from musclefm.results.report.pictures import overview_png
 from musclefm.uncertainty.maps import EnsembleMaps
@@ -205,3 +206,24 @@ def test_the_overview_shows_left_on_the_right_and_the_legend(axial_case):
     assert columns[panel].min() > 8 + drawn_width / 2
     for label in SCHEME.labels:
         assert (sheet == label.colour).all(axis=-1).any(), label.name
+
+
+def test_numbers_of_neighbouring_regions_do_not_print_over_one_another():
+    regions = np.zeros((40, 60), np.uint16)
+    for number, row in enumerate(range(10, 30, 3), start=11):
+        regions[row : row + 2, 20:26] = number
+    frame = Frame.fit(Window(0, 40, 0, 60), (1.0, 1.0), 400 * 600)
+    # White is the letters' alone; whole letters have as many pixels as written one by one.
+    together = np.asarray(region_layer(regions, frame, 3, 28)) == 254
+    alone = [
+        np.asarray(region_layer(np.where(regions == n, n, 0), frame, 3, 28)) == 254
+        for n in np.unique(regions[regions > 0])
+    ]
+    assert together.sum() == sum(letters.sum() for letters in alone)
+
+
+def test_crowded_numbers_stay_inside_the_picture():
+    wanted = [(190, 95)] * 300
+    corners = place_numbers(wanted, [(30, 14)] * len(wanted), (200, 100))
+    assert all(0 <= x <= 170 and 0 <= y <= 86 for x, y in corners)
+    assert corners[0] == (170, 86)

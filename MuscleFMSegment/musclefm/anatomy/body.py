@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from musclefm.anatomy.signal import cleaned
 from musclefm.volumes.volume import Volume
 
 WORKING_MM = 3.5
@@ -69,7 +70,7 @@ def find_body(image: Volume) -> Body:
         min(columns, max(1, round(WORKING_MM / step_i))),
     )
     spacing = (step_j * factors[0], step_i * factors[1], step_k)
-    bright = _bright(_shrink(image.array, factors), spacing)
+    bright = _bright(_shrink(cleaned(image.array), factors), spacing)
     tissue = _fill_holes(ndimage.binary_opening(bright, IN_PLANE))
     outline = _fill_holes(_close(tissue, spacing))
     outline = _keep_large_parts(outline)
@@ -100,12 +101,10 @@ def in_plane_parts(
 
 
 def _shrink(array: npt.NDArray[Any], factors: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Average blocks of rows and columns; voxels that are not finite count as 0."""
+    """Average blocks of rows and columns."""
     slices, rows, columns = array.shape
     j, i = rows // factors[0], columns // factors[1]
     kept = np.asarray(array[:, : j * factors[0], : i * factors[1]], np.float32)
-    if not np.isfinite(kept).all():
-        kept = np.where(np.isfinite(kept), kept, np.float32(0))
     blocks = kept.reshape(slices, j, factors[0], i, factors[1])
     return np.asarray(blocks.mean(axis=4).mean(axis=2), np.float32)
 

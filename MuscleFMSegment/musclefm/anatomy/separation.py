@@ -11,7 +11,8 @@ from scipy import ndimage
 from musclefm.anatomy.body import Body
 
 # Rolls of the patient that are tried: the gap leans as much. The first wins a tie.
-_ROLLS_DEGREES = (0.0, -5.0, 5.0, -10.0, 10.0, -15.0, 15.0, -20.0, 20.0)
+_LARGEST_ROLL_DEGREES = 50
+_ROLLS_DEGREES = sorted(range(-_LARGEST_ROLL_DEGREES, _LARGEST_ROLL_DEGREES + 1, 5), key=abs)
 _ROLL_PENALTY_PER_DEGREE = 0.006
 _ASYMMETRY_PENALTY = 3.0
 # Less than a cut through the middle of a thigh (1), so that a leg whose fellow

@@ -15,9 +15,9 @@ def name_sides(
 ) -> tuple[Side, ...]:
     """Name the patient's side of each thigh.
 
-    Of two thighs in canonical orientation the first is the right one. A thigh
-    alone is told by its muscles: where lateral muscles lie toward smaller
-    columns, i.e. toward the patient's right, it is a right thigh. With one
+    Of two thighs the first is the right one. A thigh alone is told by its
+    muscles: where lateral muscles lie toward the patient's right, i.e. toward
+    smaller columns unless the patient is turned, it is a right thigh. With one
     muscle only, or muscles of equal ``medial_lateral``, the offset of the
     labels from the centre of the thigh decides. Without any label it is the
     half of the image that the thigh lies in, a guess; its patient coordinate
@@ -42,16 +42,18 @@ def name_sides(
     lateral = np.array([0.0, *(label.medial_lateral for label in scheme.labels)])
     k, j, i = np.nonzero(labels)
     laterality = lateral[labels[k, j, i]]
-    column = i.astype(np.float64)
     slices, _, columns = labels.shape
+    turn = np.radians(thighs.turn_degrees)
+    middle = thighs.centres[0, k]
+    column = np.cos(turn) * (i - middle[:, 1]) + np.sin(turn) * (j - middle[:, 0])
     # Within each slice, for a thigh that runs obliquely through the columns.
     voxels = np.maximum(np.bincount(k, minlength=slices), 1)
     mean_laterality = np.bincount(k, weights=laterality, minlength=slices) / voxels
     towards_left = float(np.sum((laterality - mean_laterality[k]) * column))
     if np.isclose(towards_left, 0.0):
-        towards_left = float(np.sum(laterality * (column - thighs.centres[0, k, 1])))
+        towards_left = float(np.sum(laterality * column))
     if np.isclose(towards_left, 0.0):
-        towards_left = float(thighs.centres[0, :, 1].mean() - (columns - 1) / 2)
+        towards_left = float(thighs.centres[0, :, 1].mean() - (columns - 1) / 2) * np.cos(turn)
     return ("right",) if towards_left < 0 else ("left",)
 
 

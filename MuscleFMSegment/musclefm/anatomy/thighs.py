@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ _WIDE_MM = 200.0
 # One thigh never looks like two in as many of its slices; two do in more even
 # where one of them shows in half of the slices only.
 _LEAST_VOTES = 0.25
+# The networks have learned from patients that lie as level as this.
+_LEVEL_DEGREES = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,41 @@ class Thighs:
         1 or 2.
     membership : ndarray
         ``(K, J, I) uint8``: the thigh, from 1, that each voxel belongs to,
-        outside the body too. With two, thigh 1 lies toward the patient's right.
+        outside the body too. With two, thigh 1 is the patient's right one.
     centres : ndarray
         ``(count, K, 2) float64``: centroid of the thigh in each slice as
         ``(row, column)`` in voxels; filled from neighbouring slices where the
         slice shows nothing.
+    turn_degrees : float
+        How the patient lies turned about the axis of the slices: the direction
+        from the patient's right to the left, from that of the columns toward
+        larger rows. 0 where nearly level, 180 for a patient that is prone in
+        an image stored as if supine.
+    votes : float
+        Share of the slices that show two thighs.
+    contact : tuple of float
+        For each slice, how high the body is where the two halves meet, as a
+        share of the height of the lower half: 0 apart, about 1 in the pelvis.
+    areas_mm2 : tuple of float
+        For each slice, the area of the body.
     """
 
     count: int
     membership: npt.NDArray[np.uint8]
     centres: npt.NDArray[np.float64]
+    turn_degrees: float = 0.0
+    votes: float = 1.0
+    contact: tuple[float, ...] = ()
+    areas_mm2: tuple[float, ...] = ()
+
+    def upside_down(self) -> Thighs:
+        """Return the same thighs of a patient who lies the other way up."""
+        return replace(
+            self,
+            membership=np.asarray(self.count + 1 - self.membership, np.uint8),
+            centres=self.centres[::-1],
+            turn_degrees=self.turn_degrees + (180.0 if self.turn_degrees <= 0 else -180.0),
+        )
 
 
 def find_thighs(image: Volume) -> Thighs:
@@ -60,19 +87,40 @@ def find_thighs(image: Volume) -> Thighs:
     body = find_body(image)
     separation = separate(body)
     slices, rows, columns = image.grid.shape
-    if not _are_two(body, separation):
-        centres = _centres(body.outline, body, image)
-        return Thighs(1, np.ones((slices, rows, columns), np.uint8), centres[None])
+    votes, contact = _look_of_two(body, separation)
+    pixels = body.outline.sum(axis=(1, 2)) * body.spacing[0] * body.spacing[1]
+    areas = tuple(pixels.tolist())
+    if votes < _LEAST_VOTES:
+        centres = _centres(body.outline, body, image)[None]
+        return Thighs(
+            1, np.ones((slices, rows, columns), np.uint8), centres, 0.0, votes, contact, areas
+        )
     step_i, step_j, _ = image.grid.spacing
     membership = separation.beyond(rows, columns, (step_j, step_i)).astype(np.uint8) + np.uint8(1)
     _, coarse_rows, coarse_columns = body.outline.shape
     beyond = separation.beyond(coarse_rows, coarse_columns, body.spacing[:2])
     halves = (body.outline & ~beyond, body.outline & beyond)
-    return Thighs(2, membership, np.stack([_centres(half, body, image) for half in halves]))
+    centres = np.stack([_centres(half, body, image) for half in halves])
+    return Thighs(2, membership, centres, _roll(centres, (step_j, step_i)), votes, contact, areas)
 
 
-def _are_two(body: Body, separation: Separation) -> bool:
-    """Let the slices vote whether the surface parts two thighs or cuts one."""
+def _roll(centres: npt.NDArray[np.float64], pixel_mm: tuple[float, float]) -> float:
+    """Return the roll of two thighs in degrees from their centres, 0 where nearly level."""
+    across = np.median((centres[1] - centres[0]) * pixel_mm, axis=0)
+    degrees = float(np.degrees(np.arctan2(across[0], across[1])))
+    return degrees if abs(degrees) > _LEVEL_DEGREES else 0.0
+
+
+def _look_of_two(body: Body, separation: Separation) -> tuple[float, tuple[float, ...]]:
+    """Let the slices vote whether the surface parts two thighs or cuts one.
+
+    Returns
+    -------
+    votes : float
+        Share of the slices that show two.
+    contact : tuple of float
+        See :class:`Thighs`.
+    """
     slices, rows, _ = body.outline.shape
     step_j, step_i, _ = body.spacing
     k, j, i = np.nonzero(body.outline)
@@ -84,21 +132,28 @@ def _are_two(body: Body, separation: Separation) -> bool:
     areas = profile.sum(axis=2)
     shown = areas.sum(axis=1) > 0
     if not shown.any():
-        return False
+        return 0.0, (0.0,) * slices
     balanced = areas.min(axis=1) >= _LEAST_BALANCE * areas.max(axis=1)
     at_surface = (profile[:, 0, -1] + profile[:, 1, 0]) / 2
-    parted = at_surface <= _VALLEY * profile.max(axis=2).min(axis=1)
-    width = _extent(body.outline, 2) * step_i
-    height = _extent(body.outline, 1) * step_j
+    contact = at_surface / np.maximum(profile.max(axis=2).min(axis=1), 1)
+    parted = contact <= _VALLEY
+    # Along the row of thighs and across it, however the patient is rolled.
+    roll = np.arctan(separation.lean)
+    column_mm, row_mm = i * step_i, j * step_j
+    width = _extent(k, column_mm * np.cos(roll) - row_mm * np.sin(roll), slices) + step_i
+    height = _extent(k, column_mm * np.sin(roll) + row_mm * np.cos(roll), slices) + step_j
     two = balanced & (width > _WIDE_TO_HIGH * height) & (parted | (width > _WIDE_MM))
-    return bool(two[shown].mean() >= _LEAST_VOTES)
+    return float(two[shown].mean()), tuple(contact.tolist())
 
 
-def _extent(mask: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.int64]:
-    """Return how far each slice's mask reaches along an axis (1 rows, 2 columns), in voxels."""
-    marks = np.asarray(mask.any(axis=3 - axis))
-    last = marks.shape[1] - marks[:, ::-1].argmax(axis=1)
-    return np.asarray(np.where(marks.any(axis=1), last - marks.argmax(axis=1), 0))
+def _extent(
+    k: npt.NDArray[np.int64], position: npt.NDArray[np.float64], slices: int
+) -> npt.NDArray[np.float64]:
+    """Return how far the positions of each slice's voxels reach, ``(slices,)``."""
+    first, last = np.full(slices, np.inf), np.full(slices, -np.inf)
+    np.minimum.at(first, k, position)
+    np.maximum.at(last, k, position)
+    return np.asarray(np.where(last >= first, last - first, 0.0))
 
 
 def _centres(mask: npt.NDArray[np.bool_], body: Body, image: Volume) -> npt.NDArray[np.float64]:

@@ -21,7 +21,7 @@ from musclefm.exchange.seg_nrrd import read_seg_nrrd
 from musclefm.labels.scheme import SIDES, LabelScheme, Side
 from musclefm.labels.sided import IGNORE, check_sided_labels
 from musclefm.labels.sides import LEFT, RIGHT
-from musclefm.volumes.dicom.frames import is_dicom
+from musclefm.volumes.dicom.files import is_dicom
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 

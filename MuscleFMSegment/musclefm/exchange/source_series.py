@@ -12,7 +12,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.affine import grid_of_affine
-from musclefm.volumes.dicom.frames import is_dicom
+from musclefm.volumes.dicom.files import is_dicom, read_header
 from musclefm.volumes.dicom.series import find_stack
 from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.grid import Grid
@@ -82,7 +82,7 @@ def _header(path: Path) -> pydicom.Dataset:
     with warnings.catch_warnings():
         # pydicom warns of odd values and cites them.
         warnings.simplefilter("ignore")
-        header = pydicom.dcmread(path, stop_before_pixels=True)
+        header = read_header(path, stop_before_pixels=True)
     if missing := [name for name in _NEEDED if not header.get(name)]:
         raise MuscleFMError(
             f"the DICOM series lacks {', '.join(missing)}, so no other object can refer to it",

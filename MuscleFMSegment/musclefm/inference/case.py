@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.anatomy.sides import name_sides, sides_map
+from musclefm.anatomy.signal import cleaned
 from musclefm.anatomy.thighs import Thighs, find_thighs
 from musclefm.errors import MuscleFMError
+from musclefm.inference.field_notes import field_findings
 from musclefm.inference.framing import Framing
 from musclefm.inference.laterality import looks_mirrored
+from musclefm.inference.posture import looks_upside_down
 from musclefm.inference.predictor import EnsemblePredictor, Prediction, SliceObserver
 from musclefm.inference.slices import SliceFraming
 from musclefm.inference.thigh_tiles import ThighFraming
@@ -82,6 +85,11 @@ def run_case(
     thighs = find_thighs(Volume(canonical[0], view.grid))
     lone_thigh = partial(looks_mirrored, predictor)
     oriented = orient_case(channels, canonical, view, thighs, bundle.manifest, lone_thigh)
+    if isinstance(bundle.manifest.input.framing, ThighTiles):
+        turned = thighs.upside_down()
+        other = orient_case(channels, canonical, view, turned, bundle.manifest, lone_thigh)
+        if looks_upside_down(predictor, oriented.framing, other.framing):
+            thighs, oriented = turned, other
     prediction = predictor.predict(oriented.framing, oriented.membership, thighs.count, observe)
 
     def back(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -89,6 +97,7 @@ def run_case(
 
     labels = back(prediction.labels)
     sides = name_sides(thighs, view.apply(labels), bundle.scheme)
+    findings = field_findings(thighs, sides, view.apply(labels), view)
     return EnsembleMaps(
         grid=grid,
         scheme=bundle.scheme,
@@ -101,6 +110,8 @@ def run_case(
         variance=back(prediction.variance),
         error=back(prediction.error),
         statistics=_by_side(prediction, [RIGHT if s == "right" else LEFT for s in sides]),
+        notes=findings.notes,
+        beyond_thigh=findings.beyond_thigh,
     )
 
 
@@ -133,6 +144,8 @@ def orient_case(
         The card joins rules that do not fit.
     """
     rule, intensity = card.input.framing, card.input.intensity
+    if isinstance(intensity, PercentileIntensity):
+        canonical = np.stack([cleaned(channel) for channel in canonical])
     size = card.architecture.input_size
     if isinstance(rule, ThighTiles):
         if not isinstance(intensity, PercentileIntensity):

@@ -1,4 +1,4 @@
-"""Framing of one thigh a tile, every thigh seen as a right one."""
+"""Framing of one thigh a tile, every thigh seen as a right one, of a patient who lies level."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from musclefm.anatomy.thighs import Thighs
 from musclefm.inference.framing import UNSEEN_LABEL
 from musclefm.inference.intensity import centre, percentile_scale
 from musclefm.models.manifest import PercentileIntensity
+
+_ROUNDING = 1e-6
 
 
 class ThighFraming:
@@ -54,6 +56,8 @@ class ThighFraming:
         self._intensity = intensity
         # Pixels of the slice for each pixel of the tile, along rows and columns.
         self._step = (tile_mm / spacing_mm[0], tile_mm / spacing_mm[1])
+        turn = np.radians(thighs.turn_degrees)
+        self._turn = np.cos(turn), np.sin(turn)
 
     @property
     def slice_count(self) -> int:
@@ -94,11 +98,14 @@ class ThighFraming:
         """Return a tile's pixels as rows and columns of the slice, and which are the thigh's."""
         offsets = np.arange(self._size) - (self._size - 1) / 2
         middle = self._thighs.centres[thigh, k]
-        rows = middle[0] + offsets * self._step[0]
-        columns = middle[1] + offsets * self._step[1]
-        if self._mirrored[thigh]:
-            columns = columns[::-1]
-        points = list(np.meshgrid(rows, columns, indexing="ij"))
+        backward, across = np.meshgrid(
+            offsets, offsets[::-1] if self._mirrored[thigh] else offsets, indexing="ij"
+        )
+        cosine, sine = self._turn
+        points = [
+            middle[0] + (cosine * backward + sine * across) * self._step[0],
+            middle[1] + (cosine * across - sine * backward) * self._step[1],
+        ]
         owner = ndimage.map_coordinates(self._thighs.membership[k], points, order=0, mode="nearest")
         return points, owner == thigh + 1
 
@@ -110,19 +117,25 @@ class ThighFraming:
         restored[:, 0] = 1
         for thigh in range(self._thighs.count):
             middle = self._thighs.centres[thigh, k]
-            box, grid = [], []
+            cosine, sine = self._turn
+            reach = self._size / 2 * (abs(cosine) + abs(sine))
+            box, offsets = [], []
             for axis in (0, 1):
-                half = self._size / 2 * self._step[axis]
+                half = reach * self._step[axis]
                 first = max(int(np.ceil(middle[axis] - half)), 0)
                 last = min(int(np.floor(middle[axis] + half)), shape[axis] - 1)
                 box.append(slice(first, last + 1))
-                grid.append((np.arange(first, last + 1) - middle[axis]) / half)
-            if any(len(positions) == 0 for positions in grid):
+                offsets.append((np.arange(first, last + 1) - middle[axis]) / self._step[axis])
+            if any(len(positions) == 0 for positions in offsets):
                 continue
+            down, right = np.meshgrid(*offsets, indexing="ij")
+            y = (cosine * down - sine * right) / (self._size / 2)
+            x = (sine * down + cosine * right) / (self._size / 2)
+            # A turned tile does not fill the box around it.
+            seen = np.maximum(np.abs(y), np.abs(x)) <= 1 + _ROUNDING
             if self._mirrored[thigh]:
-                grid[1] = -grid[1]
-            y, x = (torch.from_numpy(positions.astype(np.float32)) for positions in grid)
-            points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1)
+                x = -x
+            points = torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32))
             sampled = functional.grid_sample(
                 probabilities[thigh].flatten(0, 1)[None],
                 points[None].to(probabilities.device),
@@ -130,7 +143,7 @@ class ThighFraming:
                 padding_mode="border",
                 align_corners=False,
             )[0].unflatten(0, (members, classes))
-            mine = torch.from_numpy(self._thighs.membership[k][tuple(box)] == thigh + 1)
+            mine = torch.from_numpy(seen & (self._thighs.membership[k][tuple(box)] == thigh + 1))
             target = restored[:, :, box[0], box[1]]
             target.copy_(torch.where(mine.to(probabilities.device), sampled, target))
         return restored

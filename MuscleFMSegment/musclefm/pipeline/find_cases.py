@@ -9,7 +9,7 @@ from pathlib import Path
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.channels import CHANNEL_NAMES
-from musclefm.volumes.dicom.frames import is_dicom
+from musclefm.volumes.dicom.files import is_dicom
 from musclefm.volumes.reading import FORMATS
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".img.gz")

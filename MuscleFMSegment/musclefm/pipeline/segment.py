@@ -13,6 +13,7 @@ import numpy.typing as npt
 from musclefm.exchange.seg_nrrd import write_segmentation
 from musclefm.inference.case import run_case
 from musclefm.inference.device import Runtime
+from musclefm.inference.field_notes import sparse_note
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.models.bundle import Bundle
 from musclefm.progress import Progress, ProgressEvent
@@ -28,6 +29,7 @@ from musclefm.review.regions import DEFAULT_RULE, FlagRule, Regions, flag_region
 from musclefm.storage.atomic import atomic_text
 from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.channels import Channels
+from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
@@ -104,9 +106,13 @@ def segment_case(
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)
     fat_fraction = channels.fat_fraction()
-    muscles = summarise_muscles(maps, regions.queue, fat_fraction)
+    notes = [*channels.notes, *channels.derivation_notes(wanted), *maps.notes]
+    gaps = sparse_note(maps.grid, canonical_view(maps.grid).axes[0])
+    if gaps and not any("fill the gaps" in note for note in notes):
+        notes.append(gaps)
+    has_gaps = any("fill the gaps" in note for note in notes)
+    muscles = summarise_muscles(maps, regions.queue, fat_fraction, gaps=has_gaps)
     progress(ProgressEvent("review", 2, 2, f"{len(regions.queue)} regions to check"))
-    notes = [*channels.notes, *channels.derivation_notes(wanted)]
     if not maps.labels.any():
         notes.append("no muscle was found: is this an MR of a thigh?")
     return SegmentedCase(

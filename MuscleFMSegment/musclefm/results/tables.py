@@ -118,6 +118,7 @@ _COLUMNS = (
     "Member Dice [0-1]",
     "Expected wrong voxels",
     "Flagged",
+    "Volume includes",
 )
 
 
@@ -140,6 +141,7 @@ def muscles_table(muscles: Sequence[MuscleSummary]) -> str:
                 _cell(muscle.member_dice),
                 _cell(muscle.expected_wrong_voxels),
                 "yes" if muscle.flagged else "no",
+                muscle.volume_includes,
             )
         )
     return text.getvalue()
@@ -160,9 +162,10 @@ def muscles_from_csv(text: str) -> tuple[MuscleSummary, ...]:
     """
     try:
         header, *rows = csv.reader(io.StringIO(text))
-        if tuple(header) != _COLUMNS:
+        # Older tables do not say what a volume includes.
+        if tuple(header) not in (_COLUMNS, _COLUMNS[:-1]):
             raise ValueError("other columns")
-        return tuple(_muscle(row) for row in rows)
+        return tuple(_muscle([*row, ""][: len(_COLUMNS)]) for row in rows)
     except (ValueError, csv.Error) as error:
         raise MuscleFMError(
             f"muscles.csv cannot be read ({error})",
@@ -171,7 +174,8 @@ def muscles_from_csv(text: str) -> tuple[MuscleSummary, ...]:
 
 
 def _muscle(row: Sequence[str]) -> MuscleSummary:
-    side, name, abbreviation, label, volume, fat, uncertainty, expected, members, wrong, flag = row
+    side, name, abbreviation, label, volume, fat, uncertainty, *judged = row
+    expected, members, wrong, flag, includes = judged
     if side not in ("left", "right"):
         raise ValueError(f"no such side: {side}")
     return MuscleSummary(
@@ -186,6 +190,7 @@ def _muscle(row: Sequence[str]) -> MuscleSummary:
         member_dice=_number(members),
         expected_wrong_voxels=float(wrong),
         flagged=flag == "yes",
+        volume_includes=includes,
     )
 
 

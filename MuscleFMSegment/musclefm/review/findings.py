@@ -85,6 +85,10 @@ class MuscleSummary:
         Sum of 1 - max p inside.
     flagged : bool
         Whether a region of the queue concerns the muscle.
+    volume_includes : str
+        What else the volume counts: ``"gaps"`` between slices, ``"beyond"``
+        the thigh, in slices of pelvis or knee, or ``"gaps, beyond"``; empty
+        where it is the thigh's muscle alone.
     """
 
     side: Side
@@ -98,3 +102,4 @@ class MuscleSummary:
     member_dice: float
     expected_wrong_voxels: float
     flagged: bool
+    volume_includes: str = ""

@@ -13,12 +13,15 @@ from musclefm.labels.scheme import SIDES
 from musclefm.labels.sides import RIGHT
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.uncertainty.maps import EnsembleMaps
+from musclefm.volumes.orientation import canonical_view
 
 
 def summarise_muscles(
     maps: EnsembleMaps,
     regions: Sequence[FlaggedRegion],
     fat_fraction: npt.NDArray[np.float32] | None = None,
+    *,
+    gaps: bool = False,
 ) -> tuple[MuscleSummary, ...]:
     """Sum up every muscle of the scheme on each side that holds any label.
 
@@ -31,6 +34,8 @@ def summarise_muscles(
     fat_fraction : ndarray, optional
         ``(K, J, I) float32`` in [0, 1] on the same grid, NaN where undefined;
         such voxels do not count in a muscle's mean.
+    gaps : bool
+        Whether the volumes fill gaps between the slices.
 
     Returns
     -------
@@ -55,6 +60,8 @@ def summarise_muscles(
             fractions = fat_fraction[inside]
             defined = np.isfinite(fractions)
             fat = by_muscle(np.where(defined, fractions, 0.0)) / by_muscle(defined)
+    slice_axis = canonical_view(maps.grid).axes[0]
+    beyond = by_muscle(np.isin(np.nonzero(inside)[slice_axis], maps.beyond_thigh))
     expected = expected_dice(maps.statistics, voxels)
     between_members = member_dice(maps.statistics)
     flagged = {(region.side, label) for region in regions for label in region.label_ids}
@@ -71,6 +78,14 @@ def summarise_muscles(
             member_dice=float(between_members[at, label.id]),
             expected_wrong_voxels=float(wrong[at, label.id]),
             flagged=(side, label.id) in flagged,
+            volume_includes=", ".join(
+                what
+                for what, counted in (
+                    ("gaps", gaps and voxels[at, label.id] > 0),
+                    ("beyond", beyond[at, label.id] > 0),
+                )
+                if counted
+            ),
         )
         for at, side in enumerate(SIDES)
         if voxels[at].any()

@@ -64,6 +64,10 @@ class EnsembleMaps:
         ``(K, J, I) float32``: 1 - max p, the probability that the label is wrong.
     statistics : ClassStatistics
         Sums by side and class.
+    notes : tuple of str
+        What the reader is to be told of the field of view, a line each.
+    beyond_thigh : tuple of int
+        Slices of pelvis or knee, as indices along the input's slice axis.
     """
 
     grid: Grid
@@ -77,6 +81,8 @@ class EnsembleMaps:
     variance: npt.NDArray[np.float32]
     error: npt.NDArray[np.float32]
     statistics: ClassStatistics
+    notes: tuple[str, ...] = ()
+    beyond_thigh: tuple[int, ...] = ()
 
     @property
     def nats_at_most(self) -> float:

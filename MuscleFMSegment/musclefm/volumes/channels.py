@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -185,7 +185,9 @@ def read_channels(
     read: dict[str, ReadVolume] = {}
     for name, path in paths.items():
         what = "the image" if name == "image" else f"the {name} image"
-        read[name] = read_volume(path, choice=(choices or {}).get(name), what=what)
+        choice = (choices or {}).get(name) or SeriesChoice()
+        read[name] = read_volume(path, choice=replace(choice, channel=name), what=what)
+    _check_distinct(read)
     digest = hashlib.sha256()
     for name in sorted(read):
         digest.update(f"{name} {read[name].sha256}\n".encode())
@@ -194,6 +196,17 @@ def read_channels(
         notes=tuple(dict.fromkeys(note for image in read.values() for note in image.notes)),
         sha256=digest.hexdigest(),
     )
+
+
+def _check_distinct(read: Mapping[str, ReadVolume]) -> None:
+    seen: dict[str, str] = {}
+    for name, image in read.items():
+        other = seen.setdefault(image.sha256, name)
+        if other != name:
+            raise MuscleFMError(
+                f"the {other} image and the {name} image are the same image",
+                "give another file or series for each channel, or choose with --echo",
+            )
 
 
 def _check_same_grid(one: str, grid: Grid, other: str, other_grid: Grid) -> None:

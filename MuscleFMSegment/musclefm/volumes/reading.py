@@ -16,7 +16,7 @@ from musclefm.volumes.checks import (
     empty_error,
     looks_like_ct,
 )
-from musclefm.volumes.dicom.frames import is_dicom
+from musclefm.volumes.dicom.files import is_dicom
 from musclefm.volumes.dicom.series import read_dicom
 from musclefm.volumes.formats.decoded import Decoded, SeriesChoice, SeriesDescription
 from musclefm.volumes.formats.names import FORMATS, read_image_file

@@ -11,7 +11,7 @@ from musclefm.volumes.volume import Volume
 
 
 def read_stored(path: Path, what: str) -> Volume:
-    """Read a map that :func:`musclefm.volumes.writing.write_volume` wrote.
+    """Read a map that :func:`musclefm.storage.atomic.write_volume` wrote.
 
     Unlike :func:`musclefm.volumes.reading.read_volume` it does not judge the
     values: labels may be empty, a fat fraction may be undefined. Voxels in a

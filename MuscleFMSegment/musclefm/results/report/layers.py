@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from musclefm.results.report.display import Window
+from musclefm.results.report.number_places import place_numbers
 from musclefm.results.report.palettes import Palette, heat_index, heat_palette, mark_palette
 
 # Entries of the palette of marks; in a grey picture the first two mean the same.
@@ -94,13 +95,32 @@ def region_layer(
     ink[inside] = np.where(meets_another, _CYAN, 0)[inside]
     if letters_px:
         picture = Image.fromarray(ink)
-        for region_id in np.unique(drawn[drawn > 0]):
-            rows, columns = np.nonzero(drawn == region_id)
-            rightmost = int(columns.argmax())
-            corner = (int(columns[rightmost]) + line_px + 3, int(rows[rightmost]) - letters_px // 2)
-            _write(picture, str(region_id), corner, letters_px)
+        _write_numbers(picture, drawn, line_px + 3, letters_px)
         ink = np.asarray(picture)
     return _coloured(ink, mark_palette())
+
+
+def _write_numbers(
+    picture: Image.Image, drawn: npt.NDArray[np.uint16], gap_px: int, letters_px: int
+) -> None:
+    """Write the number of each region to the right of it, none over another."""
+    texts, wanted = [], []
+    for region_id in np.unique(drawn[drawn > 0]):
+        rows, columns = np.nonzero(drawn == region_id)
+        rightmost = int(columns.argmax())
+        texts.append(str(region_id))
+        wanted.append((int(columns[rightmost]) + gap_px, int(rows[rightmost]) - letters_px // 2))
+    sizes = [_text_size(text, letters_px) for text in texts]
+    for text, corner in zip(texts, place_numbers(wanted, sizes, picture.size), strict=True):
+        _write(picture, text, corner, letters_px)
+
+
+def _text_size(text: str, height_px: int) -> tuple[int, int]:
+    """Return width and height of letters with their rim."""
+    font = ImageFont.load_default(height_px)
+    pen = ImageDraw.Draw(Image.new("L", (1, 1)))
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font, stroke_width=2)
+    return math.ceil(right - left), math.ceil(bottom - top)
 
 
 def sign(picture: Image.Image, frame: Frame, letters_px: int, bar_mm: float) -> None:

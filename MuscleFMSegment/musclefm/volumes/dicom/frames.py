@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from musclefm.storage.regular_file import open_regular
+from musclefm.volumes.dicom.defined_terms import told_body_part, told_modality
+from musclefm.volumes.dicom.files import is_dicom, read_header
 from musclefm.volumes.dicom.siemens_mosaic import CSA_HEADER, read_mosaic
 
 _TAGS: list[Any] = [
@@ -27,6 +28,7 @@ _TAGS: list[Any] = [
     "SamplesPerPixel", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SliceThickness", "SpacingBetweenSlices", "EchoTime", "EchoNumbers", "InversionTime",
     "DiffusionBValue", "ComplexImageComponent", "TemporalPositionIdentifier",
+    "RescaleSlope", "RescaleIntercept",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", CSA_HEADER,
 ]  # fmt: skip
 
@@ -64,8 +66,12 @@ class Frame:
         ``(I, J)`` in mm.
     thickness : float
         From slice to slice, or else the slice's own, in mm; 0 where absent.
+    slice_mm : float
+        The slice's own thickness in mm; 0 where absent.
     traits : tuple
         Values in the order of :data:`TRAITS`; None where absent.
+    rescale : tuple of float
+        Slope and intercept from stored values to intensities.
     order : tuple of int
         Acquisition and instance number: which of two alike came first.
     """
@@ -83,7 +89,9 @@ class Frame:
     orientation: tuple[float, ...]
     spacing: tuple[float, float]
     thickness: float
+    slice_mm: float
     traits: tuple[str | float | None, ...]
+    rescale: tuple[float, float]
     order: tuple[int, int, int]
 
     @property
@@ -100,21 +108,22 @@ class Scan:
     ----------
     frames : tuple of Frame
         All slices that have a place in the patient.
-    unplaced : int
-        Image files that have none, e.g. screen captures.
+    unplaced : tuple of str
+        SeriesInstanceUID of each image file that has none, e.g. a screen capture.
     unread : int
         Files that are DICOM and cannot be read.
     """
 
     frames: tuple[Frame, ...]
-    unplaced: int
+    unplaced: tuple[str, ...]
     unread: int
 
 
 def scan_files(paths: list[Path]) -> Scan:
     """Read the headers of those files that are DICOM images; others are passed over."""
     frames: list[Frame] = []
-    unplaced = unread = 0
+    unplaced: list[str] = []
+    unread = 0
     for path in paths:
         if not is_dicom(path):
             continue
@@ -122,7 +131,7 @@ def scan_files(paths: list[Path]) -> Scan:
             # pydicom warns of odd values and cites them.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+                header = read_header(path, stop_before_pixels=True, specific_tags=_TAGS)
                 if not header.get("Rows") or not header.get("Columns"):
                     unread += _should_be_image(header)
                     continue
@@ -131,27 +140,21 @@ def scan_files(paths: list[Path]) -> Scan:
             unread += 1
             continue
         frames += found
-        unplaced += not found
-    return Scan(tuple(frames), unplaced, unread)
-
-
-def is_dicom(path: Path) -> bool:
-    """Tell whether a file begins as DICOM files do."""
-    try:
-        with open_regular(path) as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+        if not found:
+            unplaced.append(str(header.get("SeriesInstanceUID") or ""))
+    return Scan(tuple(frames), tuple(unplaced), unread)
 
 
 def _frames(header: pydicom.Dataset, path: Path) -> Iterator[Frame]:
     groups = header.get("PerFrameFunctionalGroupsSequence")
     if groups:
         shared = next(iter(header.get("SharedFunctionalGroupsSequence") or []), pydicom.Dataset())
-        for index, group in enumerate(groups):
-            enhanced = _Enhanced(group, shared)
-            if _has_place(enhanced):
-                yield _frame(header, enhanced, path, index)
+        enhanced = [_Enhanced(group, shared) for group in groups]
+        placed = [_has_place(frame) for frame in enhanced]
+        if any(placed) and not all(placed):
+            raise ValueError("some frames have no place")
+        for index, slice_ in enumerate(enhanced if all(placed) else ()):
+            yield _frame(header, slice_, path, index)
     elif _has_place(header) and int(header.get("NumberOfFrames") or 1) == 1:
         frame = _frame(header, header, path, 0)
         if "MOSAIC" not in (header.get("ImageType") or ()):
@@ -196,21 +199,33 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         tiles=0,
         identity=f"{header.get('SOPInstanceUID') or path}/{index}",
         series=(int(header.get("SeriesNumber") or 0), uid),
-        modality=str(header.get("Modality") or ""),
-        body_part=str(header.get("BodyPartExamined") or "").upper(),
+        modality=told_modality(str(header.get("Modality") or "")),
+        body_part=told_body_part(str(header.get("BodyPartExamined") or "")),
         shape=(int(header.Rows), int(header.Columns)),
         samples=int(header.get("SamplesPerPixel") or 1),
         position=tuple(float(value) for value in slice_.get("ImagePositionPatient")),
         orientation=tuple(float(value) for value in slice_.get("ImageOrientationPatient")),
         spacing=(float(spacing[1]), float(spacing[0])),
         thickness=abs(float(thickness)),
+        slice_mm=abs(float(slice_.get("SliceThickness") or 0.0)),
         traits=_traits(slice_),
+        rescale=_rescale(header, slice_),
         order=(
             int(header.get("AcquisitionNumber") or 0),
             int(header.get("InstanceNumber") or 0),
             index,
         ),
     )
+
+
+def _rescale(header: pydicom.Dataset, slice_: Any) -> tuple[float, float]:
+    slope, intercept = (
+        next((float(v) for v in (slice_.get(name), header.get(name)) if v not in (None, "")), usual)
+        for name, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+    )
+    if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0:
+        raise ValueError("no such rescaling")
+    return slope, intercept
 
 
 def _traits(slice_: Any) -> tuple[str | float | None, ...]:

@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
-from musclefm.plain_text import figures
 from musclefm.volumes.checks import check_header_shape, colour_error
+from musclefm.volumes.dicom.defined_terms import LOCALIZER_TERMS, shows_channel
+from musclefm.volumes.dicom.files import files_below
 from musclefm.volumes.dicom.frames import Frame, Scan, scan_files
-from musclefm.volumes.dicom.slice_positions import RegularSlices, regular_slices
+from musclefm.volumes.dicom.pixels import StoredPixels, read_stored, upright
+from musclefm.volumes.dicom.placed_stack import PlacedStack, counted, place_stack
 from musclefm.volumes.dicom.stacks import Series, Stack, describe, find_series
 from musclefm.volumes.formats.decoded import Decoded, SeriesChoice, SeriesDescription
-from musclefm.volumes.formats.itk import read_dicom_frames
 
 _LISTED = 8
-_THIGH_WORDS = ("THIGH", "LEG", "FEMUR", "EXTREMITY", "EXTREMITIES", "HAMSTRING", "QUADRICEPS")
-
-
-@dataclass(frozen=True)
-class PlacedStack:
-    """The slices of an image and the regular grid that they lie on.
-
-    Attributes
-    ----------
-    stack : Stack
-        The slices.
-    shape : tuple of int
-        ``(K, J, I)``, with slots for slices that are missing.
-    slots : tuple of int
-        Where on axis K each slice of the stack lies.
-    ijk_to_lps : ndarray
-        ``(4, 4)``, homogeneous ``(i, j, k, 1)`` to LPS in mm.
-    notes : tuple of str
-        What the user should know of the slices, a line each.
-    """
-
-    stack: Stack
-    shape: tuple[int, int, int]
-    slots: tuple[int, ...]
-    ijk_to_lps: npt.NDArray[np.float64]
-    notes: tuple[str, ...]
 
 
 def read_dicom(
@@ -71,12 +46,13 @@ def read_dicom(
     """
     scan = _scan(path)
     series, descriptions = _find(scan, path, choice, what)
-    stack, notes = _chosen_stack(series, choice.echo, what)
+    stack, notes = _chosen_stack(series, choice, what)
+    notes += _left_out(scan, series, len(descriptions), choice, path, what)
     decoded = _decode(stack, what)
     if series.duplicates:
-        notes += (f"{_count(series.duplicates, 'duplicate slice')} of {what} left out",)
+        notes += (f"{counted(series.duplicates, 'duplicate slice')} of {what} left out",)
     if scan.unread:
-        notes += (f"{_count(scan.unread, 'DICOM file')} that cannot be read left out",)
+        notes += (f"{counted(scan.unread, 'DICOM file')} that cannot be read left out",)
     notes += decoded.notes + _unexpected_body_part(stack.frames[0].body_part, what)
     return (
         Decoded(decoded.array, decoded.ijk_to_lps, notes, stack.frames[0].modality),
@@ -106,7 +82,7 @@ def find_stack(where: Path | Sequence[Path], what: str, choice: SeriesChoice) ->
     else:
         scan, path = scan_files(sorted(where)), where[0]
     series, _ = _find(scan, path, choice, what)
-    return _place(_chosen_stack(series, choice.echo, what)[0], what)
+    return place_stack(_chosen_stack(series, choice, what)[0], what)
 
 
 def list_series(path: Path) -> tuple[SeriesDescription, ...]:
@@ -116,14 +92,15 @@ def list_series(path: Path) -> tuple[SeriesDescription, ...]:
 
 
 def _scan(path: Path) -> Scan:
-    candidates = path.rglob("*") if path.is_dir() else path.parent.iterdir()
-    return scan_files(sorted(file for file in candidates if file.is_file()))
+    if path.is_dir():
+        return scan_files(files_below(path))
+    return scan_files(sorted(file for file in path.parent.iterdir() if file.is_file()))
 
 
 def _no_series(scan: Scan, path: Path, what: str) -> MuscleFMError:
     if scan.unread:
         return MuscleFMError(
-            f"none of the {_count(scan.unread, 'DICOM file')} of {what} can be read",
+            f"none of the {counted(scan.unread, 'DICOM file')} of {what} can be read",
             "export the series again, with its private attributes if it is a Siemens mosaic",
         )
     if scan.unplaced:
@@ -146,16 +123,17 @@ def _find(
     descriptions = tuple(describe(series, number) for number, series in enumerate(found, 1))
     if not found:
         raise _no_series(scan, path, what)
-    return _chosen_series(found, descriptions, path, choice.series, what), descriptions
+    return _chosen_series(found, descriptions, path, choice, what), descriptions
 
 
 def _chosen_series(
     found: tuple[Series, ...],
     descriptions: tuple[SeriesDescription, ...],
     path: Path,
-    number: int | None,
+    choice: SeriesChoice,
     what: str,
 ) -> Series:
+    number = choice.series
     if number is not None:
         if not 1 <= number <= len(found):
             raise MuscleFMError(
@@ -170,8 +148,9 @@ def _chosen_series(
             f"{what} is a DICOM file that cannot be read or has no position in the patient",
             "give another file of the series, or its folder",
         )
-    if len(found) == 1:
-        return found[0]
+    likely = _likely(found, choice.channel)
+    if len(likely) == 1:
+        return likely[0]
     listed = "; ".join(str(description) for description in descriptions[:_LISTED])
     more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     raise MuscleFMError(
@@ -180,12 +159,56 @@ def _chosen_series(
     )
 
 
-def _chosen_stack(series: Series, number: int | None, what: str) -> tuple[Stack, tuple[str, ...]]:
+def _likely(found: tuple[Series, ...], channel: str | None) -> tuple[Series, ...]:
+    """Return the series that may be meant: MR, no localizers, of the channel if one says so."""
+
+    def kinds(series: Series) -> list[str]:
+        return [str(stack.frames[0].traits[0] or "") for stack in series.stacks]
+
+    for fits in (
+        lambda series: series.stacks[0].frames[0].modality == "MR",
+        lambda series: not all(LOCALIZER_TERMS & set(kind.split()) for kind in kinds(series)),
+        lambda series: any(shows_channel(kind, channel) for kind in kinds(series)),
+    ):
+        found = tuple(series for series in found if fits(series)) or found
+    return found
+
+
+def _left_out(
+    scan: Scan, series: Series, count: int, choice: SeriesChoice, path: Path, what: str
+) -> tuple[str, ...]:
+    """Say what else lay there and was not read."""
+    notes: tuple[str, ...] = ()
+    uid = series.stacks[0].frames[0].series[1]
+    lost = scan.unplaced.count(uid)
+    if lost:
+        notes += (
+            f"{counted(lost, 'slice')} of {what} without a position or spacing left out,"
+            " so volumes may come out too small",
+        )
+    if path.is_dir() and len(scan.unplaced) > lost:
+        other = counted(len(scan.unplaced) - lost, "other DICOM image")
+        notes += (f"{other} without a position in the patient left out of {what}",)
+    if path.is_dir() and choice.series is None and count > 1:
+        other = f"{count - 1} other series" if count > 2 else "another series"
+        notes += (f"{other} in the folder of {what} (of another kind or a localizer) left out",)
+    return notes
+
+
+def _chosen_stack(series: Series, choice: SeriesChoice, what: str) -> tuple[Stack, tuple[str, ...]]:
+    number = choice.echo
     count = len(series.stacks)
     if number is not None and not 1 <= number <= count:
         raise MuscleFMError(
-            f"{what} has no number {number} among {_count(count, 'image')} of the same place",
+            f"{what} has no number {number} among {counted(count, 'image')} of the same place",
             f"choose one with --echo 1 to {count}",
+        )
+    named = [
+        stack for stack in series.stacks if shows_channel(stack.frames[0].traits[0], choice.channel)
+    ]
+    if number is None and count > 1 and len(named) == 1:
+        return named[0], (
+            f"of {counted(count, 'image')} in the series, {what} is {named[0].label}",
         )
     stack = series.stacks[(number or 1) - 1]
     if count == 1:
@@ -202,7 +225,7 @@ def _chosen_stack(series: Series, number: int | None, what: str) -> tuple[Stack,
 def _decode(stack: Stack, what: str) -> Decoded:
     if stack.frames[0].samples > 1:
         raise colour_error(what)
-    placed = _place(stack, what)
+    placed = place_stack(stack, what)
     check_header_shape(placed.shape, what)
     pixels = _pixels(stack.frames, what)
     array = np.full(placed.shape, pixels.min(), dtype=np.float32)
@@ -210,59 +233,31 @@ def _decode(stack: Stack, what: str) -> Decoded:
     return Decoded(array, placed.ijk_to_lps, placed.notes)
 
 
-def _place(stack: Stack, what: str) -> PlacedStack:
-    first = stack.frames[0]
-    grid, step, notes = _slices(stack, what)
-    matrix = np.eye(4)
-    matrix[:3, 0] = np.asarray(first.orientation[:3]) * first.spacing[0]
-    matrix[:3, 1] = np.asarray(first.orientation[3:]) * first.spacing[1]
-    matrix[:3, 2] = first.normal * step
-    matrix[:3, 3] = first.position
-    return PlacedStack(stack, (grid.count, *first.shape), grid.slots, matrix, notes)
-
-
-def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, ...]]:
-    """Return the slots of the slices, the step in mm, and what to tell about them."""
-    first = stack.frames[0]
-    if len(stack.frames) == 1:
-        if first.thickness > 0:
-            return RegularSlices((0,), first.thickness, 0.0), first.thickness, ()
-        note = f"the only slice of {what} states no thickness: 1 mm is assumed, so is every volume"
-        return RegularSlices((0,), 1.0, 0.0), 1.0, (note,)
-    offsets = np.array([frame.position for frame in stack.frames]) - first.position
-    along = offsets @ first.normal
-    aside = np.linalg.norm(offsets - np.outer(along, first.normal), axis=1).max()
-    if aside > max(first.spacing):
-        raise MuscleFMError(
-            f"the slices of {what} are shifted against one another by up to {figures(aside)} mm",
-            "resample the series to a rectangular grid, or give the parts of it as series",
-        )
-    grid = regular_slices(along, what)
-    notes: tuple[str, ...] = ()
-    if grid.missing:
-        numbers = ", ".join(str(slot + 1) for slot in grid.missing)
-        notes += (
-            f"of {grid.count} slices of {what} {_count(len(grid.missing), 'slice')} missing"
-            f" (number {numbers}) and left empty, so volumes come out too small",
-        )
-    if grid.off_mm > 0.01 * grid.step_mm:
-        notes += (f"slices of {what} lie up to {figures(grid.off_mm)} mm off even distances",)
-    return grid, grid.step_mm, notes
-
-
 def _pixels(frames: tuple[Frame, ...], what: str) -> npt.NDArray[np.float32]:
     """Return the frames' intensities, ``(len(frames), J, I)``, each file read once."""
-    slices: dict[str, npt.NDArray[np.float32]] = {}
+    slices: dict[str, tuple[npt.NDArray[np.float32], StoredPixels]] = {}
     for path in dict.fromkeys(frame.path for frame in frames):
-        stored = read_dicom_frames(path, what)
+        stored = read_stored(path, what)
         for frame in frames:
             if frame.path == path:
-                slices[frame.identity] = _slice(stored, frame)
-    return np.stack([slices[frame.identity] for frame in frames])
+                cut = _slice(stored.array, frame, what).astype(np.float32)
+                slices[frame.identity] = cut, replace(stored, array=stored.array[:0])
+    brightest = max(float(cut.max()) for cut, _ in slices.values())
+    array = np.empty((len(frames), *frames[0].shape), dtype=np.float32)
+    for k, frame in enumerate(frames):
+        slope, intercept = frame.rescale
+        cut, stored = slices.pop(frame.identity)
+        array[k] = upright(cut, stored, brightest) * np.float32(slope) + np.float32(intercept)
+    return array
 
 
-def _slice(stored: npt.NDArray[np.float32], frame: Frame) -> npt.NDArray[np.float32]:
+def _slice(stored: npt.NDArray[np.generic], frame: Frame, what: str) -> npt.NDArray[np.generic]:
     if not frame.tiles:
+        if frame.index >= len(stored):
+            raise MuscleFMError(
+                f"a DICOM file of {what} holds fewer frames than its header describes",
+                "export the series again",
+            )
         return np.asarray(stored[frame.index])
     row, column = divmod(frame.index, frame.tiles)
     j, i = frame.shape
@@ -270,10 +265,7 @@ def _slice(stored: npt.NDArray[np.float32], frame: Frame) -> npt.NDArray[np.floa
 
 
 def _unexpected_body_part(body_part: str, what: str) -> tuple[str, ...]:
-    if not body_part or any(word in body_part for word in _THIGH_WORDS):
+    if body_part in ("", "THIGH"):
         return ()
-    return (f"the header of {what} names the body part {body_part}: make sure it shows thighs",)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    told = "another body part" if body_part == "another" else f"the body part {body_part}"
+    return (f"the header of {what} names {told}: make sure it shows thighs",)

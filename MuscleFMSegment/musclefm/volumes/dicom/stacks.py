@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from musclefm.volumes.dicom.defined_terms import told_image_type
 from musclefm.volumes.dicom.frames import TRAITS, Frame
+from musclefm.volumes.dicom.pixels import pixel_digest
 from musclefm.volumes.dicom.slice_positions import places
 from musclefm.volumes.formats.decoded import SeriesDescription
 
@@ -117,7 +119,7 @@ def _belong_together(one: Frame, other: Frame) -> bool:
 
 
 def _series(group: list[Frame]) -> Series:
-    frames = list({frame.identity: frame for frame in reversed(group)}.values())[::-1]
+    frames = _distinct(group)
     normal = frames[0].normal
     place = dict(
         zip(
@@ -150,6 +152,27 @@ def _series(group: list[Frame]) -> Series:
         kind=kinds[0] if len(kinds) == 1 else "images",
         duplicates=len(group) - sum(len(stack.frames) for stack in stacks),
     )
+
+
+def _distinct(group: list[Frame]) -> list[Frame]:
+    """Leave out copies: the same identifier, position and pixels.
+
+    Some anonymisers give all files one identifier, so that alone tells nothing.
+    """
+    alike: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
+    for frame in group:
+        alike[frame.identity, frame.position, frame.traits].append(frame)
+    kept = []
+    for number, members in enumerate(alike.values()):
+        several = members
+        if len(members) > 1:
+            found = {pixel_digest(one.path, one.index): one for one in reversed(members)}
+            several = list(found.values())[::-1]
+        kept += [
+            replace(frame, identity=f"{frame.identity}/{number}/{copy}")
+            for copy, frame in enumerate(several)
+        ]
+    return kept
 
 
 def _telling_traits(frames: list[Frame], place: dict[str, int]) -> list[int]:
@@ -202,4 +225,6 @@ def _label(traits: Traits, naming: list[int]) -> str:
 
 
 def _told(trait: str, value: str | float | None) -> str:
+    if trait == "image type" and value is not None:
+        return told_image_type(str(value))
     return f"no {trait}" if value is None else _LABEL[trait].format(value)

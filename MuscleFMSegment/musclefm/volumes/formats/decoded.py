@@ -41,10 +41,13 @@ class SeriesChoice:
     echo : int or None
         Which of several images at the same place, from 1: an echo, image type
         or time point of a DICOM series, a volume of a 4-D file.
+    channel : str or None
+        Which image of a Dixon scan is meant, where nothing else was chosen.
     """
 
     series: int | None = None
     echo: int | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 
 # ITK's own threshold, for cosines.
+_ROUNDING = 1e-6
 _RIGHT_ANGLES = 1e-4
 
 Matrix = npt.NDArray[np.float64]
@@ -99,7 +100,8 @@ def _spaced(
     """
     lengths = np.linalg.norm(sform[:3, :3], axis=0)
     check_spacing(lengths, what)
-    if not _is_rectangular(sform):
+    # Both are float32: where they agree, the sform as it stands gives itself when written again.
+    if not _is_rectangular(sform) or np.allclose(lengths, spacing, rtol=_ROUNDING, atol=0.0):
         return sform, ()
     spaced = sform.copy()
     spaced[:3, :3] *= spacing / lengths

@@ -1,0 +1,104 @@
+"""Opening DICOM files: with or without preamble and file meta, and within bounds."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from musclefm.storage.regular_file import open_regular
+
+_MOST_INFLATED = 256 << 20
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_DEEPEST = 64
+_MOST_FILES = 100_000
+_LONGEST_FIRST = 1024
+_FIRST_VRS = {b"UL", b"CS", b"UI", b"OB", b"DA", b"TM", b"SH", b"LO"}
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file begins as DICOM files do, with or without the preamble."""
+    try:
+        with open_regular(path) as file:
+            begin = file.read(132)
+    except OSError:
+        return False
+    return begin[128:] == b"DICM" or _begins_with_element(begin)
+
+
+def read_header(path: Path, **options: Any) -> pydicom.FileDataset:
+    """Read a DICOM file as ``pydicom.dcmread``, which may lack its preamble and meta.
+
+    Raises
+    ------
+    ValueError
+        It inflates to more than any header and image can need.
+    """
+    with open_regular(path) as file:
+        begin = file.read(4096)
+        if _DEFLATED in begin[:1024]:
+            _check_inflated(file, begin)
+        file.seek(0)
+        header = pydicom.dcmread(file, force=True, **options)
+    if "TransferSyntaxUID" not in header.file_meta:
+        implicit, little = header.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return header
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return the files in a folder and those below it, sorted, links to folders not followed.
+
+    Folders beyond 64 levels and files beyond 100,000 are passed over: no
+    archive has them, and walking on may never end.
+    """
+    found: list[Path] = []
+    waiting = [(folder, 0)]
+    while waiting and len(found) < _MOST_FILES:
+        here, depth = waiting.pop()
+        try:
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        if depth < _DEEPEST:
+                            waiting.append((Path(entry.path), depth + 1))
+                    elif entry.is_file():
+                        found.append(Path(entry.path))
+        except OSError:
+            # A folder that the user may not read is none of the scan, unless it is all there is.
+            if here == folder:
+                raise
+    return sorted(found)
+
+
+def _begins_with_element(begin: bytes) -> bool:
+    """Tell whether the first bytes are an element of group 2 or 8, explicit or implicit."""
+    if len(begin) < 16:
+        return False
+    group, element = struct.unpack_from("<HH", begin)
+    if group not in (0x0002, 0x0008) or element > 0x0070:
+        return False
+    (length,) = struct.unpack_from("<I", begin, 4)
+    return begin[4:6] in _FIRST_VRS or (length % 2 == 0 and 0 < length <= _LONGEST_FIRST)
+
+
+def _check_inflated(file: Any, begin: bytes) -> None:
+    start = 132 if begin[128:132] == b"DICM" else 0
+    if begin[start : start + 4] != b"\x02\0\0\0":
+        raise ValueError("the length of the file meta is not said")
+    (length,) = struct.unpack_from("<I", begin, start + 8)
+    file.seek(start + 12 + length)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    rest = file.read(1 << 16)
+    while rest and not inflater.eof:
+        total += len(inflater.decompress(rest, 1 << 20))
+        if total > _MOST_INFLATED:
+            raise ValueError("it inflates beyond any use")
+        rest = inflater.unconsumed_tail or file.read(1 << 16)

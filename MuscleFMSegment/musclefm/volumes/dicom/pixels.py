@@ -1,0 +1,168 @@
+"""Stored pixels of DICOM files, before rescaling.
+
+Uncompressed pixels are read here. Compressed ones are decoded by a C library,
+which a damaged file can crash: it works in a process of its own, on a copy
+that holds nothing but the pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.uid import (
+    MRImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from musclefm.errors import MuscleFMError
+from musclefm.volumes.checks import colour_error
+from musclefm.volumes.dicom.files import read_header
+
+_NEAR_TOP = 0.9
+_SECONDS = 300
+_KEPT = (
+    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation", "NumberOfFrames", "PixelData",
+)  # fmt: skip
+_DECODE = """
+import sys, numpy, SimpleITK
+reader = SimpleITK.ImageFileReader()
+reader.SetImageIO("GDCMImageIO")
+reader.SetFileName(sys.argv[1])
+numpy.save(sys.argv[2], SimpleITK.GetArrayFromImage(reader.Execute()))
+"""
+
+
+@dataclass(frozen=True)
+class StoredPixels:
+    """Pixels as a file stores them.
+
+    Attributes
+    ----------
+    array : ndarray
+        ``(frames, rows, columns)`` of integers, or float.
+    inverted : bool
+        Whether the lowest value is white (MONOCHROME1).
+    lowest, highest : float
+        The range that the stored bits can hold.
+    """
+
+    array: npt.NDArray[np.generic]
+    inverted: bool
+    lowest: float
+    highest: float
+
+
+def read_stored(path: Path, what: str) -> StoredPixels:
+    """Read all frames of a DICOM file.
+
+    Raises
+    ------
+    MuscleFMError
+        The pixels are truncated, damaged, in colour or compressed in a way that
+        is not read here.
+    """
+    try:
+        with warnings.catch_warnings():
+            # pydicom warns of odd values and cites them.
+            warnings.simplefilter("ignore")
+            header = read_header(path)
+            if int(header.get("SamplesPerPixel") or 1) > 1:
+                raise colour_error(what)
+            stored = _stored(header)
+    except (MuscleFMError, MemoryError):
+        raise
+    except Exception as error:  # of damaged pixels, pydicom raises whatever comes
+        raise MuscleFMError(
+            f"a DICOM file of {what} is truncated or its compression is not read here",
+            "export the series again, uncompressed",
+        ) from error
+    return stored
+
+
+def pixel_digest(path: Path, index: int) -> str:
+    """Return the hash of a frame's stored pixels; of none where they cannot be read."""
+    try:
+        array = read_stored(path, "a slice").array
+        return hashlib.sha256(array[min(index, len(array) - 1)].tobytes()).hexdigest()
+    except MuscleFMError:
+        return ""
+
+
+def upright(
+    array: npt.NDArray[np.float32], stored: StoredPixels, brightest: float
+) -> npt.NDArray[np.float32]:
+    """Return intensities that rise with brightness, from those of MONOCHROME1.
+
+    Parameters
+    ----------
+    array : ndarray
+        ``(J, I) float32``, a frame of ``stored``.
+    stored : StoredPixels
+        What the file holds.
+    brightest : float
+        The highest stored value of the whole image. It stands for air where the
+        stored range is far wider than the image, else the range's own end does.
+    """
+    if not stored.inverted:
+        return array
+    width = stored.highest - stored.lowest
+    full = brightest - stored.lowest >= _NEAR_TOP * width
+    return np.float32(stored.highest if full else brightest) - array
+
+
+def _stored(header: pydicom.FileDataset) -> StoredPixels:
+    inverted = header.get("PhotometricInterpretation") == "MONOCHROME1"
+    compressed = header.file_meta.TransferSyntaxUID.is_compressed
+    deflated = header.file_meta.TransferSyntaxUID.is_deflated
+    array = _in_child(header) if compressed and not deflated else header.pixel_array
+    array = array.reshape((-1, int(header.Rows), int(header.Columns)))
+    if array.dtype.kind == "f":
+        return StoredPixels(array, inverted, float(array.min()), float(array.max()))
+    bits = int(header.BitsStored)
+    unused = 8 * array.dtype.itemsize - bits
+    if unused > 0 and not compressed:
+        # Above the stored bits old files keep overlays.
+        shift = max(int(header.HighBit) + 1 - bits, 0)
+        array = np.right_shift(np.left_shift(array, unused - shift), unused)
+    signed = bool(header.PixelRepresentation)
+    lowest = -float(2 ** (bits - 1)) if signed else 0.0
+    return StoredPixels(array, inverted, lowest, lowest + 2.0**bits - 1)
+
+
+def _in_child(header: pydicom.FileDataset) -> npt.NDArray[np.generic]:
+    bare = pydicom.Dataset()
+    for name in _KEPT:
+        if name in header:
+            bare[name] = header[name]
+    frames = int(header.get("NumberOfFrames") or 1)
+    bare.SOPClassUID = (
+        MRImageStorage if frames == 1 else MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    )
+    bare.SOPInstanceUID = generate_uid()
+    bare.PhotometricInterpretation = "MONOCHROME2"
+    bare.file_meta = pydicom.dataset.FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = header.file_meta.TransferSyntaxUID
+    # Inside Slicer the running program is Slicer itself, not Python.
+    python = shutil.which("PythonSlicer") or sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        copy, decoded = Path(folder) / "pixels.dcm", Path(folder) / "pixels.npy"
+        bare.save_as(copy, enforce_file_format=True)
+        subprocess.run(
+            [python, "-c", _DECODE, str(copy), str(decoded)],
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, timeout=_SECONDS,
+        )  # fmt: skip
+        array: npt.NDArray[np.generic] = np.load(decoded, allow_pickle=False)
+    return array

@@ -1,0 +1,164 @@
+"""However a patient lies, left stays the patient's left, and the reader is told what is unsure."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_report_case import ensemble, report_case
+from scipy import ndimage
+from test_thighs import right_share
+from thigh_images import T1, body, picture, read, read_legs
+
+from musclefm.anatomy.thighs import Thighs, find_thighs
+from musclefm.inference.case import run_case
+from musclefm.inference.device import choose_runtime
+from musclefm.inference.field_notes import field_findings, sparse_note
+from musclefm.inference.predictor import EnsemblePredictor
+from musclefm.inference.thigh_tiles import ThighFraming
+from musclefm.labels.sides import LEFT
+from musclefm.models.manifest import PercentileIntensity
+from musclefm.models.registry import find_bundle
+from musclefm.progress import silent
+from musclefm.results.report.document import render_report
+from musclefm.results.tables import muscles_from_csv, muscles_table
+from musclefm.review.muscles import summarise_muscles
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.orientation import canonical_view
+from musclefm.volumes.volume import Volume
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+SIDES = ("right", "left")
+
+
+def turned(array, degrees):
+    return ndimage.rotate(array, degrees, axes=(1, 2), reshape=False, order=0)
+
+
+@pytest.mark.parametrize("degrees", [-45, -25, 20, 35, 45])
+def test_legs_rolled_by_up_to_45_degrees_stay_two(shared, degrees):
+    right, left, grid = read_legs(shared / "anatomies" / "HV002_2_0000.nii.gz")
+    image = picture(right + left, body(right, grid) | body(left, grid), **T1)
+    right, left, image = (
+        turned(np.pad(x, ((0, 0), (25, 25), (25, 25))), degrees) for x in (right, left, image)
+    )
+    thighs = find_thighs(Volume(image, Grid(image.shape, grid.spacing, grid.origin, AXIAL)))
+    assert thighs.count == 2
+    assert right_share(thighs, right, left) > 0.99
+    assert thighs.turn_degrees == pytest.approx(-degrees, abs=8)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 30.0])
+def test_tiles_of_a_patient_the_other_way_up_look_the_same(degrees):
+    shape = (1, 90, 140)
+    rng = np.random.default_rng(2)
+    image = rng.gamma(2.0, 50.0, (1, *shape)).astype(np.float32)
+    membership = np.ones(shape, np.uint8)
+    membership[:, :, 70:] = 2
+    thighs = Thighs(2, membership, np.array([[[44.0, 35.0]], [[45.0, 104.0]]]), degrees)
+    over = Thighs(
+        2,
+        np.ascontiguousarray(membership[:, ::-1, ::-1]),
+        np.array([[[45.0, 104.0]], [[44.0, 35.0]]]),
+        degrees,
+    )
+    # What the finder calls right and left in the turned image is the other way round.
+    found = replace(over, membership=3 - over.membership, centres=over.centres[::-1])
+
+    def framing(channels, pair):
+        rule = PercentileIntensity()
+        return ThighFraming(channels, (1.0, 1.0), pair, (False, True), 48, 1.2, rule)
+
+    plain = framing(image, thighs)
+    middle = np.array(shape[1:]) - 1
+    centres = (middle - thighs.centres)[::-1]
+    other = framing(image[:, :, ::-1, ::-1], replace(found, centres=centres).upside_down())
+    torch.testing.assert_close(other.tiles(0), plain.tiles(0), atol=1e-4, rtol=0)
+    answers = torch.rand(2, 1, 3, 16, 16)
+    back = other.restore(0, answers).flip(-1, -2)
+    torch.testing.assert_close(back, plain.restore(0, answers), atol=1e-4, rtol=0)
+
+
+def test_a_prone_and_a_rolled_scan_give_what_the_plain_scan_gives(shared):
+    scan = read(shared / "scans" / "dixon" / "station6-midthigh.nii.gz")
+    image = np.pad(scan.array[6::9], ((0, 0), (50, 50), (50, 50)))
+    grid = Grid(image.shape, (*scan.grid.spacing[:2], 54.0), (0.0, 0.0, 0.0), AXIAL)
+    bundle = find_bundle("thigh-demo")
+    predictor = EnsemblePredictor(bundle, choose_runtime("cpu"), silent)
+
+    def sided(array):
+        maps = run_case(array[None], grid, bundle, predictor)
+        return np.where(maps.labels > 0, maps.labels + 20 * (maps.sides == LEFT), 0), maps.notes
+
+    plain, notes = sided(image)
+    assert not notes
+    for degrees, least, told in ((180, 0.97, "180 degrees"), (40, 0.93, "rolled by 40 degrees")):
+        seen = ndimage.rotate(image, degrees, axes=(1, 2), reshape=False, order=1)
+        labels, notes = sided(seen)
+        labels = turned(labels, -degrees)
+        same = np.count_nonzero((labels == plain) & (plain > 0))
+        assert 2 * same / (np.count_nonzero(labels) + np.count_nonzero(plain)) > least
+        assert any(told in note for note in notes)
+
+
+def findings(labels, **told):
+    """Return what is said of a volume of thighs stored from head to foot."""
+    direction = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+    stored = Grid(labels.shape, (2.0, 2.0, 10.0), (0.0, 0.0, 0.0), direction)
+    membership = np.ones(labels.shape, np.uint8)
+    count = told.pop("count", 2)
+    thighs = Thighs(count, membership, np.zeros((count, len(labels), 2)), **told)
+    return field_findings(thighs, SIDES[:count], labels, canonical_view(stored))
+
+
+def test_slices_of_pelvis_and_knee_are_named_as_the_file_counts_them():
+    labels = np.zeros((10, 20, 20), np.uint8)
+    for k, rows in enumerate((2, 4, 16, 18, 18, 18, 18, 10, 4, 2)):
+        labels[k, :rows] = 1
+    areas = (1600.0,) * 10
+    contact = (0.0,) * 7 + (0.8, 0.9, 0.9)
+    found = findings(labels, contact=contact, areas_mm2=areas)
+    assert found.beyond_thigh == (0, 1, 2, 8, 9)
+    pelvis, knee = found.notes
+    assert "pelvis" in pelvis and "slices 0 to 2 (along k)" in pelvis
+    assert "knee" in knee and "slices 8 to 9" in knee
+    whole = findings(labels[3:7], contact=(0.0,) * 4, areas_mm2=areas[:4])
+    assert not whole.notes and not whole.beyond_thigh
+
+
+def test_one_thigh_and_an_unsure_finding_are_said():
+    labels = np.ones((3, 5, 5), np.uint8)
+    (alone,) = findings(labels, count=1, votes=0.0).notes
+    assert "only one thigh was found, taken for the right one" in alone
+    (maybe,) = findings(labels, count=1, votes=0.2).notes
+    assert "some slices look like two" in maybe
+    (unsure,) = findings(labels, votes=0.3).notes
+    assert "unsure" in unsure
+    assert not findings(labels, votes=0.9).notes
+
+
+def test_slices_far_apart_are_said_where_no_thickness_is_known():
+    far = Grid((7, 4, 4), (1.0, 1.0, 40.0), (0.0, 0.0, 0.0), AXIAL)
+    assert "40 mm apart" in sparse_note(far, 0)
+    assert not sparse_note(replace(far, spacing=(1.0, 1.0, 6.0)), 0)
+
+
+def test_a_volume_that_counts_more_than_the_thigh_is_marked_in_table_and_report():
+    maps, image = ensemble()
+    axis = canonical_view(maps.grid).axes[0]
+    end = maps.labels.shape[axis] - 1
+    inside = np.moveaxis(maps.labels, axis, 0)[end]
+    muscles = summarise_muscles(replace(maps, beyond_thigh=(end,)), (), gaps=True)
+    for muscle in muscles:
+        sides = np.moveaxis(maps.sides, axis, 0)[end]
+        side = sides == (LEFT if muscle.side == "left" else 3 - LEFT)
+        counted = bool(((inside == muscle.label_id) & side).any())
+        assert ("beyond" in muscle.volume_includes) == counted
+        assert ("gaps" in muscle.volume_includes) == (muscle.volume_ml > 0)
+    assert any("beyond" in muscle.volume_includes for muscle in muscles)
+    again = muscles_from_csv(muscles_table(muscles))
+    assert [x.volume_includes for x in again] == [x.volume_includes for x in muscles]
+    plain = report_case(maps, image)
+    page = render_report(replace(plain, muscles=muscles))
+    assert "*†</td>" in page and "fills the gaps between slices" in page
+    assert "†" not in render_report(plain)
