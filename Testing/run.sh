@@ -80,7 +80,8 @@ fi
 module_log=$(mktemp)
 PYTHONPATH=$PWD/MuscleFMSegment "$MUSCLEFM_SLICER_PYTHON" -m pytest Testing/slicer \
   Testing/unit/test_dicom.py Testing/unit/test_exchange_dicom.py Testing/unit/test_reading.py \
-  Testing/unit/test_segmentation_file.py Testing/unit/test_writing.py >"$module_log" 2>&1 &
+  Testing/unit/test_results_folder.py Testing/unit/test_segmentation_file.py \
+  Testing/unit/test_storage.py Testing/unit/test_writing.py >"$module_log" 2>&1 &
 module_tests=$!
 trap 'kill "$module_tests" 2>/dev/null || true; rm -f "$module_log"' EXIT
 status=0

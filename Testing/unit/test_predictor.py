@@ -117,11 +117,15 @@ def test_sums_over_voxels_are_those_of_a_loop(
             mass = mean[c][mine].sum()
             assert statistics.probability_mass[thigh, c] == pytest.approx(mass, rel=1e-3, abs=0.1)
             inside = mean[c][mine & (prediction.labels == c)].sum()
-            assert statistics.probability_inside[thigh, c] == pytest.approx(inside, rel=1e-3, abs=0.1)
+            assert statistics.probability_inside[thigh, c] == pytest.approx(
+                inside, rel=1e-3, abs=0.1
+            )
             for a in range(3):
                 for b in range(3):
                     both = (mine & (votes[a] == c) & (votes[b] == c)).sum()
-                    assert abs(statistics.member_overlap[thigh, c, a, b] - both) <= 0.001 * mine.sum()
+                    assert (
+                        abs(statistics.member_overlap[thigh, c, a, b] - both) <= 0.001 * mine.sum()
+                    )
     assert statistics.probability_mass.sum() == pytest.approx(np.prod(SHAPE), rel=1e-5)
 
 
