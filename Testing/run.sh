@@ -3,6 +3,7 @@
 # Makes what it needs: Debian packages when run as root, virtual environments otherwise.
 # MUSCLEFM_ENVIRONMENTS keeps the environments somewhere else than in .venv.
 set -euo pipefail
+SECONDS=0
 cd "$(dirname "$0")/.."
 environments=${MUSCLEFM_ENVIRONMENTS:-$PWD/.venv}
 
@@ -22,26 +23,47 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   fi
 fi
 
-make_environment() { # folder, packages...
+# Without compiling: the tests import a small part of what is installed.
+install() { # folder, what pip is told...
   local folder=$1
   shift
-  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
-  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
 }
 
-echo "== install"
-make_environment "$environments/library" ".[test]"
-# pip keeps an installed package of the same version: the code must be today's.
-"$environments/library/bin/python" -m pip install --quiet --disable-pip-version-check \
-  --force-reinstall --no-deps .
-# Only their check of a data set is run, which needs nothing more of what they depend on.
-"$environments/library/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-  nnunetv2 acvl_utils batchgenerators
+make_library_environment() {
+  local folder=$environments/library
+  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+  install "$folder" --upgrade --upgrade-strategy eager ".[test]"
+  # pip keeps an installed package of the same version: the code must be today's.
+  install "$folder" --force-reinstall --no-deps .
+  # Only their check of a data set is run, which needs nothing more of what they depend on.
+  install "$folder" --no-deps nnunetv2 acvl_utils batchgenerators
+}
+
 # Slicer's real scene without the application, and real Qt. The library is used from the
-# checkout there, and without torch, as Slicer uses it.
-make_environment "$environments/slicer" slicer-core PySide6-Essentials packaging pytest pytest-timeout \
-  numpy scipy SimpleITK pydicom highdicom slicerio nibabel pynrrd psutil pydantic pillow platformdirs \
-  filelock rich jinja2
+# checkout there, and without torch, as Slicer uses it; at the lowest versions it allows, while
+# the library's environment has the newest.
+make_slicer_environment() {
+  local folder=$environments/slicer
+  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+  install "$folder" packaging pytest pytest-timeout
+  local lowest
+  lowest=$("$folder/bin/python" Testing/packaging/lowest_versions.py numpy scipy SimpleITK \
+    pydicom highdicom slicerio nibabel pynrrd psutil pydantic pillow platformdirs filelock \
+    rich jinja2)
+  # shellcheck disable=SC2086
+  install "$folder" slicer-core PySide6-Essentials dcmqi $lowest
+}
+
+# One thread each: more processes than cores are at work already.
+export OMP_NUM_THREADS=1
+
+echo "== install"
+make_slicer_environment &
+slicer_environment=$!
+trap 'kill "$slicer_environment" 2>/dev/null || true' EXIT
+make_library_environment
+wait "$slicer_environment"
 export MUSCLEFM_SLICER_PYTHON=$environments/slicer/bin/python
 export MUSCLEFM_LIBRARY_PYTHON=$environments/library/bin/python
 export PATH=$environments/library/bin:$PATH
@@ -54,16 +76,22 @@ mypy --config-file pyproject.toml
 if [ "$#" -gt 0 ]; then
   exec python -m pytest "$@"
 fi
-# Both at once: each keeps about one core busy.
+# All at once. What reads, writes and exchanges images is tested at the lowest versions, too.
 module_log=$(mktemp)
 PYTHONPATH=$PWD/MuscleFMSegment "$MUSCLEFM_SLICER_PYTHON" -m pytest Testing/slicer \
-  >"$module_log" 2>&1 &
+  Testing/unit/test_dicom.py Testing/unit/test_exchange_dicom.py Testing/unit/test_reading.py \
+  Testing/unit/test_results_folder.py Testing/unit/test_segmentation_file.py \
+  Testing/unit/test_storage.py Testing/unit/test_writing.py >"$module_log" 2>&1 &
 module_tests=$!
 trap 'kill "$module_tests" 2>/dev/null || true; rm -f "$module_log"' EXIT
 status=0
 echo "== tests of the library"
-python -m pytest || status=$?
-wait "$module_tests" || status=$?
+# A file's tests stay together, as they share what is slow to make.
+python -m pytest -n 2 --dist loadfile || status=$?
+module_status=0
+wait "$module_tests" || module_status=$?
 echo "== tests of the Slicer module"
 cat "$module_log"
+[ "$status" -ne 0 ] || status=$module_status
+echo "== all of it took $SECONDS s"
 exit "$status"

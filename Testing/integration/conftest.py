@@ -68,7 +68,7 @@ def musclefm(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
             **options,
         )

@@ -24,7 +24,7 @@ def run(command: tuple[str, ...], environment: Mapping[str, str], tmp_path: Path
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=300,
+            timeout=600,
             check=False,
         )
 
@@ -127,6 +127,6 @@ def test_libraries_keep_their_warnings_to_themselves(
         "main(['info', 'x'])\n"
     )
     done = subprocess.run(
-        [command[0], "-c", code], env=environment, capture_output=True, timeout=60, check=False
+        [command[0], "-c", code], env=environment, capture_output=True, timeout=600, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

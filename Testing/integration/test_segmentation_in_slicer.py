@@ -103,7 +103,7 @@ def test_slicer_reads_names_colours_codes_voxels_and_geometry(tmp_path, left_han
         [SLICER_PYTHON, "-c", IN_SLICER, source, saved, voxels, result],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert ran.returncode == 0, ran.stderr
     found = json.loads((tmp_path / "result.json").read_text())

@@ -45,7 +45,7 @@ def test_two_processes_train_what_one_does(tmp_path):
     launched = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
          "-m", "musclefm", *words],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=500,
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=1000,
     )  # fmt: skip
     assert launched.returncode == 0, launched.stderr
     # One process tells how far both are.

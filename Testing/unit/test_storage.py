@@ -26,7 +26,7 @@ BUSY = MuscleFMError("busy", "wait")
 WRITER = """
     import sys, time
     from pathlib import Path
-    from musclefm.volumes.writing import staged_file, staged_folder
+    from musclefm.storage.atomic import staged_file, staged_folder
 
     out = Path(sys.argv[1])
     with staged_folder(out / "export") as folder, staged_file(out / "model.zip") as file:

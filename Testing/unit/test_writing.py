@@ -126,7 +126,8 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, target):
         from musclefm.errors import MuscleFMError
         from musclefm.volumes.grid import Grid
         from musclefm.volumes.volume import Volume
-        from musclefm.volumes.writing import staged_folder, write_volume
+        from musclefm.storage.atomic import staged_folder
+        from musclefm.volumes.writing import write_volume
 
         grid = Grid((20, 40, 40), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
         volume = Volume(np.random.default_rng(0).normal(size=grid.shape), grid)

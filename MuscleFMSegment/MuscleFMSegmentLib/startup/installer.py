@@ -15,7 +15,8 @@ from MuscleFMSegmentLib.process.library_process import PYTHON_VARIABLE
 
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 _REQUESTER = "MuscleFMSegment"
-_TORCH, _TORCHVISION = ">=2.4", ">=0.19"
+# As in pyproject.toml, which gives the reason.
+_TORCH, _TORCHVISION = ">=2.6", ">=0.21"
 
 # What the module itself imports; the rest is the child process's, which may have another Python.
 _IN_SLICER = frozenset({"numpy", "scipy", "SimpleITK", "pydicom", "pydantic", "platformdirs"})
@@ -97,4 +98,4 @@ def _hasTorch() -> bool:
         major, minor = version("torch").split(".")[:2]
     except PackageNotFoundError:
         return False
-    return (int(major), int(minor)) >= (2, 4)
+    return (int(major), int(minor)) >= (2, 6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,14 +80,12 @@ def write_parametric_map(
         intercept=0.0,
         quantity_definition=coded(code, "99MUSCLEFM", meaning),
     )
-    window = highdicom.VOILUTTransformation(window_center=0.5, window_width=1.0)
     with told():
         parametric_map = highdicom.pm.ParametricMap(
             source_images=source.instances,
-            pixel_array=volume,
+            **_voxels_and_window(volume),
             contains_recognizable_visual_features=False,
             real_world_value_mappings=[mapping],
-            voi_lut_transformations=[window],
             content_label=code,
             series_description=meaning,
             **identification(_SERIES_NUMBERS[kind]),
@@ -98,6 +97,27 @@ def write_parametric_map(
     anatomy.AnatomicRegionSequence = [coded(*_THIGH)]
     parametric_map.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
     write_object(parametric_map, path)
+
+
+def _voxels_and_window(volume: Any) -> dict[str, Any]:
+    """Return the arguments that give highdicom the voxels, where they lie, and their window.
+
+    From 0.28 on it takes a volume as such, and then names the source's slice for
+    each frame; 0.27 wants the planes apart and names the slices for the whole object.
+    """
+    import highdicom
+
+    if "voi_lut_transformations" in signature(highdicom.pm.ParametricMap).parameters:
+        window = highdicom.VOILUTTransformation(window_center=0.5, window_width=1.0)
+        return {"pixel_array": volume, "voi_lut_transformations": [window]}
+    return {
+        "pixel_array": volume.array,
+        "plane_positions": volume.get_plane_positions(),
+        "plane_orientation": volume.get_plane_orientation(),
+        "pixel_measures": volume.get_pixel_measures(),
+        "window_center": 0.5,
+        "window_width": 1.0,
+    }
 
 
 def _sort_frames(parametric_map: Any, source: SourceSeries) -> None:

@@ -223,6 +223,8 @@ def _is_abandoned(hidden: Path) -> bool:
         return False
     try:
         acquired_lock(hidden / _LOCK, _BUSY).release()
+        # Some versions of filelock remove the file, and what has none is never removed.
+        (hidden / _LOCK).touch()
     except (MuscleFMError, OSError):
         return False
     return True

@@ -115,7 +115,7 @@ class Session:
                 return
             time.sleep(0.005)
 
-    def waitFor(self, condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def waitFor(self, condition: Callable[[], Any], seconds: float = 300.0) -> Any:
         """Let the application run until a condition holds; return what it gave.
 
         Raises
@@ -160,7 +160,7 @@ class Session:
         combination = QtGui.QKeySequence(text)[0]
         if self.application.activeWindow() is None:
             self.window.activateWindow()
-            self.waitFor(self.application.activeWindow, 5.0)
+            self.waitFor(self.application.activeWindow)
         window = self.application.activeWindow().windowHandle()
         QtTest.QTest.keyClick(window, combination.key(), combination.keyboardModifiers())
         self.process()

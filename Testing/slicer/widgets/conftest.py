@@ -85,7 +85,7 @@ def opened(module: Any, session: Any, water: Any, results: Path) -> Any:
 def whileRunning(module: Any, session: Any) -> Callable[[float], None]:
     """Return a function that waits until a run has ended."""
 
-    def wait(seconds: float = 120.0) -> None:
+    def wait(seconds: float = 300.0) -> None:
         session.waitFor(lambda: not module.run.isRunning, seconds)
         settle(module, session)
 

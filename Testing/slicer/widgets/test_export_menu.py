@@ -20,7 +20,7 @@ from musclefm.volumes.writing import write_volume
 def export(module: Any, session: Any, index: int, *answers: str) -> None:
     session.answer(*answers)
     module.control.save.exportMenu.actions()[index].trigger()
-    session.waitFor(lambda: not module._exporter.isRunning, 60)
+    session.waitFor(lambda: not module._exporter.isRunning)
     settle(module, session)
 
 

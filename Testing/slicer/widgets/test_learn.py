@@ -105,7 +105,7 @@ class Learner:
         self.settle()
 
     def settle(self) -> None:
-        self.session.waitFor(lambda: not self.control.isBusy, 5)
+        self.session.waitFor(lambda: not self.control.isBusy)
         self.session.process()
 
     def compare(self, verdict: str, *reasons: str) -> None:
@@ -122,7 +122,7 @@ class Learner:
         """End the learning that runs."""
         self.library.learning.errors = list(errors)
         self.library.learning.returnCode = code
-        self.session.waitFor(lambda: not self.control.isLearning, 5)
+        self.session.waitFor(lambda: not self.control.isLearning)
         self.settle()
 
     def close(self) -> None:
@@ -177,7 +177,7 @@ def test_a_better_version_is_used_on_a_yes_and_gone_back_from(learner: Any) -> N
     assert learner.library.asked == [["learn", *options]]
     assert ui.learnButton.text == "Stop" and ui.learnProgressFrame.visible
     learner.library.learning.out = [event("train", 30, 60, "member 2 of 3, epoch 4, DSC 0.8")]
-    session.waitFor(lambda: "member 2 of 3" in ui.learnProgressLabel.text, 5)
+    session.waitFor(lambda: "member 2 of 3" in ui.learnProgressLabel.text)
     assert 300 < ui.learnProgressBar.value < 600
     learner.compare("better")
     learner.finish()
@@ -305,7 +305,6 @@ def test_versions_have_names_for_people(session: Any, version: str, title: str) 
     assert versionTitle(version).startswith(title)
 
 
-@pytest.mark.timeout(300)
 def test_a_tiny_model_learns_in_the_module(session: Any, home: Path) -> None:
     folders = (MODULE.parent, Path(__file__).parents[2] / "unit")
     subprocess.run(
@@ -316,27 +315,27 @@ def test_a_tiny_model_learns_in_the_module(session: Any, home: Path) -> None:
     panel = session.openModule(MODULE).panel
     learn, ui = panel.learn, panel.learn.panel.ui
     panel.ui.learnSection.collapsed = False
-    session.waitFor(lambda: panel.segment.hasInventory, 100)
+    session.waitFor(lambda: panel.segment.hasInventory)
     panel.segment.showChoice("tiny", "cpu")
     learn.refresh()
-    session.waitFor(lambda: "5 of them new" in ui.learnLabel.text, 60)
+    session.waitFor(lambda: "5 of them new" in ui.learnLabel.text)
 
     session.click(ui.learnButton)
-    session.waitFor(lambda: ui.learnProgressLabel.text != "Starting", 60)
+    session.waitFor(lambda: ui.learnProgressLabel.text != "Starting")
     session.click(ui.learnButton)
-    session.waitFor(lambda: not learn.isLearning, 10)
-    session.waitFor(lambda: ui.learnButton.text == "Go on learning", 60)
+    session.waitFor(lambda: not learn.isLearning)
+    session.waitFor(lambda: ui.learnButton.text == "Go on learning")
     session.click(ui.learnButton)
-    session.waitFor(lambda: not learn.isLearning, 200)
-    session.waitFor(lambda: ui.comparisonFrame.visible, 60)
+    session.waitFor(lambda: not learn.isLearning)
+    session.waitFor(lambda: ui.comparisonFrame.visible)
     assert "on 1 held-out case" in ui.verdictLabel.text and ui.comparisonTable.rowCount == 12
     assert "the first version" in ui.versionLabel.text
 
     # Random weights may have learned nothing, and then there is no button to press.
     learn.use()
-    session.waitFor(lambda: "the version of" in ui.versionLabel.text, 60)
+    session.waitFor(lambda: "the version of" in ui.versionLabel.text)
     assert "has learned from all of them" in ui.learnLabel.text
     session.click(ui.backButton)
-    session.waitFor(lambda: "the first version" in ui.versionLabel.text, 60)
+    session.waitFor(lambda: "the first version" in ui.versionLabel.text)
     assert "5 of them new" in ui.learnLabel.text
     assert not session.messages, "a pop-up was shown"

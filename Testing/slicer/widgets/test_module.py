@@ -41,7 +41,9 @@ sys.stdout.flush()
 os._exit(0)
 """
     )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300
+    )
     assert "IMPORTED [] ERRORS [] SHOWN False" in done.stdout, done.stdout + done.stderr
 
 

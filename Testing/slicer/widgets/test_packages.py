@@ -62,7 +62,7 @@ def test_torch_comes_from_the_extension_and_the_rest_from_pip(
     panel = session.openModule(MODULE).panel
     session.answer(qt.QMessageBox.Ok)
     session.click(panel.ui.installButton)
-    assert asked[0]["askConfirmation"] and asked[0]["torchVersionRequirement"] == ">=2.4"
+    assert asked[0]["askConfirmation"] and asked[0]["torchVersionRequirement"] == ">=2.6"
     assert any(entry.startswith("monai") for entry in slicer.packaging.INSTALLED)
     assert not any(entry.startswith("torch") for entry in slicer.packaging.INSTALLED)
     assert not panel.ui.installFrame.visible and not panel.messages.text
@@ -85,7 +85,7 @@ def test_torch_is_asked_for_as_the_library_declares_it(fresh: Any) -> None:
     assert f"torch{fresh._TORCH}" in wanted and f"torchvision{fresh._TORCHVISION}" in wanted
 
 
-@pytest.mark.parametrize(("installed", "isFine"), [("2.4.0", True), ("2.3.1", False), ("", False)])
+@pytest.mark.parametrize(("installed", "isFine"), [("2.6.0", True), ("2.5.1", False), ("", False)])
 def test_an_old_torch_counts_as_missing(
     fresh: Any, torch: list[str], installed: str, isFine: bool
 ) -> None:

@@ -25,7 +25,7 @@ def apply(module: Any, session: Any, node: Any, second: Any = None) -> str:
     module.segment.ui.secondSelector.setCurrentNode(second)
     session.process()
     session.click(module.segment.ui.applyButton)
-    session.waitFor(lambda: not module.run.isRunning, 60)
+    session.waitFor(lambda: not module.run.isRunning)
     assert not session.messages, "a pop-up was shown"
     text = module.messages.text
     assert "\n" not in text
@@ -128,7 +128,7 @@ def test_a_volume_deleted_during_the_run_is_told(
     session.process()
     session.click(module.segment.ui.applyButton)
     slicer.mrmlScene.RemoveNode(water)
-    session.waitFor(lambda: not module.run.isRunning, 100)
+    session.waitFor(lambda: not module.run.isRunning)
     assert "deleted" in module.messages.text and module.control.openCase is None
 
 

@@ -46,14 +46,14 @@ def test_cases_are_segmented_in_the_background_and_saved_in_turn(
         "broken.nii.gz": "waiting",
     }
     session.click(ui.processButton)
-    session.waitFor(lambda: "ready" in statuses(module).values(), 120)
+    session.waitFor(lambda: "ready" in statuses(module).values())
     assert module.worklist.isProcessing and ui.processButton.text == "Stop segmenting"
     ui.caseTable.selectRow(0)
     session.click(ui.openButton)
     settle(module, session)
     first = module.control.openCase
     assert first is not None
-    session.waitFor(lambda: not module.worklist.isProcessing, 120)
+    session.waitFor(lambda: not module.worklist.isProcessing)
     assert statuses(module)["broken.nii.gz"] == "failed"
     assert "cases failed" in module.messages.text
 
