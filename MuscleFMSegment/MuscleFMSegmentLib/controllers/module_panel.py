@@ -19,7 +19,7 @@ from MuscleFMSegmentLib.controllers.worklist_controller import WorklistControl
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_process import startLibrary
 from MuscleFMSegmentLib.process.library_query import LibraryQuery
-from MuscleFMSegmentLib.scene.geometry import slicesAlongLeg
+from MuscleFMSegmentLib.scene.nodes import slicesAlongLeg
 from MuscleFMSegmentLib.startup.installer import Installer
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,6 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-
-if TYPE_CHECKING:
-    pass
 
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -94,14 +91,3 @@ def orientedImage(
     setVoxels(image, array)
     image.SetImageToWorldMatrix(vtkMatrix(matrix))
     return image
-
-
-def slicesAlongLeg(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:
-    """Return how many slices a volume has along its axis closest to inferior-superior."""
-    image = volumeNode.GetImageData()
-    if image is None:
-        return 0
-    directions = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASDirectionMatrix(directions)
-    along = [abs(directions.GetElement(2, axis)) for axis in range(3)]
-    return int(image.GetDimensions()[along.index(max(along))])

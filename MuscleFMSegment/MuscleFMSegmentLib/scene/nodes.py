@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+import vtk
 
 
 def nodesOfClass(scene: slicer.vtkMRMLScene, className: str) -> list[Any]:
@@ -25,3 +26,14 @@ def removeDisplayed(scene: slicer.vtkMRMLScene, node: Any) -> None:
     for other in attached:
         if other is not None and other.GetScene() is not None:
             scene.RemoveNode(other)
+
+
+def slicesAlongLeg(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:
+    """Return how many slices a volume has along its axis closest to inferior-superior."""
+    image = volumeNode.GetImageData()
+    if image is None:
+        return 0
+    directions = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASDirectionMatrix(directions)
+    along = [abs(directions.GetElement(2, axis)) for axis in range(3)]
+    return int(image.GetDimensions()[along.index(max(along))])
