@@ -15,7 +15,7 @@ from MuscleFMSegmentLib.process.child_process import ChildProcess
 PYTHON_VARIABLE = "MUSCLEFM_LIBRARY_PYTHON"
 """Environment variable that names another Python for the library, e.g. one with a newer torch."""
 
-LIBRARY_FOLDER = Path(__file__).resolve().parents[1]
+LIBRARY_FOLDER = Path(__file__).resolve().parents[2]
 """The folder that holds the package ``musclefm``, beside the module."""
 
 

@@ -27,6 +27,10 @@ _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 10_000_000
 
 # The same bundle always gives the same bytes.
+# Others can ask for gigabytes before the first byte.
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
+_MOST_ENTRIES = 1_000
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 # What the reader of zip files raises, whatever is in them.
@@ -141,6 +145,15 @@ def _source(opened: Callable[[str], IO[bytes]], label: str) -> BundleSource:
 
 def _bundle_folder(archive: zipfile.ZipFile, label: str) -> str:
     """Return what stands before the names of the bundle's files, e.g. ``"thigh-demo/"``."""
+    entries = archive.infolist()
+    if len(entries) > _MOST_ENTRIES or any(
+        entry.compress_type not in _COMPRESSIONS or entry.flag_bits & _ENCRYPTED
+        for entry in entries
+    ):
+        raise MuscleFMError(
+            f"'{label}' is not packed as a model is",
+            "give a zip that 'musclefm models export' wrote",
+        )
     paths = [PurePosixPath(name.replace("\\", "/")) for name in archive.namelist()]
     if any(path.is_absolute() or ".." in path.parts or ":" in str(path) for path in paths):
         raise MuscleFMError(f"'{label}' holds paths that lead out of it", GET_AGAIN)

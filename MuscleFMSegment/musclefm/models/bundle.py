@@ -14,8 +14,9 @@ import safetensors
 
 from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.models.manifest import BundleCard, BundleManifest, parse_manifest
+from musclefm.models.manifest import LARGEST_MANIFEST, BundleCard, BundleManifest, parse_manifest
 from musclefm.models.weight_files import check_weights
+from musclefm.storage.regular_file import read_regular
 from musclefm.storage.user_data import make_private_folder
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def open_bundle(folder: Path, verify: bool = True) -> Bundle:
         architecture or label scheme is unknown.
     """
     try:
-        text = (folder / MANIFEST_FILE).read_bytes()
+        text = read_regular(folder / MANIFEST_FILE, LARGEST_MANIFEST)
     except OSError as error:
         raise MuscleFMError(
             f"'{folder.name}' is not a model: it holds no readable {MANIFEST_FILE}",

@@ -14,6 +14,9 @@ from musclefm.networks.architecture import SamArchitecture
 Architecture = SamArchitecture
 """The network of a bundle, told apart by ``kind``; other kinds join this union."""
 
+LARGEST_MANIFEST = 1 << 20
+"""Bytes of ``model.json`` at most."""
+
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """What a bundle may be called."""
 
@@ -72,7 +75,7 @@ class ThighTiles(Strict):
     """
 
     kind: Literal["thigh"] = "thigh"
-    spacing_mm: float = Field(default=1.6, gt=0.0, le=20.0)
+    spacing_mm: float = Field(default=1.6, ge=0.1, le=20.0)
 
 
 class WholeSlice(Strict):
@@ -181,14 +184,14 @@ class BundleCard(Strict):
     """
 
     name: str = Field(pattern=NAME_PATTERN)
-    title: str = Field(min_length=1)
-    version: str = Field(min_length=1)
-    description: str
+    title: str = Field(min_length=1, max_length=300)
+    version: str = Field(min_length=1, max_length=100)
+    description: str = Field(max_length=10_000)
     role: Literal["ensemble", "start"] = "ensemble"
     architecture: Architecture
-    scheme: str
+    scheme: str = Field(pattern=NAME_PATTERN)
     input: ModelInput
-    temperature: float = Field(default=1.0, gt=0.0, le=100.0)
+    temperature: float = Field(default=1.0, ge=0.01, le=100.0)
     training_data: str
     licence: str
     metrics: dict[str, float] = {}
@@ -225,7 +228,7 @@ class BundleManifest(BundleCard):
     """
 
     format_version: Literal[1] = 1
-    members: tuple[Member, ...] = Field(min_length=1)
+    members: tuple[Member, ...] = Field(min_length=1, max_length=64)
     created_with: dict[str, str] = {}
 
     @property
@@ -267,12 +270,13 @@ def _in_one_line(error: ValidationError, name: str) -> MuscleFMError:
     for fault in faults:
         if fault["loc"] in (("architecture", "kind"), ("format_version",)):
             what = "architecture" if fault["loc"][0] == "architecture" else "format version"
+            given = str(fault["input"])[:60]
             return MuscleFMError(
-                f"model '{name}' has {what} '{fault['input']}', which this musclefm does not know",
+                f"model '{name}' has {what} '{given}', which this musclefm does not know",
                 "update musclefm, or use another model",
             )
     first = faults[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    where = ".".join(str(part)[:60] for part in first["loc"][:6]) or "the file"
     more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
     return MuscleFMError(
         f"model.json of model '{name}' is not valid ({where}: {first['msg']}{more})",

@@ -12,6 +12,7 @@ from torch import Tensor
 from musclefm import __version__
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import BundleCard, BundleManifest, Member
+from musclefm.models.usable_weights import require_usable
 from musclefm.models.weight_files import GET_AGAIN
 from musclefm.models.weights import read_weights, write_weights
 from musclefm.networks.sam import MultiClassSam
@@ -67,7 +68,7 @@ def load_network(
     Raises
     ------
     MuscleFMError
-        Its weights do not fit the architecture.
+        Its weights do not fit the architecture, or are not finite numbers.
     """
     member = manifest.members[index]
     files = [entry for entry in (member.encoder, member.weights) if entry]
@@ -86,6 +87,7 @@ def load_network(
             f" ({len(odd)} tensors differ, e.g. {odd[0]})",
             GET_AGAIN,
         )
+    require_usable(state, f"member {index} of model '{manifest.name}'", GET_AGAIN)
     converted = {
         name: tensor.to(device, _dtype_in_use(name, tensor, dtype))
         for name, tensor in state.items()

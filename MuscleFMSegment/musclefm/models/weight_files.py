@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import WeightFile
+from musclefm.storage.regular_file import open_regular
 
 GET_AGAIN = "get the model again"
 
@@ -36,9 +38,9 @@ def check_weights(path: Path, entry: WeightFile, model: str, verify: bool) -> No
     """
     label = f"'{entry.file}' of model '{model}'"
     try:
-        with path.open("rb") as stream:
+        with open_regular(path, links=False) as stream:
             start = stream.read(_LENGTH_BYTES + 1)
-        size = path.stat().st_size
+            size = os.fstat(stream.fileno()).st_size
         changed = size != entry.bytes or (verify and sha256_of(path) != entry.sha256)
     except OSError as error:
         raise MuscleFMError(f"{label} is missing or unreadable", GET_AGAIN) from error

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# A square of 64 tokens is what SAM itself was trained on.
+_MOST_TOKENS = 128 * 128
+
+LARGEST_RANK = 256
+"""Of a low-rank adapter."""
 
 
 class LoraRanks(BaseModel):
@@ -20,8 +26,8 @@ class LoraRanks(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    encoder: int = Field(default=0, ge=0, le=256)
-    decoder: int = Field(default=0, ge=0, le=256)
+    encoder: int = Field(default=0, ge=0, le=LARGEST_RANK)
+    decoder: int = Field(default=0, ge=0, le=LARGEST_RANK)
 
 
 class SamArchitecture(BaseModel):
@@ -63,10 +69,12 @@ class SamArchitecture(BaseModel):
     embed_dim: int = Field(default=768, ge=16, le=4096)
     depth: int = Field(default=12, ge=1, le=64)
     heads: int = Field(default=12, ge=1, le=64)
-    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
-    window: int = Field(default=14, ge=0, le=128)
+    global_blocks: tuple[Annotated[int, Field(ge=0, le=63)], ...] = Field(
+        default=(2, 5, 8, 11), max_length=64
+    )
+    window: int = Field(default=14, ge=0, le=64)
     relative_positions: bool = True
-    stem: tuple[int, ...] = ()
+    stem: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(), max_length=5)
     decoder_dim: int = Field(default=256, ge=32, le=1024)
     decoder_depth: int = Field(default=2, ge=1, le=8)
     decoder_heads: int = Field(default=8, ge=1, le=32)
@@ -78,6 +86,11 @@ class SamArchitecture(BaseModel):
         for name in ("input_size", "trained_size"):
             if getattr(self, name) % self.patch_size:
                 raise ValueError(f"{name} must be a multiple of patch_size {self.patch_size}")
+        tokens = (self.input_size // self.patch_size) ** 2
+        if tokens > _MOST_TOKENS or self.window**2 > _MOST_TOKENS:
+            raise ValueError(f"attention over more than {_MOST_TOKENS} tokens")
+        if self.window > self.input_size // self.patch_size + 16:
+            raise ValueError("windows far larger than the image")
         if self.embed_dim % self.heads or (self.decoder_dim // 2) % self.decoder_heads:
             raise ValueError("attention heads must divide the embedding dimensions")
         if self.stem and 2 ** (len(self.stem) + 1) != self.patch_size:

@@ -15,10 +15,15 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
+from musclefm.models.imports.state_dicts import read_state, require_fit
 from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
 from musclefm.models.member_files import MemberState
-from musclefm.networks.architecture import OFFICIAL_ENCODERS, LoraRanks, SamArchitecture
-from musclefm.networks.state_dicts import read_state, require_fit
+from musclefm.networks.architecture import (
+    LARGEST_RANK,
+    OFFICIAL_ENCODERS,
+    LoraRanks,
+    SamArchitecture,
+)
 
 CHECKPOINT_FILE = "checkpoint_best.pth"
 ARGUMENTS_FILE = "args.json"
@@ -143,7 +148,9 @@ def _read_arguments(folder: Path) -> TrainingArguments:
 
 
 def _rank(state: dict[str, Tensor], adapter: str) -> int:
-    return state[adapter].shape[0] if adapter in state else 0
+    shape = state[adapter].shape if adapter in state else ()
+    # A rank that no adapter has is found by the comparison with the network.
+    return shape[0] if len(shape) == 2 and shape[0] <= LARGEST_RANK else 0
 
 
 def _fold_number(folder: Path) -> int | None:

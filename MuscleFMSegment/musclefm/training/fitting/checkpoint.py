@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,10 @@ def read_progress(path: Path) -> MemberProgress | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         history = [EpochRecord(**record) for record in content.pop("history")]
-        return MemberProgress(history=history, **content)
+        progress = MemberProgress(history=history, **content)
+        if not history or not all(math.isfinite(record.epoch) for record in history):
+            raise ValueError("no epoch is recorded")
+        return progress
     # Damaged bytes make the unpickler raise almost anything.
     except Exception as error:
         raise MuscleFMError(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
+from musclefm.models.usable_weights import refuse_foreign_objects, require_usable
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
 
@@ -34,14 +35,17 @@ def read_state(path: Path, label: str) -> dict[str, Tensor]:
     Raises
     ------
     MuscleFMError
-        It is missing, damaged, or holds more than tensors.
+        It is missing, damaged, or holds more than tensors of finite numbers.
     """
     if not path.is_file():
         raise MuscleFMError(f"{label} is missing", "download the checkpoint again")
     try:
+        refuse_foreign_objects(path, label)
         loaded = torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
+    except MuscleFMError:
+        raise
     # Damaged bytes make the unpickler raise almost anything.
     except Exception as error:
         raise MuscleFMError(
@@ -55,6 +59,7 @@ def read_state(path: Path, label: str) -> dict[str, Tensor]:
         raise MuscleFMError(
             f"{label} is not a state dict of tensors", "save the model's state_dict()"
         )
+    require_usable(loaded, label, "download the checkpoint again")
     return {name.removeprefix(_PARALLEL_PREFIX): value for name, value in loaded.items()}
 
 
