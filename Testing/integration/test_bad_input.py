@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
 import resource
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from musclefm.cli.main import main
 from musclefm.models.weights import sha256_of
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
@@ -36,24 +39,72 @@ def content(folder: Path) -> dict[str, bytes | None]:
     }
 
 
+Run = Callable[[list[str]], tuple[int, str, str]]
+
+
 @pytest.fixture
-def refused(musclefm: Musclefm, tmp_path: Path) -> Refused:
+def in_process(
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Run]:
+    """Return a function that runs a command in the process of the tests, which is faster.
+
+    It returns the exit code and what was printed.
+    """
+    monkeypatch.chdir(tmp_path)
+    for name in ("MUSCLEFM_HOME", "COLUMNS"):
+        monkeypatch.setenv(name, environment[name])
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(arguments: list[str]) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return (code, *capsys.readouterr())
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def refused(in_process: Run, tmp_path: Path) -> Refused:
     """Return a function that runs a command that is to be refused, and returns its one line."""
+    return lambda *arguments: said_in_one_line(in_process, arguments, tmp_path)
+
+
+@pytest.fixture
+def refused_process(musclefm: Musclefm, tmp_path: Path) -> Refused:
+    """Return the same for a process of its own."""
 
     def run(*arguments: object, **options: object) -> str:
-        before = content(tmp_path)
-        done = musclefm(*arguments, cwd=tmp_path, **options)
-        assert done.returncode == 2, done.stdout + done.stderr
-        assert done.stdout == ""
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert done.stderr.startswith("musclefm: ")
-        # Cause and remedy.
-        assert done.stderr.count(": ") >= 2
-        assert SECRET not in done.stderr and str(tmp_path) not in done.stderr
-        assert content(tmp_path) == before
-        return done.stderr
+        def in_child(words: list[str]) -> tuple[int, str, str]:
+            done = musclefm(*words, cwd=tmp_path, **options)
+            return done.returncode, done.stdout, done.stderr
+
+        return said_in_one_line(in_child, arguments, tmp_path)
 
     return run
+
+
+def said_in_one_line(run: Run, arguments: Sequence[object], folder: Path) -> str:
+    """Require that a command is refused, and leaves a folder as it was; return its one line."""
+    before = content(folder)
+    code, out, said = run([str(argument) for argument in arguments])
+    assert code == 2, out + said
+    assert out == ""
+    assert said.count("\n") == 1, said
+    assert said.startswith("musclefm: ")
+    # Cause and remedy.
+    assert said.count(": ") >= 2
+    assert SECRET not in said and str(folder) not in said
+    assert content(folder) == before
+    return said
 
 
 @pytest.fixture
@@ -369,22 +420,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("out", [".", "new/out"])
 def test_a_full_disk_is_told(
-    out: str, scan: Path, model: Path, refused: Refused, small_disk: Path
+    out: str, scan: Path, model: Path, refused_process: Refused, small_disk: Path
 ) -> None:
     image = scan / "water.nii.gz"
-    said = refused("segment", image, "--model", model, "--out", small_disk / out)
+    said = refused_process("segment", image, "--model", model, "--out", small_disk / out)
     assert "disk is full" in said
     assert not list(small_disk.iterdir())
 
 
 def test_a_file_that_may_not_grow_is_told_like_a_full_disk(
-    scan: Path, model: Path, refused: Refused
+    scan: Path, model: Path, refused_process: Refused
 ) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     image = scan / "water.nii.gz"
-    said = refused("segment", image, "--model", model, "--out", "out", preexec_fn=limit)
+    said = refused_process("segment", image, "--model", model, "--out", "out", preexec_fn=limit)
     assert "disk is full" in said
 
 
@@ -401,9 +452,9 @@ def test_a_file_that_may_not_grow_is_told_like_a_full_disk(
     ids=" ".join,
 )
 def test_a_command_that_is_not_understood_says_how_it_is_used(
-    arguments: list[str], musclefm: Musclefm, tmp_path: Path
+    arguments: list[str], in_process: Run, tmp_path: Path
 ) -> None:
-    done = musclefm(*arguments, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: musclefm") and "error: " in done.stderr
+    code, out, said = in_process(arguments)
+    assert (code, out) == (2, "")
+    assert said.startswith("usage: musclefm") and "error: " in said
     assert not list(tmp_path.iterdir())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from musclefm.demo.evaluate import mean_scores, score_on_renderings
-from musclefm.demo.phantom.anatomies import load_anatomies
+from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.demo.sample import SAMPLE_SEED, render_case, sample_channels
 from musclefm.demo.train import TEST_SUBJECTS
@@ -24,7 +25,7 @@ from musclefm.progress import silent
 from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.orientation import canonical_view
+from musclefm.volumes.orientation import canonical_view, to_canonical
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 
@@ -51,6 +52,15 @@ def test_is_small_and_says_what_it_is(bundle: Bundle) -> None:
     assert bundle.manifest.metrics.keys() >= {f"{severity}_dsc" for severity in SEVERITIES}
 
 
+def every_third_slice(anatomy: Anatomy) -> Anatomy:
+    """Return an anatomy with a third of its labelled slices, which is scored sooner."""
+    labelmap, _ = to_canonical(anatomy.labelmap)
+    labelled = np.flatnonzero(labelmap.array.any(axis=(1, 2)))
+    array = labelmap.array.copy()
+    array[np.setdiff1d(labelled, labelled[::3])] = 0
+    return replace(anatomy, labelmap=labelmap.with_array(array))
+
+
 def test_segments_renderings_of_subjects_it_never_saw(shared: Path, bundle: Bundle) -> None:
     anatomies = [
         anatomy
@@ -58,9 +68,9 @@ def test_segments_renderings_of_subjects_it_never_saw(shared: Path, bundle: Bund
         if anatomy.subject in TEST_SUBJECTS
     ]
     assert {anatomy.subject for anatomy in anatomies} == TEST_SUBJECTS
-    chosen = anatomies[:: len(anatomies) // 2]
+    chosen = [every_third_slice(anatomy) for anatomy in anatomies[:: len(anatomies) // 2]]
     means = mean_scores(score_on_renderings(bundle, chosen, choose_runtime("cpu"), 2, silent))
-    # The card's numbers are of all of them; two of them, drawn anew, leaves a little room.
+    # The card's numbers are of all of them; a few slices, drawn anew, leave a little room.
     for severity in SEVERITIES:
         said = bundle.manifest.metrics[f"{severity}_dsc"]
         assert means[f"{severity}_dsc"] > said - 0.06, means
