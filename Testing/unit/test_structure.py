@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import musclefm
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.storage.resources import resource_folder
 
-PACKAGE = Path(musclefm.__file__).resolve().parent
-SOURCES = PACKAGE.parent
+# The checkout's: what is installed lies beside the packages of others.
+SOURCES = Path(__file__).resolve().parents[2] / "MuscleFMSegment"
 SCHEMES = sorted(path.stem for path in (resource_folder() / "LabelSchemes").glob("*.json"))
 FOREIGN = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "MuscleFMSegmentLib"}
 LONGEST_FILE = 300
@@ -135,7 +134,7 @@ def test_no_circle_leads_through_the_parts_of_a_folder(folder: Path) -> None:
 @pytest.mark.parametrize("module", ["musclefm.cli.main", "musclefm.volumes.reading"])
 def test_starting_does_not_wait_for_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    environment = {"PYTHONPATH": str(PACKAGE.parent), "PATH": ""}
+    environment = {"PYTHONPATH": str(SOURCES), "PATH": ""}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     assert result.returncode == 0, result.stderr.decode()
 
