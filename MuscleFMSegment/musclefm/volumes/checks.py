@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.memory import free_memory
@@ -196,6 +195,9 @@ def _without_outer_nan(volume: Volume, what: str) -> npt.NDArray[np.float32]:
 
 
 def _touching_edge(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    # Imported late: the Slicer module opens without it.
+    from scipy import ndimage
+
     regions, _ = ndimage.label(mask)
     edge = np.unique(np.r_[regions[0], regions[-1], regions[:, 0], regions[:, -1]])
     return np.isin(regions, edge[edge > 0])
