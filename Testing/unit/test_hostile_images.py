@@ -187,7 +187,14 @@ class TestZipped:
 
     @pytest.mark.parametrize(
         "tail",
-        [b"\0" * 5000, b"garbage", b"\x1f", b"\x1f\x8b", b"\x1f\x8bgarbage", gzip.compress(b"", mtime=0)],
+        [
+            b"\0" * 5000,
+            b"garbage",
+            b"\x1f",
+            b"\x1f\x8b",
+            b"\x1f\x8bgarbage",
+            gzip.compress(b"", mtime=0),
+        ],
     )
     def test_a_tail_behind_the_voxels_is_no_harm(self, tmp_path, content, oblique_volume, tail):
         path = tmp_path / f"{PATIENT}.nii.gz"

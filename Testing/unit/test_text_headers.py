@@ -108,7 +108,7 @@ def assert_as_itk_reads(path):
         {"kinds": None},
         {"magic": "NRRD00.01"},
         {"endian": "big", "data": VOXELS.astype(">i2").tobytes()},
-        {"encoding": "gzip", "data": gzip.compress(VOXELS.tobytes())},
+        {"encoding": "gzip", "data": gzip.compress(VOXELS.tobytes(), mtime=0)},
         {"encoding": "ascii", "data": " ".join(map(str, VOXELS.ravel())).encode()},
         {"encoding": "hex", "data": VOXELS.tobytes().hex().encode()},
         {"byte_skip": "4", "data": b"xxxx" + VOXELS.tobytes()},
