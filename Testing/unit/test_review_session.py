@@ -154,7 +154,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_last_review_stays(tmp_path):
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from test_review_session import labels, review
         from musclefm.errors import MuscleFMError
-        from musclefm.review.session import save_session
+        from musclefm.review.session_file import save_session
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
