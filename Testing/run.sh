@@ -76,12 +76,15 @@ mypy --config-file pyproject.toml
 if [ "$#" -gt 0 ]; then
   exec python -m pytest "$@"
 fi
-# All at once. What reads, writes and exchanges images is tested at the lowest versions, too.
+# All at once. What reads, writes and exchanges images is tested at the lowest versions, too; one
+# test there lists models, for which the module's environment lacks safetensors on purpose.
 module_log=$(mktemp)
 PYTHONPATH=$PWD/MuscleFMSegment "$MUSCLEFM_SLICER_PYTHON" -m pytest Testing/slicer \
   Testing/unit/test_dicom.py Testing/unit/test_exchange_dicom.py Testing/unit/test_reading.py \
   Testing/unit/test_results_folder.py Testing/unit/test_segmentation_file.py \
-  Testing/unit/test_storage.py Testing/unit/test_writing.py >"$module_log" 2>&1 &
+  Testing/unit/test_storage.py Testing/unit/test_writing.py \
+  --deselect Testing/unit/test_storage.py::test_the_command_removes_what_is_left_in_the_users_data \
+  >"$module_log" 2>&1 &
 module_tests=$!
 trap 'kill "$module_tests" 2>/dev/null || true; rm -f "$module_log"' EXIT
 status=0
