@@ -128,8 +128,12 @@ class TestWhatElseLiesThere:
         assert any("without a position" in note for note in read_volume(tmp_path).notes)
 
     def test_gaps_between_slices_are_told(self, tmp_path, volume):
-        write_series(tmp_path, volume, SliceThickness=1)
-        assert any("gaps between them" in note for note in read_volume(tmp_path).notes)
+        write_series(tmp_path / "thin", volume, SliceThickness=1)
+        channels = read_channels({"image": tmp_path / "thin"})
+        assert channels.has_gaps
+        assert any("gaps between them" in note for note in channels.notes)
+        write_series(tmp_path / "whole", volume)
+        assert not read_channels({"image": tmp_path / "whole"}).has_gaps
 
     def test_a_name_in_a_coded_value_is_not_repeated(self, tmp_path, volume):
         for number, kind in enumerate(("DOE", "JANE")):

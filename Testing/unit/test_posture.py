@@ -9,6 +9,7 @@ from made_report_case import ensemble, report_case
 from scipy import ndimage
 from test_thighs import right_share
 from thigh_images import T1, body, picture, read, read_legs
+from tiny_ensemble import tiny_bundle
 
 from musclefm.anatomy.thighs import Thighs, find_thighs
 from musclefm.inference.case import run_case
@@ -19,10 +20,12 @@ from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.labels.sides import LEFT
 from musclefm.models.manifest import PercentileIntensity
 from musclefm.models.registry import find_bundle
+from musclefm.pipeline.segment import segment_case
 from musclefm.progress import silent
 from musclefm.results.report.document import render_report
 from musclefm.results.tables import muscles_from_csv, muscles_table
 from musclefm.review.muscles import summarise_muscles
+from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
@@ -162,3 +165,15 @@ def test_a_volume_that_counts_more_than_the_thigh_is_marked_in_table_and_report(
     page = render_report(replace(plain, muscles=muscles))
     assert "*†</td>" in page and "fills the gaps between slices" in page
     assert "†" not in render_report(plain)
+
+
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_gaps_that_the_files_tell_of_are_marked_beside_every_volume(tmp_path, has_gaps):
+    grid = Grid((4, 48, 64), (3.0, 3.0, 5.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1, 0, 0, 0, 1))
+    image = np.zeros(grid.shape, np.float32)
+    image[:, 8:40, 8:56] = np.random.default_rng(0).uniform(50, 100, (4, 32, 48))
+    channels = Channels({"image": Volume(image, grid)}, (), "0" * 64, has_gaps=has_gaps)
+    bundle = tiny_bundle(tmp_path / "tiny")
+    muscles = segment_case(channels, bundle, choose_runtime("cpu"), silent).muscles
+    shown = [muscle for muscle in muscles if muscle.volume_ml > 0]
+    assert shown and all(("gaps" in muscle.volume_includes) == has_gaps for muscle in shown)

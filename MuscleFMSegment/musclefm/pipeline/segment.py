@@ -107,10 +107,10 @@ def segment_case(
     regions = flag_regions(maps, rule)
     fat_fraction = channels.fat_fraction()
     notes = [*channels.notes, *channels.derivation_notes(wanted), *maps.notes]
-    gaps = sparse_note(maps.grid, canonical_view(maps.grid).axes[0])
-    if gaps and not any("fill the gaps" in note for note in notes):
-        notes.append(gaps)
-    has_gaps = any("fill the gaps" in note for note in notes)
+    slice_axis = canonical_view(maps.grid).axes[0]
+    sparse = "" if channels.has_gaps else sparse_note(maps.grid, slice_axis)
+    notes += [sparse] if sparse else []
+    has_gaps = channels.has_gaps or bool(sparse)
     muscles = summarise_muscles(maps, regions.queue, fat_fraction, gaps=has_gaps)
     progress(ProgressEvent("review", 2, 2, f"{len(regions.queue)} regions to check"))
     if not maps.labels.any():

@@ -41,6 +41,8 @@ class Channels:
         What the user should know, a line each.
     sha256 : str
         Of the names and the voxels and geometry of all images.
+    has_gaps : bool
+        Whether the slices are known to be much thinner than they lie apart.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Channels:
     images: Mapping[str, Volume]
     notes: tuple[str, ...]
     sha256: str
+    has_gaps: bool = False
 
     def __post_init__(self) -> None:
         if not self.images or not set(self.images) <= set(CHANNEL_NAMES):
@@ -195,6 +198,7 @@ def read_channels(
         images={name: image.volume for name, image in read.items()},
         notes=tuple(dict.fromkeys(note for image in read.values() for note in image.notes)),
         sha256=digest.hexdigest(),
+        has_gaps=any(image.has_gaps for image in read.values()),
     )
 
 

@@ -39,6 +39,8 @@ class ReadVolume:
         Of voxels and geometry, see :func:`volume_sha256`.
     series : tuple of SeriesDescription
         All series of the DICOM folder; empty for other formats.
+    has_gaps : bool
+        Whether the slices are known to be much thinner than they lie apart.
     """
 
     volume: Volume
@@ -46,6 +48,7 @@ class ReadVolume:
     modality: str
     sha256: str
     series: tuple[SeriesDescription, ...]
+    has_gaps: bool
 
 
 def read_volume(
@@ -86,6 +89,7 @@ def read_volume(
         modality=decoded.modality,
         sha256=volume_sha256(volume),
         series=series,
+        has_gaps=decoded.has_gaps,
     )
 
 

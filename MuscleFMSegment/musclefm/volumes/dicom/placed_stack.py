@@ -32,6 +32,8 @@ class PlacedStack:
         ``(4, 4)``, homogeneous ``(i, j, k, 1)`` to LPS in mm.
     notes : tuple of str
         What the user should know of the slices, a line each.
+    has_gaps : bool
+        Whether the slices are known to be much thinner than they lie apart.
     """
 
     stack: Stack
@@ -39,9 +41,17 @@ class PlacedStack:
     slots: tuple[int, ...]
     ijk_to_lps: npt.NDArray[np.float64]
     notes: tuple[str, ...]
+    has_gaps: bool
 
 
 def place_stack(stack: Stack, what: str) -> PlacedStack:
+    """Find where the slices of an image lie.
+
+    Raises
+    ------
+    MuscleFMError
+        They make no regular grid.
+    """
     first = stack.frames[0]
     grid, step, notes = _slices(stack, what)
     matrix = np.eye(4)
@@ -49,7 +59,14 @@ def place_stack(stack: Stack, what: str) -> PlacedStack:
     matrix[:3, 1] = np.asarray(first.orientation[3:]) * first.spacing[1]
     matrix[:3, 2] = first.normal * step
     matrix[:3, 3] = first.position
-    return PlacedStack(stack, (grid.count, *first.shape), grid.slots, matrix, notes)
+    has_gaps = 0 < first.slice_mm * _GAP < step
+    if has_gaps:
+        notes += (
+            f"slices of {what} are {figures(first.slice_mm)} mm thick and lie"
+            f" {figures(step)} mm apart: volumes take in the gaps between them",
+        )
+    shape = (grid.count, *first.shape)
+    return PlacedStack(stack, shape, grid.slots, matrix, notes, has_gaps)
 
 
 def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, ...]]:
@@ -70,11 +87,6 @@ def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, .
         )
     grid = regular_slices(along, what)
     notes: tuple[str, ...] = ()
-    if 0 < first.slice_mm * _GAP < grid.step_mm:
-        notes += (
-            f"slices of {what} are {figures(first.slice_mm)} mm thick and lie"
-            f" {figures(grid.step_mm)} mm apart: volumes take in the gaps between them",
-        )
     if grid.missing:
         numbers = ", ".join(str(slot + 1) for slot in grid.missing)
         notes += (
@@ -87,4 +99,5 @@ def _slices(stack: Stack, what: str) -> tuple[RegularSlices, float, tuple[str, .
 
 
 def counted(number: int, thing: str) -> str:
+    """Return e.g. ``"1 slice"`` or ``"3 slices"``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -55,7 +55,7 @@ def read_dicom(
         notes += (f"{counted(scan.unread, 'DICOM file')} that cannot be read left out",)
     notes += decoded.notes + _unexpected_body_part(stack.frames[0].body_part, what)
     return (
-        Decoded(decoded.array, decoded.ijk_to_lps, notes, stack.frames[0].modality),
+        replace(decoded, notes=notes, modality=stack.frames[0].modality),
         descriptions,
     )
 
@@ -230,7 +230,7 @@ def _decode(stack: Stack, what: str) -> Decoded:
     pixels = _pixels(stack.frames, what)
     array = np.full(placed.shape, pixels.min(), dtype=np.float32)
     array[list(placed.slots)] = pixels
-    return Decoded(array, placed.ijk_to_lps, placed.notes)
+    return Decoded(array, placed.ijk_to_lps, placed.notes, has_gaps=placed.has_gaps)
 
 
 def _pixels(frames: tuple[Frame, ...], what: str) -> npt.NDArray[np.float32]:

@@ -22,12 +22,15 @@ class Decoded:
         What the user should know, a line each.
     modality : str
         DICOM's code, e.g. ``"MR"``; empty where the file does not say.
+    has_gaps : bool
+        Whether the slices are known to be much thinner than they lie apart.
     """
 
     array: npt.NDArray[np.float32]
     ijk_to_lps: npt.NDArray[np.float64]
     notes: tuple[str, ...] = ()
     modality: str = ""
+    has_gaps: bool = False
 
 
 @dataclass(frozen=True)
