@@ -123,9 +123,18 @@ class TestWhatElseLiesThere:
         np.testing.assert_array_equal(read.volume.array, volume.array)
         assert any("2 other series" in note for note in read.notes)
 
-    def test_a_slice_without_position_is_told(self, tmp_path, volume):
-        edit(write_series(tmp_path, volume)[-1], ImagePositionPatient=None)
-        assert any("without a position" in note for note in read_volume(tmp_path).notes)
+    @pytest.mark.parametrize(
+        "lost",
+        [
+            {"ImagePositionPatient": None},
+            {"ImagePositionPatient": [0.0, 0.0, float("nan")]},
+            {"PixelSpacing": [float("nan"), 1.0]},
+        ],
+    )
+    def test_a_slice_without_position_or_spacing_is_never_dropped(self, tmp_path, volume, lost):
+        edit(write_series(tmp_path, volume)[-1], **lost)
+        with pytest.raises(MuscleFMError, match="without a position or spacing"):
+            read_volume(tmp_path)
 
     def test_gaps_between_slices_are_told(self, tmp_path, volume):
         write_series(tmp_path / "thin", volume, SliceThickness=1)

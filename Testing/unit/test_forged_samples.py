@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_training import labelled_case
 
@@ -16,6 +17,8 @@ from musclefm.corrections.access import STORE_FILE
 from musclefm.corrections.store import CorrectionStore
 from musclefm.corrections.verification import verify_store
 from musclefm.errors import MuscleFMError
+from musclefm.volumes.stored import read_stored
+from musclefm.volumes.writing import write_volume
 
 
 @pytest.fixture
@@ -54,6 +57,7 @@ def forged(store: CorrectionStore, change: Callable[[dict[str, Any]], None]) -> 
         (lambda r: r.update(labels=3), "damaged"),
         (lambda r: r.update(format_version=2), "newer version.*update musclefm"),
         (lambda r: r["labels"].update(file="../../other.nrrd"), "damaged"),
+        (lambda r: r["reviewed"].update(kind="slices", slices=[0], slice_axis=7), "damaged"),
     ],
 )
 def test_a_record_that_no_sample_has_is_refused_in_a_line(
@@ -144,3 +148,30 @@ def test_a_store_that_is_newer_or_damaged_is_refused_with_its_remedy(
     (store.folder / STORE_FILE).write_bytes(content)
     with pytest.raises(MuscleFMError, match=words):
         store.add(labelled_case(2))
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1.0, 1.5, 300.0])
+def test_values_that_are_no_labels_are_never_made_some(
+    store: CorrectionStore, value: float
+) -> None:
+    folder = folder_of(store)
+    labels = read_stored(folder / "labels.nrrd", "the labels")
+    array = labels.array.astype(np.float32)
+    array[0, 0, 0] = value
+    write_volume(labels.with_array(array), folder / "labels.nrrd")
+    content = (folder / "labels.nrrd").read_bytes()
+    written = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    name = forged(store, lambda record: record["labels"].update(written))
+    with pytest.raises(MuscleFMError, match="holds values that are no labels"):
+        store.load(name)
+
+
+@pytest.mark.parametrize("part", ["samples", STORE_FILE])
+def test_a_store_takes_nothing_from_elsewhere(
+    store: CorrectionStore, tmp_path: Path, part: str
+) -> None:
+    (store.folder / part).rename(tmp_path / "elsewhere")
+    (store.folder / part).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MuscleFMError, match="link|damaged"):
+        store.add(labelled_case(1), subject="two")
+        store.samples()

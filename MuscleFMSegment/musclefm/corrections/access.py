@@ -149,7 +149,7 @@ def read_salt(folder: Path) -> bytes:
         Its file is missing or not what was written.
     """
     try:
-        content = read_regular(folder / STORE_FILE, _LARGEST_DOCUMENT)
+        content = read_regular(folder / STORE_FILE, _LARGEST_DOCUMENT, links=False)
         document = _StoreDocument.model_validate_json(content)
     except ValidationError as error:
         if is_newer(content, FORMAT_VERSION):

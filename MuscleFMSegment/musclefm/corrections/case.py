@@ -39,7 +39,7 @@ class Reviewed:
 
     kind: Literal["all", "slices", "muscles"]
     slices: tuple[int, ...] = ()
-    slice_axis: int = 2
+    slice_axis: Literal[0, 1, 2] = 2
     muscles: tuple[int, ...] = ()
 
     def mask(

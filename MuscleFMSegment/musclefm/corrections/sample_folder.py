@@ -29,6 +29,7 @@ from musclefm.volumes.volume import Volume
 # A reader waits for it.
 _FAST = 1
 # Of provenance and review a thousand times what they hold.
+_LABEL_VALUES = np.arange(256)
 _LARGEST_RECORD = 16 << 20
 
 _IMAGE = "image-{}.nrrd"
@@ -141,6 +142,8 @@ def read_case(folder: Path) -> CorrectedCase:
         stored = read_stored(folder / entry.file, "a file of the sample")
         if stored.array.shape != record.grid.shape:
             raise damaged(folder.name, f"{entry.file} has other voxels than {RECORD_FILE} says")
+        if kind is np.uint8 and not np.isin(stored.array, _LABEL_VALUES).all():
+            raise damaged(folder.name, f"{entry.file} holds values that are no labels")
         return Volume(stored.array.astype(kind), record.grid)
 
     maps = (record.model_labels, np.uint8), (record.uncertainty, np.float32)

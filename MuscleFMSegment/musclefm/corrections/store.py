@@ -217,6 +217,11 @@ class CorrectionStore:
             There is no such store.
         """
         samples = self.folder / SAMPLES_FOLDER
+        if samples.is_symlink():
+            raise MuscleFMError(
+                f"'{SAMPLES_FOLDER}' of the store of corrections is a link",
+                "put the folder itself there: a store takes nothing from elsewhere",
+            )
         try:
             return tuple(
                 sorted(x.name for x in samples.iterdir() if re.fullmatch(SAMPLE_ID, x.name))

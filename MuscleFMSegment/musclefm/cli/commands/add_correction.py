@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from musclefm.cli.terminal import output
 from musclefm.cli.terminal.inputs import add_image_choices, read_input
@@ -127,7 +127,8 @@ def _reviewed(arguments: argparse.Namespace, scheme: LabelScheme, grid: Grid) ->
         return Reviewed("all")
     if arguments.reviewed == "muscles":
         return Reviewed("muscles", muscles=_muscles(arguments.muscles, scheme))
-    axis = (2, 1, 0)[canonical_view(grid).axes[0]]
+    axes: tuple[Literal[0, 1, 2], ...] = (2, 1, 0)
+    axis = axes[canonical_view(grid).axes[0]]
     return Reviewed("slices", slices=_slices(arguments.slices or ""), slice_axis=axis)
 
 

@@ -177,14 +177,15 @@ def _likely(found: tuple[Series, ...], channel: str | None) -> tuple[Series, ...
 def _left_out(
     scan: Scan, series: Series, count: int, choice: SeriesChoice, path: Path, what: str
 ) -> tuple[str, ...]:
-    """Say what else lay there and was not read."""
+    """Say what else lay there and was not read; refuse slices that should have been."""
     notes: tuple[str, ...] = ()
     uid = series.stacks[0].frames[0].series[1]
     lost = scan.unplaced.count(uid)
     if lost:
-        notes += (
-            f"{counted(lost, 'slice')} of {what} without a position or spacing left out,"
-            " so volumes may come out too small",
+        raise MuscleFMError(
+            f"{counted(lost, 'slice')} of {what} without a position or spacing, so volumes would"
+            " come out too small",
+            "export the series again, or take these files out of the folder",
         )
     if path.is_dir() and len(scan.unplaced) > lost:
         other = counted(len(scan.unplaced) - lost, "other DICOM image")
