@@ -19,7 +19,7 @@ import SimpleITK as sitk
 import torch
 
 from musclefm.cli.main import main
-from musclefm.models.weights import sha256_of
+from musclefm.storage.regular_file import sha256_of
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume

@@ -11,9 +11,9 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import Bundle, open_bundle, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, schema_text
 from musclefm.models.member_files import SHARED_ENCODER_FILE, MemberState
-from musclefm.models.weights import sha256_of
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
+from musclefm.storage.regular_file import sha256_of
 from musclefm.storage.resources import resource_folder
 
 TINY = SamArchitecture(

@@ -172,6 +172,6 @@ def test_a_store_takes_nothing_from_elsewhere(
 ) -> None:
     (store.folder / part).rename(tmp_path / "elsewhere")
     (store.folder / part).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(MuscleFMError, match="link|damaged"):
+    with pytest.raises(MuscleFMError, match=r"link|damaged"):
         store.add(labelled_case(1), subject="two")
         store.samples()

@@ -18,7 +18,7 @@ from musclefm.models.archive import bundle_source
 from musclefm.models.bundle import Bundle, open_bundle, save_bundle
 from musclefm.models.imports.state_dicts import read_state
 from musclefm.models.member_files import MemberState
-from musclefm.models.weight_files import sha256_of
+from musclefm.storage.regular_file import sha256_of
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from musclefm.corrections.record import (
     parse_record,
 )
 from musclefm.errors import MuscleFMError
-from musclefm.storage.regular_file import open_regular, read_regular
+from musclefm.storage.regular_file import digest_of, open_regular, read_regular
 from musclefm.volumes.formats.encoding import encode_volume
 from musclefm.volumes.formats.nrrd import holds_no_voxels
 from musclefm.volumes.stored import read_stored
@@ -107,7 +107,6 @@ def fault_of_file(folder: Path, entry: StoredFile) -> str:
     str
         Empty where nothing is.
     """
-    digest = hashlib.sha256()
     try:
         with open_regular(folder / entry.file, links=False) as file:
             if entry.bytes != os.fstat(file.fileno()).st_size:
@@ -115,13 +114,12 @@ def fault_of_file(folder: Path, entry: StoredFile) -> str:
             if holds_no_voxels(file):
                 return f"{entry.file} keeps its voxels elsewhere"
             file.seek(0)
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+            digest = digest_of(file)
     except FileNotFoundError:
         return f"{entry.file} is missing"
     except OSError as error:
         return f"{entry.file} cannot be read ({error.strerror or 'input or output error'})"
-    return "" if digest.hexdigest() == entry.sha256 else f"{entry.file} has changed"
+    return "" if digest == entry.sha256 else f"{entry.file} has changed"
 
 
 def read_case(folder: Path) -> CorrectedCase:

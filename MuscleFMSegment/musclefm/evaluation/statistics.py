@@ -27,6 +27,7 @@ def mean_of(values: Numbers) -> float:
 
 
 def paired_p(before: Numbers, after: Numbers) -> float:
+    """Return p of Wilcoxon's signed-rank test; 1 where nothing differs."""
     difference = after - before
     difference = difference[~np.isnan(difference)]
     if not difference.any():

@@ -25,6 +25,9 @@ _LARGEST_FILE = 1 << 20
 _FORMAT = 'write it as JSON, {"13": "left vastus lateralis", "14": "ignore"}, or as CSV, id,muscle'
 
 
+_LISTED = 8
+
+
 @dataclass(frozen=True)
 class Target:
     """What becomes of a foreign label.
@@ -121,9 +124,6 @@ def _rows(text: str) -> dict[str, str]:
     if len(dict(rows)) < len(rows):
         raise ValueError("an id stands in two rows")
     return dict(rows)
-
-
-_LISTED = 8
 
 
 def find_meanings(

@@ -16,6 +16,8 @@ from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
+_MOST_VALUES = 255
+
 
 def write_labelmap(path: Path, labels: Volume, scheme: LabelScheme) -> Path:
     """Write sided labels as NIfTI, NRRD or MetaImage, and beside it their names as JSON.
@@ -50,9 +52,6 @@ def write_labelmap(path: Path, labels: Volume, scheme: LabelScheme) -> Path:
     write_volume(labels, path)
     atomic_text(table, json.dumps(texts, indent=2) + "\n")
     return table
-
-
-_MOST_VALUES = 255
 
 
 def read_labelmap(path: Path, what: str) -> ForeignLabels:

@@ -33,6 +33,11 @@ from musclefm.volumes.formats.nrrd import read_nrrd_header
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
+_FIELD = re.compile(r"Segment(\d{1,5})_(ID|Name|LabelValue|Layer|Tags)")
+_TERMINOLOGY = "TerminologyEntry:"
+# Parts of a terminology entry: context, category, type, its modifier, context, region, modifier.
+_TYPE, _MODIFIERS = 2, (3, 6)
+
 
 def write_segmentation(
     path: Path,
@@ -140,12 +145,6 @@ def write_seg_nrrd(path: Path, labels: Volume, scheme: LabelScheme) -> None:
     values = np.where(labels.array == IGNORE, np.uint8(0), labels.array)
     sides = np.where(values > len(scheme.labels), np.uint8(LEFT), np.uint8(RIGHT))
     write_segmentation(path, without_sides(values, scheme), sides, labels.grid, scheme)
-
-
-_FIELD = re.compile(r"Segment(\d{1,5})_(ID|Name|LabelValue|Layer|Tags)")
-_TERMINOLOGY = "TerminologyEntry:"
-# Parts of a terminology entry: context, category, type, its modifier, context, region, modifier.
-_TYPE, _MODIFIERS = 2, (3, 6)
 
 
 def read_seg_nrrd(path: Path, what: str) -> ForeignLabels:

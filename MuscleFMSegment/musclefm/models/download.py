@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 from musclefm import __version__
 from musclefm.errors import MuscleFMError
-from musclefm.models.weight_files import sha256_of
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.lock import acquired_lock
+from musclefm.storage.regular_file import sha256_of
 from musclefm.storage.user_data import make_private_folder
 
 _CHUNK = 1 << 18

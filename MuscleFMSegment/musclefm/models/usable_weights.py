@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import pickletools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -56,55 +55,35 @@ def refuse_foreign_objects(path: Path, label: str) -> None:
     """Refuse a checkpoint whose pickle makes anything else than tensors.
 
     ``torch.load(weights_only=True)`` runs no code, but it makes what the pickle
-    asks for: a ``bytearray`` of any size, for one.
+    asks for: a ``bytearray`` of any size, for one. ``torch.save`` has written zip
+    files of protocol 2 since PyTorch 1.6; nothing else is read.
 
     Raises
     ------
     MuscleFMError
         It asks for something else, or is too large to be a list of tensors.
-    OSError
+    OSError, zipfile.BadZipFile, ValueError
         It cannot be read.
     """
-    for name in _named_objects(path, label):
-        module, _, what = name.partition(" ")
-        if module.split(".")[0] != "torch" and (module, what) != ("collections", "OrderedDict"):
-            raise MuscleFMError(
-                f"{label} is damaged, or holds more than tensors, which is never loaded",
-                "download it again, or save the model's state_dict()",
-            )
+    with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            if entry.filename.endswith("data.pkl") and (
+                entry.file_size > _LARGEST_PICKLE or not _makes_tensors(archive.read(entry))
+            ):
+                raise MuscleFMError(
+                    f"{label} is damaged, or holds more than tensors, which is never loaded",
+                    "download it again, or save the model's state_dict()",
+                )
 
 
-def _named_objects(path: Path, label: str) -> Iterator[str]:
-    with open_regular(path) as file:
-        if not zipfile.is_zipfile(file):
-            file.seek(0)
-            yield from _globals_of(file.read(_LARGEST_PICKLE))
-            return
-        file.seek(0)
-        with zipfile.ZipFile(file) as archive:
-            for entry in archive.infolist():
-                if not entry.filename.endswith("data.pkl"):
-                    continue
-                if entry.file_size > _LARGEST_PICKLE:
-                    raise MuscleFMError(
-                        f"{label} is not a state dict of tensors", "save the model's state_dict()"
-                    )
-                yield from _globals_of(archive.read(entry))
-
-
-def _globals_of(content: bytes) -> Iterator[str]:
-    """Yield ``"module name"`` of all that the pickles at the beginning of some bytes ask for."""
-    stream = io.BytesIO(content)
-    try:
-        while stream.tell() < len(content):
-            texts: list[str] = []
-            for operation, argument, _place in pickletools.genops(stream):
-                if operation.name in ("GLOBAL", "INST"):
-                    yield str(argument)
-                elif operation.name == "STACK_GLOBAL":
-                    yield " ".join(texts[-2:])
-                elif isinstance(argument, str):
-                    texts.append(argument)
-    # What follows the pickles of an old file is no pickle, and ends as one of many errors.
-    except Exception:
-        return
+def _makes_tensors(content: bytes) -> bool:
+    """Tell whether a pickle of protocol 2 asks for nothing but PyTorch's own objects."""
+    for operation, argument, _place in pickletools.genops(content):
+        # Protocol 4 names objects by the stack, which only an unpickler can follow.
+        if operation.name in ("STACK_GLOBAL", "INST"):
+            return False
+        if operation.name == "GLOBAL" and not (
+            argument == "collections OrderedDict" or str(argument).startswith(("torch ", "torch."))
+        ):
+            return False
+    return True

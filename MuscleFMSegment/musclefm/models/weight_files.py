@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import WeightFile
-from musclefm.storage.regular_file import open_regular
+from musclefm.storage.regular_file import open_regular, sha256_of
 
 GET_AGAIN = "get the model again"
 
@@ -51,12 +50,3 @@ def check_weights(path: Path, entry: WeightFile, model: str, verify: bool) -> No
         )
     if changed:
         raise MuscleFMError(f"{label} has changed: its size or sha256 is wrong", GET_AGAIN)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file, lower-case hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import WeightFile
-from musclefm.models.weight_files import GET_AGAIN, sha256_of
+from musclefm.models.weight_files import GET_AGAIN
+from musclefm.storage.regular_file import sha256_of
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], half: bool) -> WeightFile:

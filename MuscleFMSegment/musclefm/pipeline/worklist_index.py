@@ -53,6 +53,8 @@ class CaseState:
 
 
 class IndexedCase(BaseModel):
+    """What worklist.json holds of a case; ``key`` is a keyed hash of its path."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     key: str = Field(pattern="^[0-9a-f]{16}$")

@@ -21,10 +21,10 @@ from musclefm.results.reading import (
     content_of,
     is_written,
     parsed_provenance,
-    sha256_of,
 )
 from musclefm.review.session_file import SESSION_FILE
 from musclefm.storage.atomic import atomic_text, staged_contents, writing_errors
+from musclefm.storage.regular_file import sha256_of
 from musclefm.storage.staging import (
     clear_leftovers,
     half_published,

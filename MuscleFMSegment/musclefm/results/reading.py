@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Collection
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
+from musclefm.storage.regular_file import sha256_of
 from musclefm.storage.staging import (
     half_published,
 )
@@ -40,6 +40,8 @@ _LARGEST_PROVENANCE = 1 << 20
 
 
 class WrittenFile(BaseModel):
+    """A file of results as its provenance names it."""
+
     model_config = ConfigDict(frozen=True)
 
     bytes: int = Field(ge=0)
@@ -115,6 +117,7 @@ def require_unchanged(results: Path, names: Collection[str] = READ_FILES) -> Non
 
 
 def content_of(path: Path) -> bytes | None:
+    """Return a provenance file as it stands; None where there is none of its size and kind."""
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_PROVENANCE:
             return None
@@ -124,6 +127,7 @@ def content_of(path: Path) -> bytes | None:
 
 
 def parsed_provenance(content: bytes) -> _Provenance | None:
+    """Return what makes it a provenance of this library; None where it is none."""
     try:
         return _Provenance.model_validate_json(content)
     except ValidationError:
@@ -131,19 +135,12 @@ def parsed_provenance(content: bytes) -> _Provenance | None:
 
 
 def is_written(path: Path, files: Collection[WrittenFile]) -> bool:
+    """Tell whether a file is one of these, by size and hash."""
     if path.is_symlink() or not path.is_file():
         return False
     size = path.stat().st_size
     same_size = {file.sha256 for file in files if file.bytes == size}
     return bool(same_size) and sha256_of(path) in same_size
-
-
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _of_two_runs() -> MuscleFMError:

@@ -8,6 +8,7 @@ size is not limited may fill the memory.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -88,6 +89,26 @@ def read_regular(path: Path, most: int, *, links: bool = True) -> bytes:
     if len(content) > most:
         raise LargeFileError(most)
     return content
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a regular file, lower-case hexadecimal.
+
+    Raises
+    ------
+    NotRegularFileError, OSError
+        As :func:`open_regular`.
+    """
+    with open_regular(path) as file:
+        return digest_of(file)
+
+
+def digest_of(file: BinaryIO) -> str:
+    """Return the sha256 of what is left of an open file, lower-case hexadecimal."""
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _require_regular(status: os.stat_result) -> None:

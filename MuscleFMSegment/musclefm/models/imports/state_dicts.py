@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,9 +40,7 @@ def read_state(path: Path, label: str) -> dict[str, Tensor]:
         raise MuscleFMError(f"{label} is missing", "download the checkpoint again")
     try:
         refuse_foreign_objects(path, label)
-        loaded = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except MuscleFMError:
         raise
     # Damaged bytes make the unpickler raise almost anything.

@@ -40,12 +40,12 @@ LOCALIZER_TERMS = frozenset({"LOCALIZER", "SCOUT"})
 """What Image Type calls an image that only shows where others lie."""
 
 
-def told_modality(value: str) -> str:
+def known_modality(value: str) -> str:
     """Return a modality, ``""`` where there is none, or that it is another one."""
     return value if value in _MODALITIES or not value else "another modality"
 
 
-def told_body_part(value: str) -> str:
+def known_body_part(value: str) -> str:
     """Return a body part, ``"THIGH"`` for any part of it, ``"another"`` or ``""``."""
     value = value.upper().strip()
     if any(word in value for word in _THIGH_WORDS):
@@ -53,7 +53,7 @@ def told_body_part(value: str) -> str:
     return value if value in _BODY_PARTS or not value else "another"
 
 
-def told_image_type(value: str) -> str:
+def known_image_type(value: str) -> str:
     """Return the defined terms among the words of an image type."""
     known = [word for word in value.split() if word in _IMAGE_TYPES]
     return " ".join(known) or "another image type"

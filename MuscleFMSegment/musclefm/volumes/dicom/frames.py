@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from musclefm.volumes.dicom.defined_terms import told_body_part, told_modality
+from musclefm.volumes.dicom.defined_terms import known_body_part, known_modality
 from musclefm.volumes.dicom.files import is_dicom, read_header
 from musclefm.volumes.dicom.siemens_mosaic import CSA_HEADER, read_mosaic
 
@@ -199,8 +199,8 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         tiles=0,
         identity=f"{header.get('SOPInstanceUID') or path}/{index}",
         series=(int(header.get("SeriesNumber") or 0), uid),
-        modality=told_modality(str(header.get("Modality") or "")),
-        body_part=told_body_part(str(header.get("BodyPartExamined") or "")),
+        modality=known_modality(str(header.get("Modality") or "")),
+        body_part=known_body_part(str(header.get("BodyPartExamined") or "")),
         shape=(int(header.Rows), int(header.Columns)),
         samples=int(header.get("SamplesPerPixel") or 1),
         position=tuple(float(value) for value in slice_.get("ImagePositionPatient")),

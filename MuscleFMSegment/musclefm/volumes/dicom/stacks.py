@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from musclefm.volumes.dicom.defined_terms import told_image_type
+from musclefm.volumes.dicom.defined_terms import known_image_type
 from musclefm.volumes.dicom.frames import TRAITS, Frame
 from musclefm.volumes.dicom.pixels import pixel_digest
 from musclefm.volumes.dicom.slice_positions import places
@@ -226,5 +226,5 @@ def _label(traits: Traits, naming: list[int]) -> str:
 
 def _told(trait: str, value: str | float | None) -> str:
     if trait == "image type" and value is not None:
-        return told_image_type(str(value))
+        return known_image_type(str(value))
     return f"no {trait}" if value is None else _LABEL[trait].format(value)
