@@ -28,7 +28,7 @@ from MuscleFMSegmentLib.startup.citation import ACKNOWLEDGEMENT
 _HOME_VARIABLE = "MUSCLEFM_HOME"
 
 if TYPE_CHECKING:
-    from MuscleFMSegmentLib.process.job_progress import Standing
+    from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
     from MuscleFMSegmentLib.scene.case import CaseInScene
 
 
@@ -151,7 +151,7 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         model: str = "thigh-demo",
         device: str = "auto",
         folder: Path | None = None,
-        onStanding: Callable[[Standing], None] = lambda standing: None,
+        onProgress: Callable[[ProgressUpdate], None] = lambda update: None,
         onLog: Callable[[str], None] = lambda line: None,
     ) -> CaseInScene:
         """Segment a volume, wait for it, and load the results into the scene.
@@ -166,7 +166,7 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
             As ``musclefm segment`` takes them.
         folder : Path, optional
             Where the results are kept; without, they are in the scene alone.
-        onStanding, onLog : callable
+        onProgress, onLog : callable
             Told how far it is, and each line of the log.
 
         Raises
@@ -183,7 +183,7 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         request.check()
         with tempfile.TemporaryDirectory() as temporary:
             results = folder or Path(temporary) / "results"
-            job = startRun(request, Path(temporary), results, onStanding, onLog)
+            job = startRun(request, Path(temporary), results, onProgress, onLog)
             try:
                 outcome = waitFor(job, slicer.app.processEvents)
             finally:

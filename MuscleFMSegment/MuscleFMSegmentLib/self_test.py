@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ERASED = 4
 _WHOLE_CASE = 2
-_PATIENCE_S = 300
+_TIMEOUT_S = 300
 
 
 def playThrough(panel: ModulePanel, say: Callable[[str], None]) -> None:
@@ -88,7 +88,7 @@ def _erase(case: Any, region: Any) -> None:
 
 def _wait(condition: Callable[[], bool], panel: ModulePanel) -> None:
     """Let Slicer run until a condition holds."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while not condition():
         slicer.app.processEvents()
         time.sleep(0.02)

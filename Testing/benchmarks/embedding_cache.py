@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from musclefm.demo.sample import sample_channels
-from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.device import choose_runtime
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
@@ -33,7 +33,7 @@ from musclefm.progress import silent
 from musclefm.training.data.batches import TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
 from musclefm.training.data.tiles import TileFolder, write_tiles
-from musclefm.training.distributed import ALONE
+from musclefm.training.distributed import SINGLE_PROCESS
 from musclefm.training.fitting.fit import MemberTiles, fit_member
 from musclefm.training.recipe import FineTuning
 from musclefm.volumes.channels import read_channels
@@ -43,7 +43,7 @@ SCHEME = load_scheme("thigh-11")
 TAUGHT, FOLD, VIEWS = 4, 2, 2
 
 
-def learning_case() -> LearningCase:
+def learning_case() -> LabelledCase:
     """Return the shipped sample with labels in a few slices only."""
     paths = sample_channels()
     labels = read_stored(paths["water"].with_name("labels.nii.gz"), "the labels")
@@ -51,7 +51,7 @@ def learning_case() -> LearningCase:
     chosen = np.linspace(3, len(array) - 4, TAUGHT + FOLD).round().astype(int)
     known = np.full_like(array, 255)
     known[chosen] = array[chosen]
-    return LearningCase("sample", read_channels(paths), labels.with_array(known), SCHEME)
+    return LabelledCase("sample", read_channels(paths), labels.with_array(known), SCHEME)
 
 
 def epoch_seconds(source, tiles, model, recipe, runtime, folder: Path) -> list[float]:
@@ -62,7 +62,7 @@ def epoch_seconds(source, tiles, model, recipe, runtime, folder: Path) -> list[f
         if record:
             marks.append(time.perf_counter())
 
-    fit_member(model, source, tiles, recipe, 0, runtime, ALONE, folder / "state.pt", told)
+    fit_member(model, source, tiles, recipe, 0, runtime, SINGLE_PROCESS, folder / "state.pt", told)
     (folder / "state.pt").unlink()
     return [later - earlier for earlier, later in pairwise(marks)]
 
@@ -92,8 +92,8 @@ def main() -> None:
         mine = MemberTiles(numbers[:TAUGHT], numbers[TAUGHT:], tiles.cases[TAUGHT:])
         shown = TileSource(tiles, recipe, runtime)
         kept = EmbeddingSource(
-            folder / "kept", shown, model, numbers, numbers[:TAUGHT], recipe, runtime, ALONE,
-            silent,
+            folder / "kept", shown, model, numbers, numbers[:TAUGHT], recipe, runtime,
+            SINGLE_PROCESS, silent,
         )  # fmt: skip
         without = epoch_seconds(shown, mine, model, replace(recipe, epochs=2), runtime, folder)
         cached = epoch_seconds(kept, mine, model, recipe, runtime, folder)

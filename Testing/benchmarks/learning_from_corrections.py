@@ -37,13 +37,14 @@ from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.store import CorrectionStore
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.evaluation.comparison import Comparison, compare_models
-from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.device import choose_runtime
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.models.registry import find_bundle
 from musclefm.progress import ProgressEvent
+from musclefm.training.plan import TrainingPlan
 from musclefm.training.recipe import RECIPES
-from musclefm.training.train import TrainingPlan, train_ensemble
+from musclefm.training.train import train_ensemble
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.volume import Volume
 
@@ -76,7 +77,7 @@ def corrected(case: SegmentedRendering) -> CorrectedCase:
         reviewed=Reviewed("all"),
         scheme=case.maps.scheme.name,
         model_labels=Volume(model, grid),
-        uncertainty=Volume(case.maps.total / np.float32(case.maps.nats_at_most), grid),
+        uncertainty=Volume(case.maps.total / np.float32(case.maps.max_entropy), grid),
     )
 
 
@@ -119,12 +120,12 @@ def compared(
         }
 
 
-def test_cases(renderings: Iterator[Rendering], bundle: Bundle) -> Iterator[LearningCase]:
+def test_cases(renderings: Iterator[Rendering], bundle: Bundle) -> Iterator[LabelledCase]:
     """Return renderings with their reference."""
     for one in renderings:
         reference = one.image.with_array(one.reference)
         channels = Channels({"image": one.image}, (), "")
-        yield LearningCase(one.subject, channels, reference, bundle.scheme)
+        yield LabelledCase(one.subject, channels, reference, bundle.scheme)
 
 
 def table(comparisons: dict[str, Comparison]) -> str:

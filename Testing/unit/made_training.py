@@ -10,7 +10,7 @@ from tiny_ensemble import SCHEME
 from musclefm.corrections import access
 from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.store import CorrectionStore
-from musclefm.training.recipe import FineTuning, Variation
+from musclefm.training.recipe import Augmentation, FineTuning
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
@@ -25,7 +25,7 @@ LEFT = len(SCHEME.labels)
 # Vastus lateralis lies laterally and is bright, gracilis medially and dark.
 LATERAL, MEDIAL = 3, 7
 
-GENTLE = Variation(rotation_deg=4, zoom=1.05, shift=0.02, gamma=1.1, bias=0.05, noise=0.02)
+GENTLE = Augmentation(rotation_deg=4, zoom=1.05, shift=0.02, gamma=1.1, bias=0.05, noise=0.02)
 SHORT = FineTuning(
     trained="full",
     slice_size=32,

@@ -22,7 +22,8 @@ from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.sided import IGNORE
 from musclefm.progress import silent
 from musclefm.training.data.dataset import read_cases, read_held_out
-from musclefm.training.train import TrainingPlan, train_ensemble
+from musclefm.training.plan import TrainingPlan
+from musclefm.training.train import train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 

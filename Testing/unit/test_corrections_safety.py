@@ -160,7 +160,7 @@ class TestSeveralWriters:
 
     def test_what_a_living_writer_has_half_written_stays(self, store, slow_writer, monkeypatch):
         writer, go_on = slow_writer
-        monkeypatch.setattr(access, "_PATIENCE_S", 0.3)
+        monkeypatch.setattr(access, "_TIMEOUT_S", 0.3)
         with pytest.raises(MuscleFMError, match="busy"):
             store.add(corrected_case(1))
         assert len(half_written(store)) == 1

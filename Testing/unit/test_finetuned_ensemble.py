@@ -9,7 +9,7 @@ from made_training import SHORT, made_store
 from tiny_ensemble import tiny_bundle
 
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.member_selection import fit_to_stay
+from musclefm.evaluation.member_selection import select_members
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.progress import silent
@@ -17,7 +17,8 @@ from musclefm.training import train as workflow
 from musclefm.training.fitting.checkpoint import read_progress, write_progress
 from musclefm.training.fitting.temperature import calibration_scores, fit_temperature
 from musclefm.training.members.member import FineTuningJob
-from musclefm.training.train import TrainingPlan, finish_ensemble, train_ensemble
+from musclefm.training.plan import TrainingPlan
+from musclefm.training.train import finish_ensemble, train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 
@@ -57,14 +58,14 @@ def spoiled(state, factor):
 
 
 def test_the_gates_rule():
-    assert fit_to_stay([0.5, 0.6, 0.66, float("nan"), float("inf")]) == [
+    assert select_members([0.5, 0.6, 0.66, float("nan"), float("inf")]) == [
         True,
         True,
         False,
         False,
         False,
     ]
-    assert fit_to_stay([float("nan")]) == [False] and fit_to_stay([]) == []
+    assert select_members([float("nan")]) == [False] and select_members([]) == []
 
 
 def test_all_members_that_are_alike_stay_and_are_calibrated(trained, tmp_path):

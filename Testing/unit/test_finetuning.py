@@ -31,8 +31,9 @@ from musclefm.progress import silent
 from musclefm.training.fitting.checkpoint import read_progress
 from musclefm.training.fitting.initial_weights import starting_member
 from musclefm.training.fitting.loss import loss_of, loss_sums, soft_targets
-from musclefm.training.fitting.validation import grown_probabilities, score_tiles
-from musclefm.training.train import TrainingPlan, train_ensemble
+from musclefm.training.fitting.validation import score_tiles, upsampled_probabilities
+from musclefm.training.plan import TrainingPlan
+from musclefm.training.train import train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 CLASSES = SCHEME.class_count
@@ -208,7 +209,7 @@ def test_scores_do_not_see_pixels_to_be_ignored():
 
     def scored(said):
         def answer(tiles):
-            return grown_probabilities(said[tiles], 16), labels[tiles]
+            return upsampled_probabilities(said[tiles], 16), labels[tiles]
 
         return score_tiles(answer, np.arange(4), cases, CLASSES, 3, torch.device("cpu"))
 

@@ -13,7 +13,7 @@ from musclefm.corrections.case import Reviewed
 from musclefm.corrections.export import export_dataset
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.labels.sided import IGNORE, without_sides
 from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.progress import silent
@@ -21,7 +21,7 @@ from musclefm.training.data.augmentation import vary
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.split import held_out_subjects, split_subjects
 from musclefm.training.data.tiles import TileFolder, cut_tiles, write_tiles
-from musclefm.training.recipe import Variation
+from musclefm.training.recipe import Augmentation
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
@@ -39,7 +39,7 @@ def card(model_input=THIGH_TILES):
 def learning_case(array, labels, grid=GRID, side=None):
     channels = Channels({"image": Volume(array, grid)}, (), "")
     ids = without_sides(labels, SCHEME)
-    return LearningCase("S", channels, Volume(ids, grid), SCHEME, side)
+    return LabelledCase("S", channels, Volume(ids, grid), SCHEME, side)
 
 
 @pytest.mark.parametrize("model_input", [THIGH_TILES, WHOLE_SLICES])
@@ -169,7 +169,7 @@ def test_subjects_are_split_without_overlap_and_again_alike():
     assert sorted(name for group in groups for name in group) == sorted(names)
     assert split == split_subjects(reversed(names), 0.2, 0.2, 5, 1)
     assert split != split_subjects(names, 0.2, 0.2, 5, 2)
-    assert split.taught(1) == frozenset().union(*split.folds) - split.folds[1]
+    assert split.trained_on(1) == frozenset().union(*split.folds) - split.folds[1]
     assert split.fold(6) == split.folds[1]
     with pytest.raises(MuscleFMError, match="at least 4 subjects"):
         split_subjects(names[:3], 0.2, 0.2, 5, 1)
@@ -190,7 +190,7 @@ def test_variation_moves_labels_with_the_image_and_never_mirrors():
     labels[:, 24:34, 22:36] = 2
     labels[:, :, :2] = IGNORE
     images = torch.tensor([-2.0, 0.0, 2.0])[labels.long() % 3][:, None].expand(-1, 3, -1, -1)
-    strong = Variation(10, 5, 1.2, 0.05, 1.4, 0.2, 0.03)
+    strong = Augmentation(10, 5, 1.2, 0.05, 1.4, 0.2, 0.03)
 
     def varied(seed):
         rngs = [np.random.default_rng([seed, number]) for number in range(24)]
@@ -212,7 +212,7 @@ def test_variation_moves_labels_with_the_image_and_never_mirrors():
 def test_without_variation_a_tile_stays_as_it_is():
     images = torch.rand(2, 1, 16, 16)
     labels = (images[:, 0] > 0.5).to(torch.uint8)
-    still = Variation(0, 0, 1, 0, 1, 0, 0)
+    still = Augmentation(0, 0, 1, 0, 1, 0, 0)
     moved, answers = vary(images, labels, still, [np.random.default_rng(n) for n in range(2)])
     torch.testing.assert_close(moved, images, atol=1e-5, rtol=0)
     assert torch.equal(answers, labels)

@@ -19,7 +19,8 @@ from musclefm.cli.commands.train import recipe_of
 from musclefm.cli.main import build_parser
 from musclefm.inference.device import choose_runtime
 from musclefm.progress import silent
-from musclefm.training.train import TrainingPlan, train_ensemble
+from musclefm.training.plan import TrainingPlan
+from musclefm.training.train import train_ensemble
 
 CPU = choose_runtime("cpu", "fp32")
 

@@ -1,4 +1,4 @@
-"""Thighs drawn at random: whole, symmetric, the right way round, and smaller when wasted."""
+"""Thighs drawn at random: whole, symmetric, the right way round, and smaller when atrophied."""
 
 import numpy as np
 import numpy.typing as npt
@@ -108,19 +108,22 @@ def test_the_same_seed_gives_the_same_person_and_another_seed_another() -> None:
 
 
 def test_a_wasted_muscle_is_smaller_and_the_others_are_not() -> None:
-    healthy, wasted = areas(draw(person(), 0.5)), areas(draw(person(VL=0.6), 0.5))
+    healthy, atrophied = areas(draw(person(), 0.5)), areas(draw(person(VL=0.6), 0.5))
     lateral = IDS["VL"]
-    assert 0.2 < wasted[lateral] / healthy[lateral] < 0.7
+    assert 0.2 < atrophied[lateral] / healthy[lateral] < 0.7
     others = [label.id for label in SCHEME.labels if label.id != lateral and healthy[label.id]]
     assert len(others) >= 8
-    assert (wasted[others] >= healthy[others]).all()
+    assert (atrophied[others] >= healthy[others]).all()
 
 
 def test_wasting_of_all_muscles_shrinks_the_thigh() -> None:
     everything = {label.abbreviation: 0.7 for label in SCHEME.labels}
     for height in (0.2, 0.5, 0.8):
-        healthy, wasted = areas(draw(person(), height)), areas(draw(person(**everything), height))
-        assert wasted[1:].sum() < 0.8 * healthy[1:].sum()
+        healthy, atrophied = (
+            areas(draw(person(), height)),
+            areas(draw(person(**everything), height)),
+        )
+        assert atrophied[1:].sum() < 0.8 * healthy[1:].sum()
 
 
 def test_area_grows_with_the_square_of_the_size() -> None:

@@ -19,7 +19,13 @@ from musclefm.demo.phantom.legs import LegSlice, leg_slices
 from musclefm.demo.phantom.parametric import ParametricThigh, Person, parametric_labelmap
 from musclefm.demo.rendered_pool import PoolRecipe, SlicePool, render_pool
 from musclefm.demo.rendering import waste
-from musclefm.demo.train import TEST_SUBJECTS, DemoRecipe, gated, member_tasks, training_legs
+from musclefm.demo.train import (
+    TEST_SUBJECTS,
+    DemoRecipe,
+    member_tasks,
+    selected_members,
+    training_legs,
+)
 from musclefm.errors import MuscleFMError
 from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import ProgressEvent, silent
@@ -243,7 +249,7 @@ def test_the_gate_keeps_good_members_and_leaves_out_spoiled_ones(
     members = [broken, trained, spoiled(trained, 0.5), trained]
     folds = ({"S0"}, {"S1"}, {"S2"}, {"S3"})
     tasks = [MemberTask(index, 70 + index, frozenset(fold)) for index, fold in enumerate(folds)]
-    kept = gated(members, tasks, pool, pool, silent)
+    kept = selected_members(members, tasks, pool, pool, silent)
     assert [state.fold for state in kept] == [1, 3] and [state.seed for state in kept] == [71, 73]
     for state, fold in zip(kept, ("S1", "S3"), strict=True):
         assert state.metrics["fold_nll"] == pytest.approx(
@@ -251,10 +257,12 @@ def test_the_gate_keeps_good_members_and_leaves_out_spoiled_ones(
         )
         assert 0 < state.metrics["fold_dsc_per_slice"] <= 1
     for nobody in (set[str](), {"S9"}):
-        (state,) = gated([trained], [MemberTask(0, 1, frozenset(nobody))], pool, pool, silent)
+        (state,) = selected_members(
+            [trained], [MemberTask(0, 1, frozenset(nobody))], pool, pool, silent
+        )
         assert state.metrics["fold_nll"] == pytest.approx(score_members([trained], pool).nll)
     with pytest.raises(MuscleFMError, match="no member"):
-        gated([broken], tasks[:1], pool, pool, silent)
+        selected_members([broken], tasks[:1], pool, pool, silent)
 
 
 def test_finished_members_are_not_trained_again(pool: SlicePool, tmp_path: Path) -> None:

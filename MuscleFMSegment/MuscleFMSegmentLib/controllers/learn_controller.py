@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_MS = 200
 
 
-class LearnControl:
+class LearnController:
     """One learning at a time.
 
     Parameters
@@ -96,7 +96,7 @@ class LearnControl:
             self._messages.clear()
             self._job = Job(
                 self._started(["learn", *options]),
-                self.panel.showStanding,
+                self.panel.showProgress,
                 self.panel.log,
                 LearningProgress(time.monotonic),
                 _("the learning"),

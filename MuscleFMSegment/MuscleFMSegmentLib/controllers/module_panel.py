@@ -10,12 +10,12 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.controllers.learn_controller import LearnControl
-from MuscleFMSegmentLib.controllers.recovery_controller import RecoveryControl
-from MuscleFMSegmentLib.controllers.review_controller import ReviewControl, Surroundings
-from MuscleFMSegmentLib.controllers.run_controller import RunControl
+from MuscleFMSegmentLib.controllers.learn_controller import LearnController
+from MuscleFMSegmentLib.controllers.recovery_controller import RecoveryController
+from MuscleFMSegmentLib.controllers.review_controller import ReviewContext, ReviewController
+from MuscleFMSegmentLib.controllers.run_controller import RunController
 from MuscleFMSegmentLib.controllers.shortcuts import reviewShortcuts
-from MuscleFMSegmentLib.controllers.worklist_controller import WorklistControl
+from MuscleFMSegmentLib.controllers.worklist_controller import WorklistController
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_process import startLibrary
 from MuscleFMSegmentLib.process.library_query import LibraryQuery
@@ -60,14 +60,14 @@ class ModulePanel:
         self._inventoryTimer.connect("timeout()", self._onLingered)
         self._exporter = LibraryQuery(startLibrary, qt.QTimer())
         self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
-        self.run = RunControl(
+        self.run = RunController(
             self.segment,
             self.messages,
             qt.QTimer(),
             self._onResults,
         )
-        self.control = ReviewControl(
-            Surroundings(
+        self.control = ReviewController(
+            ReviewContext(
                 messages=self.messages,
                 background=self.background,
                 exporter=self._exporter,
@@ -78,11 +78,11 @@ class ModulePanel:
                 onSaved=self._onSaved,
             )
         )
-        self.recovery = RecoveryControl(ui, self.messages, self.control)
-        self.worklist = WorklistControl(
+        self.recovery = RecoveryController(ui, self.messages, self.control)
+        self.worklist = WorklistController(
             self.messages, self.control, startLibrary, qt.QTimer(), self._choice
         )
-        self.learn = LearnControl(
+        self.learn = LearnController(
             self.messages, startLibrary, qt.QTimer, self._choice, self._askInventory
         )
         aside = (ui.worklistSection, self.worklist.panel), (ui.learnSection, self.learn.panel)

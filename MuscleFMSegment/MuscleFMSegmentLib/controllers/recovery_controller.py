@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.controllers.review_controller import ReviewControl
+from MuscleFMSegmentLib.controllers.review_controller import ReviewController
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.recovery_offer import RecoveryOffer
 
 if TYPE_CHECKING:
-    from MuscleFMSegmentLib.review.interrupted_reviews import KeptReview
+    from MuscleFMSegmentLib.review.interrupted_reviews import InterruptedReview
 
 
-class RecoveryControl:
+class RecoveryController:
     """Offers one review after another, latest first.
 
     Parameters
@@ -24,14 +24,14 @@ class RecoveryControl:
         As for :class:`RecoveryOffer`.
     messages : MessageArea
         Shows what goes wrong.
-    control : ReviewControl
+    control : ReviewController
         Opens a review.
     """
 
-    def __init__(self, ui: Any, messages: MessageArea, control: ReviewControl) -> None:
+    def __init__(self, ui: Any, messages: MessageArea, control: ReviewController) -> None:
         self._messages = messages
         self._control = control
-        self._kept: list[KeptReview] = []
+        self._kept: list[InterruptedReview] = []
         self._offer = RecoveryOffer(ui, self._recover, self._discard)
 
     def offer(self) -> None:

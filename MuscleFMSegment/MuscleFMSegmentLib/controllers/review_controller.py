@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ReviewContext:
     """What the control works with.
 
     Attributes
@@ -57,11 +57,11 @@ class Surroundings:
     onSaved: Callable[[], None]
 
 
-class ReviewControl:
+class ReviewController:
     """One case at a time, from its results to its save."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._around = surroundings
+    def __init__(self, context: ReviewContext) -> None:
+        self._around = context
         self._open: OpenCase | None = None
         self._isSaving = False
         self.review = ReviewPanel(

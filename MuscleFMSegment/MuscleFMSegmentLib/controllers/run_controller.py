@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_MS = 100
 
 
-class RunControl:
+class RunController:
     """Runs one segmentation at a time and leaves the scene alone.
 
     Parameters
@@ -74,7 +74,7 @@ class RunControl:
         folder = self._made(ReviewFolders())
         try:
             self._job = startRun(
-                request, folder.input, folder.results, self._panel.showStanding, self._panel.log
+                request, folder.input, folder.results, self._panel.showProgress, self._panel.log
             )
         except BaseException:
             folder.remove()

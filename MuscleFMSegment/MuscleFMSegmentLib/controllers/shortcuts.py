@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 
 if TYPE_CHECKING:
-    from MuscleFMSegmentLib.controllers.review_controller import ReviewControl
+    from MuscleFMSegmentLib.controllers.review_controller import ReviewController
 
 
 class Shortcuts:
@@ -20,7 +20,7 @@ class Shortcuts:
         Slicer's main window.
     acts : mapping
         What each key does, e.g. ``{"n": …, "Shift+n": …}``.
-    polite : collection of str
+    onlyIfUnassigned : collection of str
         Keys that are left to whoever has them already.
     """
 
@@ -28,21 +28,21 @@ class Shortcuts:
         self,
         window: Any,
         acts: Mapping[str, Callable[[], None]],
-        polite: frozenset[str] = frozenset(),
+        onlyIfUnassigned: frozenset[str] = frozenset(),
     ) -> None:
         self._window = window
         self._acts = acts
-        self._polite = polite
+        self._onlyIfUnassigned = onlyIfUnassigned
         self._shortcuts: list[Any] = []
 
     def install(self) -> None:
         """Listen to the keys."""
         if self._shortcuts:
             return
-        taken = self._takenKeys() if self._polite else set()
+        taken = self._takenKeys() if self._onlyIfUnassigned else set()
         for key, act in self._acts.items():
             sequence = qt.QKeySequence(key)
-            if key in self._polite and sequence.toString() in taken:
+            if key in self._onlyIfUnassigned and sequence.toString() in taken:
                 continue
             shortcut = qt.QShortcut(sequence, self._window)
             shortcut.setAutoRepeat(False)
@@ -65,7 +65,7 @@ class Shortcuts:
 
 
 def reviewShortcuts(
-    window: Any, review: ReviewControl, toggleHeat: Callable[[], None]
+    window: Any, review: ReviewController, toggleHeat: Callable[[], None]
 ) -> Shortcuts:
     """Return the keys of a review, not yet installed."""
     return Shortcuts(
@@ -80,5 +80,5 @@ def reviewShortcuts(
             "Ctrl+Return": review.saveAndNext,
             "Ctrl+Enter": review.saveAndNext,
         },
-        polite=frozenset({"s"}),
+        onlyIfUnassigned=frozenset({"s"}),
     )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.controllers.review_controller import ReviewControl
+from MuscleFMSegmentLib.controllers.review_controller import ReviewController
 from MuscleFMSegmentLib.process.job import Job, Process
-from MuscleFMSegmentLib.process.job_progress import Standing
+from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.worklist_panel import WorklistPanel
 
@@ -24,14 +24,14 @@ _REFRESH_EVERY = 10
 _OPEN_MARK = "▶ "
 
 
-class WorklistControl:
+class WorklistController:
     """One folder at a time.
 
     Parameters
     ----------
     messages : MessageArea
         Shows what goes wrong.
-    control : ReviewControl
+    control : ReviewController
         Opens cases.
     start : callable
         Starts the library with arguments, see
@@ -45,7 +45,7 @@ class WorklistControl:
     def __init__(
         self,
         messages: MessageArea,
-        control: ReviewControl,
+        control: ReviewController,
         start: Callable[[Sequence[str]], Process],
         timer: Any,
         choice: Callable[[], tuple[str, str]],
@@ -108,7 +108,7 @@ class WorklistControl:
                     f"the library's Python cannot be started ({error.strerror})",
                     "install MuscleFMSegment again",
                 ) from error
-            self._job = Job(process, self._onStanding, lambda line: None)
+            self._job = Job(process, self._onProgress, lambda line: None)
             self.panel.showProcessing(True, _("Starting"))
             self._timer.start()
 
@@ -161,8 +161,8 @@ class WorklistControl:
             raise
         self.refresh()
 
-    def _onStanding(self, standing: Standing) -> None:
-        self.panel.showProcessing(True, standing.text)
+    def _onProgress(self, update: ProgressUpdate) -> None:
+        self.panel.showProcessing(True, update.text)
 
     def _look(self) -> None:
         outcome = self._job.poll() if self._job else None

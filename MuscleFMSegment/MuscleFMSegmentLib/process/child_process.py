@@ -13,7 +13,7 @@ from pathlib import Path
 _AT_ONCE = 1 << 16
 
 # Asked to end, the library removes what is half written in half a second.
-_PATIENCE_S = 1.2
+_TIMEOUT_S = 1.2
 
 
 class _Lines:
@@ -112,7 +112,7 @@ class ChildProcess:
 
     def pressOn(self) -> None:
         """End by force what has not ended in time after it was asked."""
-        if self._askedAt and time.monotonic() - self._askedAt > _PATIENCE_S:
+        if self._askedAt and time.monotonic() - self._askedAt > _TIMEOUT_S:
             self._signal(force=True)
 
     def end(self) -> None:

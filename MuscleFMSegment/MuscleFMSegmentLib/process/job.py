@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.process.job_progress import JobProgress, Standing
+from MuscleFMSegmentLib.process.job_progress import JobProgress, ProgressUpdate
 
 _PREFIX = "musclefm: "
 _MISSING = "ModuleNotFoundError: No module named"
@@ -51,9 +51,9 @@ class Outcome:
 
 
 class Progress(Protocol):
-    """Turns lines into standings; see :mod:`MuscleFMSegmentLib.process.job_progress`."""
+    """Turns lines into updates; see :mod:`MuscleFMSegmentLib.process.job_progress`."""
 
-    def take(self, line: str) -> Standing | None: ...
+    def take(self, line: str) -> ProgressUpdate | None: ...
 
 
 class Job:
@@ -66,7 +66,7 @@ class Job:
     ----------
     process : Process
         Running, and telling its progress as JSON lines.
-    onStanding : callable
+    onProgress : callable
         Told how far it is.
     onLog : callable
         Told each line for the log.
@@ -79,14 +79,14 @@ class Job:
     def __init__(
         self,
         process: Process,
-        onStanding: Callable[[Standing], None],
+        onProgress: Callable[[ProgressUpdate], None],
         onLog: Callable[[str], None],
         progress: Progress | None = None,
         name: str = "the segmentation",
     ) -> None:
         self._process = process
         self._name = name
-        self._onStanding = onStanding
+        self._onProgress = onProgress
         self._onLog = onLog
         self._progress = progress or JobProgress(time.monotonic)
         self._stopped = False
@@ -98,15 +98,15 @@ class Job:
         code = self._process.returnCode
         if code is None and self._stopped:
             self._process.pressOn()
-        standing = None
+        update = None
         for line in self._process.readOut():
             told = self._progress.take(line)
-            standing = told or standing
-            if told is None or (told.isNews and told.text != self._logged):
+            update = told or update
+            if told is None or (told.isLogWorthy and told.text != self._logged):
                 self._logged = told.text if told else line
                 self._onLog(self._logged)
-        if standing and not self._stopped:
-            self._onStanding(standing)
+        if update and not self._stopped:
+            self._onProgress(update)
         for line in self._process.readErrors():
             self._errors.append(line)
             self._onLog(line)

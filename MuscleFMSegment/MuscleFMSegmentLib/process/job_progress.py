@@ -23,7 +23,7 @@ _TOO_EARLY = 0.04
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProgressUpdate:
     """How far it is.
 
     Attributes
@@ -32,13 +32,13 @@ class Standing:
         Done, in [0, 1].
     text : str
         What is being done, for people.
-    isNews : bool
+    isLogWorthy : bool
         Whether it is worth a line in the log: another stage, not another slice.
     """
 
     fraction: float
     text: str
-    isNews: bool = True
+    isLogWorthy: bool = True
 
 
 def eventOf(line: str) -> ProgressEvent | None:
@@ -68,7 +68,7 @@ class JobProgress:
         self._fraction = 0.0
         self._case = ""
 
-    def take(self, line: str) -> Standing | None:
+    def take(self, line: str) -> ProgressUpdate | None:
         """Return how far it is after a line, or None where the line tells no progress."""
         event = eventOf(line)
         if event is None:
@@ -76,14 +76,14 @@ class JobProgress:
         stage, done, total, message = event.stage, event.done, event.total, event.message
         if stage == "worklist":
             self._fraction, self._case = 0.0, message
-            return Standing(0.0, _sentence(message))
+            return ProgressUpdate(0.0, _sentence(message))
         if total <= 0 or stage not in _STAGES:
-            return Standing(self._fraction, _sentence(message))
+            return ProgressUpdate(self._fraction, _sentence(message))
         first, last = _STAGES[stage]
         self._fraction = max(self._fraction, first + (last - first) * min(done / total, 1.0))
         text = self._text(stage, done, total, message)
         text = _sentence(f"{self._case}: {text}".removeprefix(": "))
-        return Standing(self._fraction, text, isNews=stage != "segment" or done == total)
+        return ProgressUpdate(self._fraction, text, isLogWorthy=stage != "segment" or done == total)
 
     def _text(self, stage: str, done: int, total: int, message: str) -> str:
         if stage == "load":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.process.job_progress import Standing, duration, eventOf
+from MuscleFMSegmentLib.process.job_progress import ProgressUpdate, duration, eventOf
 
 # Shares of the whole that stages take, by experience on a CPU.
 _STAGES = {
@@ -39,20 +39,20 @@ class LearningProgress:
         self._seen: set[str] = set()
         self._begun: tuple[float, float] | None = None
 
-    def take(self, line: str) -> Standing | None:
+    def take(self, line: str) -> ProgressUpdate | None:
         """Return how far it is after a line, or None where the line tells no progress."""
         event = eventOf(line)
         if event is None:
             return None
         stage, message = event.stage, event.message
         if stage not in _STAGES:
-            return Standing(self._fraction, message)
+            return ProgressUpdate(self._fraction, message)
         share = min(event.done / event.total, 1.0) if event.total > 0 else 0.0
         first, last = _STAGES[stage]
         self._fraction = max(self._fraction, first + (last - first) * share)
-        isNews = stage not in self._seen or _EPOCH in message
+        isLogWorthy = stage not in self._seen or _EPOCH in message
         self._seen.add(stage)
-        return Standing(self._fraction, self._text(stage, share, message), isNews)
+        return ProgressUpdate(self._fraction, self._text(stage, share, message), isLogWorthy)
 
     def _text(self, stage: str, share: float, message: str) -> str:
         if stage == "read":

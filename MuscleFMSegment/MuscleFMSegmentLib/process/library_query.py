@@ -65,7 +65,7 @@ class LibraryQuery:
                 )
             )
             return
-        self._job = Job(process, lambda standing: None, self._lines.append)
+        self._job = Job(process, lambda update: None, self._lines.append)
         self._timer.start()
 
     def stop(self) -> None:

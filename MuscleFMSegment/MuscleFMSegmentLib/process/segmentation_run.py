@@ -11,7 +11,7 @@ import slicer
 
 from musclefm.errors import MuscleFMError
 from MuscleFMSegmentLib.process.job import Job, Outcome
-from MuscleFMSegmentLib.process.job_progress import Standing
+from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
 from MuscleFMSegmentLib.process.library_process import startLibrary
 from MuscleFMSegmentLib.scene.input_volume import checkInput, exportInput
 
@@ -58,7 +58,7 @@ def startRun(
     request: RunRequest,
     images: Path,
     results: Path,
-    onStanding: Callable[[Standing], None],
+    onProgress: Callable[[ProgressUpdate], None],
     onLog: Callable[[str], None],
 ) -> Job:
     """Start a segmentation.
@@ -70,7 +70,7 @@ def startRun(
     images, results : Path
         An empty folder for the images that the library reads, and one to be made for
         its results.
-    onStanding, onLog : callable
+    onProgress, onLog : callable
         As for :class:`Job`.
 
     Raises
@@ -89,7 +89,7 @@ def startRun(
             f"the library's Python cannot be started ({error.strerror})",
             "install MuscleFMSegment again",
         ) from error
-    return Job(process, onStanding, onLog)
+    return Job(process, onProgress, onLog)
 
 
 def waitFor(job: Job, meanwhile: Callable[[], None]) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 
 from musclefm.labels.scheme import Side
-from musclefm.review.leg_profile import SliceDoubt, slice_doubt
+from musclefm.review.leg_profile import SliceUncertainty, slice_doubt
 from musclefm.review.measures import MuscleMeasure
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
@@ -171,7 +171,7 @@ class CaseReview:
             if now != wanted:
                 setIt(wanted)
 
-    def legProfile(self) -> tuple[SliceDoubt, ...]:
+    def legProfile(self) -> tuple[SliceUncertainty, ...]:
         """Return the model's doubt slice by slice, from inferior to superior."""
         uncertainty = slicer.util.arrayFromVolume(self.case.heatmapNodes["total"])
         return slice_doubt(uncertainty, self.case.modelLabels, self.case.grid)

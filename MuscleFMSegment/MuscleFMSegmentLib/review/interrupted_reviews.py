@@ -12,7 +12,7 @@ from MuscleFMSegmentLib.review.review_folders import ReviewFolder, ReviewFolders
 
 
 @dataclass(frozen=True)
-class KeptReview:
+class InterruptedReview:
     """A review on the disk.
 
     Attributes
@@ -37,7 +37,7 @@ class KeptReview:
         return sum(entry.status in DEALT_WITH for entry in self.session.entries)
 
 
-def findKeptReviews(folders: ReviewFolders) -> list[KeptReview]:
+def findKeptReviews(folders: ReviewFolders) -> list[InterruptedReview]:
     """Return the reviews that wait, latest first; those already saved are removed."""
     found = []
     for folder in folders.unfinished():
@@ -50,5 +50,5 @@ def findKeptReviews(folders: ReviewFolders) -> list[KeptReview]:
         if session is None or session.stored_sample:
             folder.remove()
         else:
-            found.append(KeptReview(folder, session))
+            found.append(InterruptedReview(folder, session))
     return found

@@ -59,7 +59,7 @@ class SliceViews:
         )
 
     def showRegion(self, case: CaseInScene, region: FlaggedRegion) -> None:
-        """Centre all views on a flagged region and zoom until it and its surroundings fill them.
+        """Centre all views on a flagged region and zoom until it and its context fill them.
 
         The point is a voxel of the region, in the slice that holds most of it:
         the centre of a crescent may lie outside of it, or between two slices.

@@ -8,7 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from musclefm.plain_text import printable
-from MuscleFMSegmentLib.process.job_progress import Standing
+from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
 from MuscleFMSegmentLib.startup.version_title import versionTitle
 from MuscleFMSegmentLib.widgets.table_cells import plainToolTip, prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
@@ -91,17 +91,17 @@ class LearnPanel:
             self.hideComparison()
             ui.learnLogText.clear()
             ui.learnLogGroup.setVisible(True)
-            self.showStanding(Standing(0.0, _("Starting")))
+            self.showProgress(ProgressUpdate(0.0, _("Starting")))
 
     def showStopping(self) -> None:
         """Show that the learning is being stopped."""
         self.ui.learnButton.setEnabled(False)
         self.ui.learnProgressLabel.text = _("Stopping")
 
-    def showStanding(self, standing: Standing) -> None:
+    def showProgress(self, update: ProgressUpdate) -> None:
         """Show how far the learning is."""
-        self.ui.learnProgressBar.setValue(round(1000 * standing.fraction))
-        self.ui.learnProgressLabel.text = standing.text
+        self.ui.learnProgressBar.setValue(round(1000 * update.fraction))
+        self.ui.learnProgressLabel.text = update.text
 
     def log(self, line: str) -> None:
         """Add a line to the log."""

@@ -8,7 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from musclefm.plain_text import printable
-from MuscleFMSegmentLib.process.job_progress import Standing, duration
+from MuscleFMSegmentLib.process.job_progress import ProgressUpdate, duration
 from MuscleFMSegmentLib.widgets.model_card import cardHtml
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
@@ -138,17 +138,17 @@ class SegmentPanel:
             choice.setEnabled(not running)
         if running:
             ui.logText.clear()
-            self.showStanding(Standing(0.0, _("Starting")))
+            self.showProgress(ProgressUpdate(0.0, _("Starting")))
 
     def showStopping(self) -> None:
         """Show that the run is being stopped."""
         self.ui.applyButton.setEnabled(False)
         self.ui.progressLabel.text = _("Stopping")
 
-    def showStanding(self, standing: Standing) -> None:
+    def showProgress(self, update: ProgressUpdate) -> None:
         """Show how far the run is."""
-        self.ui.progressBar.setValue(round(1000 * standing.fraction))
-        self.ui.progressLabel.text = standing.text
+        self.ui.progressBar.setValue(round(1000 * update.fraction))
+        self.ui.progressLabel.text = update.text
 
     def log(self, line: str) -> None:
         """Add a line to the log."""

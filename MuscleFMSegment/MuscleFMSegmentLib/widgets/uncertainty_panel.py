@@ -9,7 +9,7 @@ from MuscleFMSegmentLib.widgets.leg_profile_plot import LegProfilePlot
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
-    from musclefm.review.leg_profile import SliceDoubt
+    from musclefm.review.leg_profile import SliceUncertainty
 
 
 class UncertaintyPanel:
@@ -28,7 +28,7 @@ class UncertaintyPanel:
         self.form.layout().addWidget(self.plot)
         self.form.setEnabled(False)
 
-    def show(self, profile: Sequence[SliceDoubt]) -> None:
+    def show(self, profile: Sequence[SliceUncertainty]) -> None:
         """Show a case."""
         self.form.setEnabled(True)
         self.plot.setProfile([(doubt.index, doubt.uncertain_ml) for doubt in profile])

@@ -30,7 +30,7 @@ SAMPLES_FOLDER = "samples"
 _LOCK_FILE = ".lock"
 _HALF_WRITTEN = ".*.partial"
 _LARGEST_DOCUMENT = 1 << 16
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _BUSY = MuscleFMError(
     "the store of corrections is kept busy by another program or workstation",
     "try again in a minute",
@@ -80,7 +80,7 @@ def sole_writer(folder: Path) -> Iterator[bytes]:
         try:
             make_private_folder(folder)
             _refuse_foreign(folder)
-            stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _PATIENCE_S).release)
+            stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _TIMEOUT_S).release)
             _clear_half_written(folder)
         except OSError as error:
             raise unwritable(error) from error

@@ -28,7 +28,7 @@ _CONTRASTS: tuple[ContrastName, ...] = (
     "random",
 )
 _MARGIN_PX = 14
-# Half of the slices are of wasted thighs; the rest keep the size of their anatomy.
+# Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
 _WASTED = 0.5
 
 
@@ -141,8 +141,8 @@ def waste(
 ) -> npt.NDArray[np.uint8]:
     """Return labels ``(J, I) uint8`` whose muscles are thinner, each by its own share.
 
-    What a muscle loses is left unlabelled, as fat fills the place of wasted
-    muscle. A thigh as a whole is wasted a little or much; its muscles differ.
+    What a muscle loses is left unlabelled, as fat fills the place of atrophied
+    muscle. A thigh as a whole is atrophied a little or much; its muscles differ.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.legs import LegSlice, leg_slices
 from musclefm.demo.rendered_pool import PoolRecipe, SlicePool, render_pool
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.member_selection import fit_to_stay
+from musclefm.evaluation.member_selection import select_members
 from musclefm.inference.device import choose_runtime
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.models.bundle import Bundle, save_bundle
@@ -138,7 +138,7 @@ def train_demo(
         jobs,
         progress,
     )
-    states = gated(members, tasks, pool, unseen, progress)
+    states = selected_members(members, tasks, pool, unseen, progress)
     test = [anatomy for anatomy in real if anatomy.subject in TEST_SUBJECTS]
     card = demo_card(recipe, len(real) > 0, {})
     if test:
@@ -179,7 +179,7 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> Bund
     )
 
 
-def gated(
+def selected_members(
     members: list[MultiClassSam],
     tasks: list[MemberTask],
     pool: SlicePool,
@@ -212,7 +212,7 @@ def gated(
         }
         state = MemberState(member.state_dict(), seed=task.seed, fold=task.index, metrics=metrics)
         scored.append(state)
-    fit = fit_to_stay([state.metrics["validation_nll"] for state in scored])
+    fit = select_members([state.metrics["validation_nll"] for state in scored])
     if not any(fit):
         raise MuscleFMError("no member learned anything", "train with a lower learning rate")
     return [state for state, stays in zip(scored, fit, strict=True) if stays]

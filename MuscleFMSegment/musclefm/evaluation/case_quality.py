@@ -11,7 +11,7 @@ from torch import Tensor
 
 from musclefm.evaluation.calibration import CalibrationAccumulator
 from musclefm.evaluation.dice import dice
-from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.case import run_case
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.sided import IGNORE
@@ -59,12 +59,12 @@ class CaseQuality:
         return float(known.mean()) if len(known) else float("nan")
 
 
-def case_quality(case: LearningCase, bundle: Bundle, predictor: EnsemblePredictor) -> CaseQuality:
+def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredictor) -> CaseQuality:
     """Segment a case the user's whole way, and hold it against its known labels.
 
     Parameters
     ----------
-    case : LearningCase
+    case : LabelledCase
         Of the bundle's label scheme.
     bundle : Bundle
         The ensemble.

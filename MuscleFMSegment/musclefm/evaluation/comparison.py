@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.case_quality import CaseQuality, case_quality
-from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.evaluation.statistics import Numbers, by_subject, holm, mean_of, paired_p
 from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
@@ -129,7 +129,7 @@ class Comparison(_Strict):
 
 
 def compare_models(
-    old: Bundle, new: Bundle, cases: Iterable[LearningCase], runtime: Runtime, progress: Progress
+    old: Bundle, new: Bundle, cases: Iterable[LabelledCase], runtime: Runtime, progress: Progress
 ) -> Comparison:
     """Compare two ensembles on the same cases; persons, not cases, are the unit of all tests.
 
@@ -137,7 +137,7 @@ def compare_models(
     ----------
     old, new : Bundle
         Of one label scheme.
-    cases : iterable of LearningCase
+    cases : iterable of LabelledCase
         That neither has learned from; taken one at a time.
     runtime : Runtime
         Where both run.

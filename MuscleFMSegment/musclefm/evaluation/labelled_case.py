@@ -10,7 +10,7 @@ from musclefm.volumes.volume import Volume
 
 
 @dataclass(frozen=True)
-class LearningCase:
+class LabelledCase:
     """Images and reference labels on one grid.
 
     Attributes

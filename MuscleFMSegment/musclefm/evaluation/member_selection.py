@@ -10,7 +10,7 @@ LARGEST_RATIO = 1.3
 """Of a member's NLL to the best one's."""
 
 
-def fit_to_stay(nlls: Sequence[float]) -> list[bool]:
+def select_members(nlls: Sequence[float]) -> list[bool]:
     """Tell which members may stay: one weak member drags the whole ensemble.
 
     Left out are those that diverged, and those whose NLL is far above the best

@@ -12,7 +12,7 @@ from musclefm.volumes.volume import Volume
 _OFF_VOXELS = 0.1
 
 
-def place_on(labels: Volume, grid: Grid) -> Volume:
+def align_to_grid(labels: Volume, grid: Grid) -> Volume:
     """Return labels on another grid with the same voxels.
 
     The axes may be stored in another order and direction, and the labels may

@@ -13,7 +13,7 @@ import pydicom
 
 from musclefm import __version__
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.alignment import place_on
+from musclefm.exchange.alignment import align_to_grid
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.storage.atomic import atomic_bytes
 from musclefm.volumes.volume import Volume
@@ -52,7 +52,7 @@ def volume_in_frame_of_reference(volume: Volume, source: SourceSeries) -> Any:
     MuscleFMError
         The voxels are not the source's.
     """
-    placed = place_on(volume, source.grid)
+    placed = align_to_grid(volume, source.grid)
     # Its affine takes (k, j, i) to LPS.
     affine = placed.grid.ijk_to_lps[:, [2, 1, 0, 3]]
     # Imported late: it takes long, and only DICOM output needs it.

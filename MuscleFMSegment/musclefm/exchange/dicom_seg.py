@@ -16,7 +16,7 @@ from musclefm.exchange.derived_object import (
     volume_in_frame_of_reference,
     write_object,
 )
-from musclefm.exchange.external_labels import ForeignLabels, ForeignSegment, claim
+from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, assign
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.labels.scheme import Label, LabelScheme, Side, segment_name
 from musclefm.labels.side_codes import SIDE_CODES, side_of_code
@@ -119,7 +119,7 @@ def _segment(number: int, side: Side, label: Label, kind: str) -> Any:
     )
 
 
-def read_dicom_seg(path: Path, what: str) -> ForeignLabels:
+def read_dicom_seg(path: Path, what: str) -> ExternalLabels:
     """Read all segments of a DICOM SEG file; slices without frames are background.
 
     Raises
@@ -153,11 +153,11 @@ def read_dicom_seg(path: Path, what: str) -> ForeignLabels:
             raise damaged_error(what) from error
     labels = np.zeros(content.spatial_shape, np.int64)
     for index, number in enumerate(numbers):
-        claim(labels, content.array[..., index] > 0, int(number), what)
+        assign(labels, content.array[..., index] > 0, int(number), what)
     # Its affine takes (k, j, i) to LPS.
     grid, _ = grid_of_affine(np.asarray(content.affine)[:, [2, 1, 0, 3]], labels.shape, what)
     present = set(np.unique(labels).tolist())
-    return ForeignLabels(
+    return ExternalLabels(
         Volume(labels, grid),
         tuple(
             _external_segment(segmentation.get_segment_description(number))
@@ -167,7 +167,7 @@ def read_dicom_seg(path: Path, what: str) -> ForeignLabels:
     )
 
 
-def _external_segment(description: Any) -> ForeignSegment:
+def _external_segment(description: Any) -> ExternalSegment:
     kind = description.segmented_property_type
     regions = description.get("AnatomicRegionSequence", ())
     modifiers = [
@@ -175,7 +175,7 @@ def _external_segment(description: Any) -> ForeignSegment:
         *(item for region in regions for item in region.get("AnatomicRegionModifierSequence", ())),
     ]
     sides = [side_of_code(item.CodingSchemeDesignator, item.CodeValue) for item in modifiers]
-    return ForeignSegment(
+    return ExternalSegment(
         value=int(description.segment_number),
         name=description.segment_label,
         code=(kind.scheme_designator, kind.value),

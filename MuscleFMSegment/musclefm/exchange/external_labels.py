@@ -14,7 +14,7 @@ from musclefm.volumes.volume import Volume
 
 
 @dataclass(frozen=True)
-class ForeignSegment:
+class ExternalSegment:
     """What a file says of one value.
 
     Attributes
@@ -41,14 +41,14 @@ class ForeignSegment:
 
 
 @dataclass(frozen=True)
-class ForeignLabels:
+class ExternalLabels:
     """A labelmap of any values.
 
     Attributes
     ----------
     volume : Volume
         ``(K, J, I) int64``, 0 background.
-    segments : tuple of ForeignSegment
+    segments : tuple of ExternalSegment
         One for every value in the voxels.
     numbered : bool
         Whether the values themselves may be those of a label scheme, as in a plain
@@ -56,11 +56,11 @@ class ForeignLabels:
     """
 
     volume: Volume
-    segments: tuple[ForeignSegment, ...]
+    segments: tuple[ExternalSegment, ...]
     numbered: bool = False
 
 
-def claim(
+def assign(
     labels: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], value: int, what: str
 ) -> None:
     """Give the voxels of a segment its value, in place.

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.external_labels import ForeignLabels, ForeignSegment
+from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment
 from musclefm.labels.scheme import Label, LabelScheme, Side
 from musclefm.labels.sided import IGNORE
 from musclefm.storage.regular_file import read_regular
@@ -127,7 +127,7 @@ def _rows(text: str) -> dict[str, str]:
 
 
 def find_meanings(
-    foreign: ForeignLabels,
+    foreign: ExternalLabels,
     scheme: LabelScheme,
     source: LabelScheme,
     mapping: LabelMapping | None,
@@ -139,7 +139,7 @@ def find_meanings(
 
     Parameters
     ----------
-    foreign : ForeignLabels
+    foreign : ExternalLabels
         All that the file holds.
     scheme : LabelScheme
         In which the labels are wanted.
@@ -187,7 +187,7 @@ def find_meanings(
     )
 
 
-def contradicting_sides(foreign: ForeignLabels, mapping: LabelMapping | None) -> tuple[str, ...]:
+def contradicting_sides(foreign: ExternalLabels, mapping: LabelMapping | None) -> tuple[str, ...]:
     """Return the segments whose name says another side than their code, a line each.
 
     Segments that a mapping names are right by the user's word.
@@ -201,13 +201,13 @@ def contradicting_sides(foreign: ForeignLabels, mapping: LabelMapping | None) ->
     )
 
 
-def _mapped(segment: ForeignSegment, mapping: LabelMapping | None) -> Target | None:
+def _mapped(segment: ExternalSegment, mapping: LabelMapping | None) -> Target | None:
     key = segment.name.strip().lower() if segment.described else str(segment.value)
     return mapping.get(key) if mapping else None
 
 
 def _known(
-    segment: ForeignSegment,
+    segment: ExternalSegment,
     scheme: LabelScheme,
     source: LabelScheme,
     numbers: LabelScheme | None,
@@ -238,7 +238,7 @@ def _of_value(value: int, source: LabelScheme, sided: bool) -> tuple[Label, Side
     return found[1], found[0] if sided else None
 
 
-def _described(segment: ForeignSegment, *schemes: LabelScheme) -> tuple[Label, Side | None] | None:
+def _described(segment: ExternalSegment, *schemes: LabelScheme) -> tuple[Label, Side | None] | None:
     for scheme in schemes:
         by_name = parse_target(segment.name, scheme)
         side = segment.side or (by_name.side if by_name else None)

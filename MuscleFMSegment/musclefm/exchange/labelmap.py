@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.external_labels import ForeignLabels, ForeignSegment
+from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment
 from musclefm.labels.scheme import LabelScheme
 from musclefm.labels.sided import IGNORE, check_sided_labels, value_names
 from musclefm.storage.atomic import atomic_text
@@ -54,7 +54,7 @@ def write_labelmap(path: Path, labels: Volume, scheme: LabelScheme) -> Path:
     return table
 
 
-def read_labelmap(path: Path, what: str) -> ForeignLabels:
+def read_labelmap(path: Path, what: str) -> ExternalLabels:
     """Read a labelmap.
 
     Raises
@@ -69,8 +69,8 @@ def read_labelmap(path: Path, what: str) -> ForeignLabels:
     if not whole or len(values) > _MOST_VALUES:
         found = f"{len(values)} different values" if whole else "values that are not whole"
         raise MuscleFMError(f"{what} has {found}", "give a labelmap, not an image")
-    return ForeignLabels(
+    return ExternalLabels(
         volume.with_array(volume.array.astype(np.int64)),
-        tuple(ForeignSegment(int(value)) for value in values if value),
+        tuple(ExternalSegment(int(value)) for value in values if value),
         numbered=True,
     )

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from musclefm.anatomy.sides import name_sides, sides_map
 from musclefm.anatomy.thighs import find_thighs
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.alignment import place_on
+from musclefm.exchange.alignment import align_to_grid
 from musclefm.exchange.dicom_seg import read_dicom_seg
-from musclefm.exchange.external_labels import ForeignLabels
+from musclefm.exchange.external_labels import ExternalLabels
 from musclefm.exchange.label_mapping import LabelMapping, Target, contradicting_sides, find_meanings
 from musclefm.exchange.labelmap import read_labelmap
 from musclefm.exchange.seg_nrrd import read_seg_nrrd
@@ -96,7 +96,7 @@ def read_labels(
     meanings, notes = find_meanings(
         foreign, scheme, source or scheme, mapping, what, numbered=numbered
     )
-    labels = place_on(foreign.volume, image.grid) if image else foreign.volume
+    labels = align_to_grid(foreign.volume, image.grid) if image else foreign.volume
     array = _sided(labels, meanings, scheme, image)
     check_sided_labels(array, scheme)
     sided = labels.with_array(array.astype(np.uint8))
@@ -105,7 +105,7 @@ def read_labels(
     return ReadLabels(sided, notes, contradicting_sides(foreign, mapping) + misplaced)
 
 
-def _read(path: Path, what: str) -> ForeignLabels:
+def _read(path: Path, what: str) -> ExternalLabels:
     if not path.is_file():
         raise MuscleFMError(f"{what} is not a file that exists", "check the path")
     try:
@@ -117,7 +117,7 @@ def _read(path: Path, what: str) -> ForeignLabels:
         ) from error
 
 
-def _read_file(path: Path, what: str) -> ForeignLabels:
+def _read_file(path: Path, what: str) -> ExternalLabels:
     if path.name.lower().endswith(".seg.nrrd"):
         return read_seg_nrrd(path, what)
     if is_dicom(path):

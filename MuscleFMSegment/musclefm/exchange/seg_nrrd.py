@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.external_labels import ForeignLabels, ForeignSegment, claim
+from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, assign
 from musclefm.labels.scheme import SIDES, Label, LabelScheme, Side, segment_name
 from musclefm.labels.segment_names import segment_id, terminology_entry
 from musclefm.labels.side_codes import side_of_code
@@ -147,7 +147,7 @@ def write_seg_nrrd(path: Path, labels: Volume, scheme: LabelScheme) -> None:
     write_segmentation(path, without_sides(values, scheme), sides, labels.grid, scheme)
 
 
-def read_seg_nrrd(path: Path, what: str) -> ForeignLabels:
+def read_seg_nrrd(path: Path, what: str) -> ExternalLabels:
     """Read all segments of all layers of a ``.seg.nrrd`` file.
 
     Raises
@@ -186,7 +186,7 @@ def read_seg_nrrd(path: Path, what: str) -> ForeignLabels:
                 f"segment {number} of {what} has the value {value}, which is no label's",
                 "save it again in 3D Slicer",
             )
-        claim(labels, layers[layer] == value, number, what)
+        assign(labels, layers[layer] == value, number, what)
         left[layer][layers[layer] == value] = 0
         segments.append(_segment(number, segment))
     if strangers := sorted({int(value) for layer in left for value in np.unique(layer) if value}):
@@ -198,7 +198,7 @@ def read_seg_nrrd(path: Path, what: str) -> ForeignLabels:
     k, j, i = first.array.shape
     grid, _ = grid_of_affine(first.ijk_to_lps, (k, j, i), what)
     present = set(np.unique(labels).tolist())
-    return ForeignLabels(
+    return ExternalLabels(
         Volume(labels, grid), tuple(segment for segment in segments if segment.value in present)
     )
 
@@ -249,7 +249,7 @@ def _whole_number(segment: Mapping[str, str], key: str, default: int | None, wha
         ) from error
 
 
-def _segment(number: int, fields: Mapping[str, str]) -> ForeignSegment:
+def _segment(number: int, fields: Mapping[str, str]) -> ExternalSegment:
     entry = next(
         (
             tag.removeprefix(_TERMINOLOGY)
@@ -262,7 +262,7 @@ def _segment(number: int, fields: Mapping[str, str]) -> ForeignSegment:
     code = parts[_TYPE][:2] if len(parts) > _TYPE else ()
     sides = [side_of_code(*parts[at][:2]) for at in _MODIFIERS if len(parts) > at and parts[at][1:]]
     side: Side | None = next((side for side in sides if side), None)
-    return ForeignSegment(
+    return ExternalSegment(
         value=number,
         name=fields.get("Name") or fields.get("ID", ""),
         code=(code[0], code[1]) if len(code) == 2 and code[1] else None,

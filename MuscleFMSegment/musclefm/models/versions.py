@@ -38,7 +38,7 @@ HISTORY_FILE = "history.json"
 _LOCK_FILE = ".lock"
 _HALF_DONE = ".*.partial"
 _ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-f]{8}"
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _BUSY = MuscleFMError("another program is changing the installed models", "try again in a minute")
 
 
@@ -147,7 +147,7 @@ def sole_writer() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             make_private_folder(folder)
-            stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _PATIENCE_S).release)
+            stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _TIMEOUT_S).release)
             for left in (*folder.glob(f"*/{_HALF_DONE}"), *user_models_folder().glob(_HALF_DONE)):
                 shutil.rmtree(left, ignore_errors=True)
         except OSError as error:

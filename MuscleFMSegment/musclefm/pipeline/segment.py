@@ -145,9 +145,9 @@ def write_case(case: SegmentedCase, out: Path, progress: Progress) -> None:
     images: dict[str, npt.NDArray[np.generic]] = {
         "labels.nii.gz": maps.labels,
         "regions.nii.gz": case.regions.labelmap,
-        "uncertainty.nii.gz": maps.total / np.float32(maps.nats_at_most),
-        "aleatoric.nii.gz": maps.aleatoric / np.float32(maps.nats_at_most),
-        "epistemic.nii.gz": maps.epistemic / np.float32(maps.nats_at_most),
+        "uncertainty.nii.gz": maps.total / np.float32(maps.max_entropy),
+        "aleatoric.nii.gz": maps.aleatoric / np.float32(maps.max_entropy),
+        "epistemic.nii.gz": maps.epistemic / np.float32(maps.max_entropy),
     }
     if case.fat_fraction is not None:
         images[FAT_FRACTION_FILE] = case.fat_fraction

@@ -13,7 +13,7 @@ from musclefm.volumes.orientation import canonical_view
 
 
 @dataclass(frozen=True)
-class SliceDoubt:
+class SliceUncertainty:
     """The doubt of one slice.
 
     Attributes
@@ -38,7 +38,7 @@ class SliceDoubt:
 
 def slice_doubt(
     uncertainty: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], grid: Grid
-) -> tuple[SliceDoubt, ...]:
+) -> tuple[SliceUncertainty, ...]:
     """Sum up the doubt of every slice.
 
     Parameters
@@ -52,7 +52,7 @@ def slice_doubt(
 
     Returns
     -------
-    tuple of SliceDoubt
+    tuple of SliceUncertainty
         From inferior to superior.
     """
     view = canonical_view(grid)
@@ -70,7 +70,7 @@ def slice_doubt(
         inside = doubt[label > 0]
         uncertain = np.count_nonzero(doubt >= DEFAULT_RULE.threshold)
         profile.append(
-            SliceDoubt(
+            SliceUncertainty(
                 index=slices - 1 - k if view.flips[0] else k,
                 superior_mm=float(middles[2, k]),
                 mean_uncertainty=float(inside.mean(dtype=np.float64)) if inside.size else np.nan,

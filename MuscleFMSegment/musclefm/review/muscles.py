@@ -54,7 +54,7 @@ def summarise_muscles(
     voxels = by_muscle(np.ones(len(row)))
     wrong = by_muscle(maps.error[inside])
     with np.errstate(invalid="ignore"):
-        uncertainty = by_muscle(maps.total[inside]) / maps.nats_at_most / voxels
+        uncertainty = by_muscle(maps.total[inside]) / maps.max_entropy / voxels
         fat = np.full_like(voxels, np.nan)
         if fat_fraction is not None:
             fractions = fat_fraction[inside]

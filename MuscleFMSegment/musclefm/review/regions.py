@@ -116,7 +116,7 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     spacing = (slices_mm, rows_mm, columns_mm)
     slices_at_most = max(1, int(rule.height_mm / slices_mm))
 
-    uncertain = np.ascontiguousarray(view.apply(maps.total)) >= rule.threshold * maps.nats_at_most
+    uncertain = np.ascontiguousarray(view.apply(maps.total)) >= rule.threshold * maps.max_entropy
     uncertain = _dilated(_eroded(uncertain, rule.opening_mm, plane), rule.opening_mm, plane)
     wrong = np.where(uncertain, view.apply(maps.error), np.float32(0))
     sides = np.ascontiguousarray(view.apply(maps.sides))
@@ -207,7 +207,7 @@ def _described(
     centre = ijk.mean(axis=1)
     ras = maps.grid.ijk_to_ras @ np.append(centre, 1.0)
     first, last = ijk.min(axis=1).tolist(), ijk.max(axis=1).tolist()
-    uncertainty = maps.total[at].astype(np.float64) / maps.nats_at_most
+    uncertainty = maps.total[at].astype(np.float64) / maps.max_entropy
     voxels = len(uncertainty)
     share = np.bincount(maps.muscle[at], minlength=maps.scheme.class_count) / voxels
     likeliest, *others = np.argsort(-share, kind="stable").tolist()

@@ -14,7 +14,7 @@ from musclefm.inference.device import Runtime
 
 
 @dataclass(frozen=True)
-class Team:
+class DistributedContext:
     """This process among those that train together.
 
     Attributes
@@ -29,39 +29,39 @@ class Team:
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process writes what one alone must write."""
         return self.rank == 0
 
-    def add_up(self, values: Tensor) -> Tensor:
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes, without its gradient."""
         total = values.detach().clone()
         if self.size > 1:
             distributed.all_reduce(total)
         return total
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Wait until all processes have come here."""
         if self.size > 1:
             distributed.barrier()
 
 
-ALONE = Team()
+SINGLE_PROCESS = DistributedContext()
 
 
 @contextmanager
-def joined_team(runtime: Runtime) -> Iterator[tuple[Team, Runtime]]:
+def distributed_context(runtime: Runtime) -> Iterator[tuple[DistributedContext, Runtime]]:
     """Join the processes that torchrun started; alone without it.
 
     Yields
     ------
-    team : Team
+    context : DistributedContext
         This process.
     runtime : Runtime
         As given, on a GPU of its own where it is a GPU.
     """
     if not _launched_together():
-        yield ALONE, runtime
+        yield SINGLE_PROCESS, runtime
         return
     on_gpu = runtime.device.type == "cuda"
     if on_gpu:
@@ -70,7 +70,7 @@ def joined_team(runtime: Runtime) -> Iterator[tuple[Team, Runtime]]:
         torch.cuda.set_device(runtime.device)
     distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield Team(distributed.get_rank(), distributed.get_world_size()), runtime
+        yield DistributedContext(distributed.get_rank(), distributed.get_world_size()), runtime
     finally:
         distributed.destroy_process_group()
 

@@ -12,7 +12,7 @@ RecipeName = Literal["fast", "paper"]
 
 
 @dataclass(frozen=True)
-class Variation:
+class Augmentation:
     """How far tiles are varied at random; every draw is uniform and about nothing.
 
     There are no flips and no rotations by 90 degrees: a thigh is always seen
@@ -79,7 +79,7 @@ class FineTuning:
     averaging : float
         Decay, a step, of the moving average of the weights, which is what is
         validated and kept; 0 keeps the weights themselves.
-    variation : Variation
+    variation : Augmentation
         Of the tiles.
     views : int
         Variations of each tile whose image embeddings are kept on disk where
@@ -103,7 +103,7 @@ class FineTuning:
     power: float = 0.9
     warm_up: int = 50
     averaging: float = 0.99
-    variation: Variation = field(default_factory=Variation)
+    variation: Augmentation = field(default_factory=Augmentation)
     views: int = 8
     seed: int = 0
 
@@ -126,7 +126,7 @@ RECIPES: dict[RecipeName, FineTuning] = {
         weight_decay=0.1,
         warm_up=200,
         averaging=0.0,
-        variation=Variation(
+        variation=Augmentation(
             rotation_deg=10.0, shear_deg=5.0, zoom=1.2, shift=0.1, gamma=1.0, bias=0.0, noise=0.0
         ),
         views=0,

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,61 +22,25 @@ from musclefm.storage.atomic import atomic_text
 from musclefm.storage.work_folder import claim_work_folder
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.tiles import TileFolder, write_tiles
-from musclefm.training.distributed import ALONE, Team
+from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 from musclefm.training.fitting.checkpoint import MemberProgress
 from musclefm.training.fitting.initial_weights import trained_architecture
 from musclefm.training.fitting.log import draw_losses
 from musclefm.training.members.ensemble import ValidatedEnsemble, validate_members
 from musclefm.training.members.member import FineTuningJob, train_member
 from musclefm.training.members.ray_cluster import train_on_cluster
-from musclefm.training.recipe import FineTuning
+from musclefm.training.plan import TrainingPlan
 
 _PLAN_FILE = "plan.json"
 RECORD_FILE = "training.json"
 LOSSES_FILE = "losses.png"
 
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What is to be trained, from what, and where it goes.
-
-    Attributes
-    ----------
-    start : Bundle
-        An ensemble, or a start for training.
-    data : Path
-        A store of corrections or a data list, see
-        :func:`musclefm.training.data.dataset.read_cases`.
-    recipe : FineTuning
-        How.
-    out : Path
-        The new bundle's folder; it must not exist yet.
-    work : Path
-        Folder for all that is under way: new, empty, or of a training. A run that was
-        cut short is resumed from there, with the cases that it began with. The
-        picture of the losses, the log and ``training.json`` stay.
-    name, version : str
-        Of the new bundle.
-    channels : tuple of str or None
-        That a start for training shall learn to see; None for its own.
-    cluster : str or None
-        Address of a Ray cluster, see
-        :func:`musclefm.training.members.ray_cluster.train_on_cluster`.
-    """
-
-    start: Bundle
-    data: Path
-    recipe: FineTuning
-    out: Path
-    work: Path
-    name: str
-    version: str
-    channels: tuple[str, ...] | None = None
-    cluster: str | None = None
-
-
 def train_ensemble(
-    plan: TrainingPlan, runtime: Runtime, progress: Progress, team: Team = ALONE
+    plan: TrainingPlan,
+    runtime: Runtime,
+    progress: Progress,
+    context: DistributedContext = SINGLE_PROCESS,
 ) -> Bundle | None:
     """Fine-tune an ensemble and write it as a bundle with its card.
 
@@ -88,7 +52,7 @@ def train_ensemble(
         Where.
     progress : Progress
         Told of all stages.
-    team : Team
+    context : DistributedContext
         Processes that train each member together.
 
     Returns
@@ -102,25 +66,27 @@ def train_ensemble(
         The data cannot be used, there are too few subjects, the work folder is of
         another training, or something cannot be written.
     """
-    if plan.recipe.batch < team.size:
+    if plan.recipe.batch < context.size:
         raise MuscleFMError(
-            f"{team.size} processes cannot share {plan.recipe.batch} tiles a step",
+            f"{context.size} processes cannot share {plan.recipe.batch} tiles a step",
             "raise --batch, or start fewer processes",
         )
-    if plan.cluster and team.size > 1:
+    if plan.cluster and context.size > 1:
         raise MuscleFMError(
             "torchrun and a Ray cluster were both asked for", "start --cluster without torchrun"
         )
     job = FineTuningJob(plan.start.folder, plan.recipe, plan.work)
-    if team.leads:
+    if context.is_main_process:
         _begin(plan, job, progress)
-    team.wait()
+    context.barrier()
     count = job.member_count()
     if plan.cluster:
         progresses = train_on_cluster(job, plan.cluster, runtime, progress)
     else:
-        progresses = [train_member(job, member, runtime, progress, team) for member in range(count)]
-    if not team.leads:
+        progresses = [
+            train_member(job, member, runtime, progress, context) for member in range(count)
+        ]
+    if not context.is_main_process:
         return None
     bundle = finish_ensemble(plan, progresses, runtime, progress)
     for folder in (job.tiles, job.embeddings):

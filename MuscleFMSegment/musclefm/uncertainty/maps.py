@@ -85,6 +85,6 @@ class EnsembleMaps:
     beyond_thigh: tuple[int, ...] = ()
 
     @property
-    def nats_at_most(self) -> float:
+    def max_entropy(self) -> float:
         """ln C: the largest possible entropy; divide by it to get [0, 1]."""
         return float(np.log(self.scheme.class_count))

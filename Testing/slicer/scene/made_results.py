@@ -97,9 +97,9 @@ def write_results(folder: Path, maps: EnsembleMaps, *, fat: bool = True) -> None
     images: dict[str, npt.NDArray[np.generic]] = {
         "labels": maps.labels,
         "regions": regions.labelmap,
-        "uncertainty": maps.total / np.float32(maps.nats_at_most),
-        "aleatoric": maps.aleatoric / np.float32(maps.nats_at_most),
-        "epistemic": maps.epistemic / np.float32(maps.nats_at_most),
+        "uncertainty": maps.total / np.float32(maps.max_entropy),
+        "aleatoric": maps.aleatoric / np.float32(maps.max_entropy),
+        "epistemic": maps.epistemic / np.float32(maps.max_entropy),
     }
     if fat_fraction is not None:
         images["fat_fraction"] = fat_fraction

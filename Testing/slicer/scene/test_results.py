@@ -100,7 +100,7 @@ def test_any_orientation_is_right_to_a_voxel_and_left_is_the_patients(
         assert np.allclose(ijkToRas(heatmapNode), grid.ijk_to_ras, atol=1e-9)
         heat = voxels(heatmapNode.GetImageData())
         assert heat.dtype == np.float32
-        assert np.array_equal(heat, maps.total / np.float32(maps.nats_at_most))
+        assert np.array_equal(heat, maps.total / np.float32(maps.max_entropy))
 
 
 def test_regions_lie_where_the_heat_is(opened) -> None:
@@ -118,7 +118,7 @@ def test_each_kind_of_uncertainty_has_the_same_fixed_range(opened) -> None:
         display = node.GetDisplayNode()
         assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0.0, 1.0)
         assert not display.GetAutoWindowLevel()
-        expected = getattr(opened.maps, kind) / np.float32(opened.maps.nats_at_most)
+        expected = getattr(opened.maps, kind) / np.float32(opened.maps.max_entropy)
         assert np.array_equal(voxels(node.GetImageData()), expected)
 
 

@@ -37,9 +37,9 @@ def test_the_way_is_told_by_member_and_slice_with_the_time_left() -> None:
         (48, event("write", 1, 6, "labels.nii.gz")),
     ):
         now[0] = seconds
-        standing = progress.take(line)
-        texts.append(standing.text)
-        fractions.append(standing.fraction)
+        update = progress.take(line)
+        texts.append(update.text)
+        fractions.append(update.fraction)
     assert texts[0] == "Reading the image" and texts[2] == "Loading member 2 of 3"
     assert texts[3] == "Running on CPU, fp32"
     assert texts[4] == "Slice 5 of 20 in each of 3 members, about 30 s left"

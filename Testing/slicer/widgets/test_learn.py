@@ -77,7 +77,7 @@ class Learner:
     def __init__(self, session: Any, home: Path) -> None:
         import qt
 
-        from MuscleFMSegmentLib.controllers.learn_controller import LearnControl
+        from MuscleFMSegmentLib.controllers.learn_controller import LearnController
         from MuscleFMSegmentLib.widgets.message_area import MessageArea
         from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
@@ -87,7 +87,7 @@ class Learner:
         self.changes = 0
         self._frame = loadForm("MuscleFMSegment")
         self.messages = MessageArea(widgetsOf(self._frame))
-        self.control = LearnControl(
+        self.control = LearnController(
             self.messages,
             self.library.start,
             qt.QTimer,
@@ -278,10 +278,10 @@ def test_the_way_is_told_with_the_time_left(session: Any) -> None:
         (95, event("compare", 1, 0, "case 2")),
     ):
         now[0] = seconds
-        standing = progress.take(line)
-        texts.append(standing.text)
-        fractions.append(standing.fraction)
-        news.append(standing.isNews)
+        update = progress.take(line)
+        texts.append(update.text)
+        fractions.append(update.fraction)
+        news.append(update.isLogWorthy)
     assert texts[0] == "Reading the corrections: 3 cases"
     assert texts[1] == "Learning: member 2 of 4", "what was done before says nothing of the pace"
     assert texts[4] == "Learning: member 3 of 4; about 2 min left at most"

@@ -60,7 +60,7 @@ def test_a_script_waits_for_the_results(module: Any, water: Any, few_slices: Any
     fat = slicer.util.loadVolume(str(few_slices["fat"]))
     told: list[str] = []
     case = MuscleFMSegment.MuscleFMSegmentLogic().segment(
-        water, fat, device="cpu", onStanding=lambda standing: told.append(standing.text)
+        water, fat, device="cpu", onProgress=lambda update: told.append(update.text)
     )
     assert np.count_nonzero(case.modelLabels) and case.fatFraction is not None
     assert case.segmentationNode.GetScene() is slicer.mrmlScene

@@ -54,7 +54,7 @@ def test_from_volume_to_saved_correction(
     assert nodes() == before and not module.messages.text
 
     seen: list[str] = []
-    module.segment.showStanding = _recorded(module.segment.showStanding, seen)
+    module.segment.showProgress = _recorded(module.segment.showProgress, seen)
     session.click(ui.applyButton)
     whileRunning()
     assert any(text.startswith("Slice ") for text in seen)
@@ -164,8 +164,8 @@ def shownVolume(module: Any, region: Any) -> float:
 
 
 def _recorded(function: Any, texts: list[str]) -> Any:
-    def record(standing: Any) -> None:
-        texts.append(standing.text)
-        function(standing)
+    def record(update: Any) -> None:
+        texts.append(update.text)
+        function(update)
 
     return record

@@ -46,11 +46,13 @@ def _run(arguments: argparse.Namespace) -> None:
     checkpoint = _chosen(arguments.model)
     if not (arguments.folder or arguments.yes):
         _ask(checkpoint)
-    from musclefm.models.imports.pretrained import obtain_start
+    from musclefm.models.imports.pretrained import obtain_pretrained
 
     run_heavy(
         arguments,
-        lambda progress: obtain_start(checkpoint, progress, arguments.folder, arguments.scheme),
+        lambda progress: obtain_pretrained(
+            checkpoint, progress, arguments.folder, arguments.scheme
+        ),
     )
 
 

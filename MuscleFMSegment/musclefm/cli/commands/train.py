@@ -95,8 +95,9 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
     from musclefm.corrections.store import default_store_folder
     from musclefm.inference.device import choose_runtime
     from musclefm.models.registry import find_bundle
-    from musclefm.training.distributed import joined_team
-    from musclefm.training.train import TrainingPlan, train_ensemble
+    from musclefm.training.distributed import distributed_context
+    from musclefm.training.plan import TrainingPlan
+    from musclefm.training.train import train_ensemble
 
     out: Path = arguments.out
     plan = TrainingPlan(
@@ -111,8 +112,8 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
         cluster=arguments.cluster,
     )
     runtime = choose_runtime(arguments.device, arguments.precision)
-    with joined_team(runtime) as (team, runtime):
-        train_ensemble(plan, runtime, progress if team.leads else silent, team)
+    with distributed_context(runtime) as (context, runtime):
+        train_ensemble(plan, runtime, progress if context.is_main_process else silent, context)
 
 
 def _work(arguments: argparse.Namespace) -> Path:

@@ -20,7 +20,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.progress import Progress, ProgressEvent
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE_S = 0.5
+_TIMEOUT_S = 0.5
 
 Result = TypeVar("Result")
 
@@ -100,7 +100,7 @@ def run_interruptibly(
         _ignore_signals()
     except InterruptedWork as interrupted:
         asked.set()
-        thread.join(_PATIENCE_S)
+        thread.join(_TIMEOUT_S)
         if not outcome:
             interrupted.kept = kept
             raise

@@ -68,10 +68,10 @@ class Person:
     @staticmethod
     def draw(scheme: LabelScheme, rng: np.random.Generator) -> Person:
         """Draw a person; half of them have atrophied muscles."""
-        wasted = rng.random() < 0.5
+        atrophied = rng.random() < 0.5
         atrophy = {
             label.id: float(
-                np.clip(rng.normal(0.85, 0.15) if wasted else rng.normal(1.0, 0.06), 0.4, 1.2)
+                np.clip(rng.normal(0.85, 0.15) if atrophied else rng.normal(1.0, 0.06), 0.4, 1.2)
             )
             for label in scheme.labels
         }

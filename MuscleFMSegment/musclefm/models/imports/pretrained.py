@@ -15,7 +15,7 @@ from musclefm.models.registry import list_bundles
 from musclefm.progress import Progress, ProgressEvent
 
 
-def obtain_start(
+def obtain_pretrained(
     checkpoint: OfficialCheckpoint,
     progress: Progress,
     folder: Path | None = None,

@@ -21,7 +21,7 @@ _MARGIN_MM = 8.0
 # beside a surface coil darkens the rest.
 _DARKEST, _BRIGHTEST = 1.0, 99.5
 _SAMPLES = 400_000
-# A region's surroundings are shown too: its extent times this.
+# A region's context are shown too: its extent times this.
 _ROOM = 1.4
 
 
@@ -98,7 +98,7 @@ class CaseDisplay:
 
     def heat(self, k: int) -> npt.NDArray[np.float32]:
         """Return the total uncertainty ``(J, I)`` of a slice, normalised to [0, 1]."""
-        return self._total[k] / np.float32(self.case.maps.nats_at_most)
+        return self._total[k] / np.float32(self.case.maps.max_entropy)
 
     def grey(self, k: int) -> npt.NDArray[np.uint8]:
         """Return a slice ``(J, I)`` in the display window, 0 to 255."""

@@ -116,7 +116,7 @@ def slice_pictures(display: CaseDisplay, at_most: int) -> list[SlicePicture]:
 
 
 def region_picture(display: CaseDisplay, region: FlaggedRegion) -> RegionPicture:
-    """Draw a region and its surroundings in its most uncertain slice."""
+    """Draw a region and its context in its most uncertain slice."""
     k = display.most_uncertain_slice(region)
     window = display.region_window(region, k, _REGION_MM)
     frame = Frame.fit(window, display.pixel_mm, _REGION_PX)

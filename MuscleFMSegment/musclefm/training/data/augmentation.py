@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.labels.sided import IGNORE
-from musclefm.training.recipe import Variation
+from musclefm.training.recipe import Augmentation
 
 _BIAS_KNOTS = 4
 
 
 def vary(
-    images: Tensor, labels: Tensor, variation: Variation, rngs: Sequence[np.random.Generator]
+    images: Tensor, labels: Tensor, variation: Augmentation, rngs: Sequence[np.random.Generator]
 ) -> tuple[Tensor, Tensor]:
     """Turn, scale, shear, shift and re-tone tiles.
 
@@ -28,7 +28,7 @@ def vary(
         changed within each channel's own range.
     labels : Tensor
         ``(N, S, S) uint8``.
-    variation : Variation
+    variation : Augmentation
         How far.
     rngs : sequence of numpy.random.Generator
         One for each tile.
@@ -58,7 +58,7 @@ def vary(
     return toned * width + lowest, moved[:, 0].round().to(torch.uint8)
 
 
-def _placement(variation: Variation, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _placement(variation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Return the affine from the varied tile to the tile, ``(2, 3)``, in half edges."""
     angle = np.deg2rad(rng.uniform(-1, 1) * variation.rotation_deg)
     shear = np.tan(np.deg2rad(rng.uniform(-1, 1) * variation.shear_deg))
@@ -70,7 +70,7 @@ def _placement(variation: Variation, rng: np.random.Generator) -> npt.NDArray[np
 
 
 def _tone(
-    variation: Variation, rng: np.random.Generator, shape: Sequence[int]
+    variation: Augmentation, rng: np.random.Generator, shape: Sequence[int]
 ) -> tuple[npt.NDArray[np.float32], ...]:
     """Return exponent ``(1, 1, 1)``, knots of the logarithm of the gain, and noise."""
     gamma = np.float32(variation.gamma ** rng.uniform(-1, 1)).reshape(1, 1, 1)

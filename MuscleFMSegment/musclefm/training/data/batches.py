@@ -16,7 +16,7 @@ from musclefm.training.data.augmentation import vary
 from musclefm.training.data.tiles import TileFolder, Tiles
 from musclefm.training.recipe import FineTuning
 
-UNVARIED = 0
+ORIGINAL = 0
 """The version of a tile as it is."""
 
 
@@ -83,7 +83,7 @@ class TileSource:
         device = self._runtime.device
         images = self._tiles.images(tiles).to(device)
         labels = self._tiles.labels(tiles).to(device)
-        if version == UNVARIED:
+        if version == ORIGINAL:
             return images, labels
         rngs = [np.random.default_rng([self._recipe.seed, version, int(n)]) for n in tiles]
         return vary(images, labels, self._recipe.variation, rngs)

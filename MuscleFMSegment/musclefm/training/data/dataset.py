@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from musclefm.corrections.access import STORE_FILE
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.labels.scheme import LabelScheme, Side, load_scheme
 from musclefm.labels.sided import IGNORE, check_sided_labels, value_names, without_sides
 from musclefm.storage.regular_file import read_regular
@@ -40,7 +40,7 @@ class _DataList(BaseModel):
     training: list[_Item]
 
 
-def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
+def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
     """Read the cases at a path, one at a time.
 
     Parameters
@@ -70,7 +70,7 @@ def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
     yield from _of_data_list(file, scheme)
 
 
-def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[LearningCase]:
+def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[LabelledCase]:
     """Read the cases of the subjects that training holds out of the data at a path.
 
     Parameters
@@ -89,7 +89,7 @@ def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[Lea
     return (case for case in read_cases(path, scheme) if case.subject in kept)
 
 
-def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LearningCase]:
+def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LabelledCase]:
     for sample in store.newest():
         if sample.record.scheme != scheme.name:
             continue
@@ -97,7 +97,7 @@ def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LearningC
         labels = case.training_labels()
         if np.any(labels.array != IGNORE):
             digest = hashlib.sha256("".join(f.sha256 for f in sample.record.files).encode())
-            yield LearningCase(
+            yield LabelledCase(
                 subject=case.subject_key or case.case_key,
                 channels=Channels(case.channels, (), digest.hexdigest()),
                 labels=labels.with_array(without_sides(labels.array, scheme)),
@@ -106,7 +106,7 @@ def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LearningC
             )
 
 
-def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
+def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
     try:
         listed = _DataList.model_validate_json(read_regular(file, _LARGEST_LIST))
     except OSError as error:
@@ -133,7 +133,7 @@ def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LearningCase]:
             {name: file.parent / image for name, image in zip(names, images, strict=True)}
         )
         labels = _labels(file.parent / item.label, channels, scheme, what)
-        yield LearningCase(
+        yield LabelledCase(
             subject=item.subject or f"case-{number}",
             channels=channels,
             labels=labels.with_array(without_sides(labels.array, scheme)),

@@ -24,9 +24,9 @@ from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import acquired_lock
 from musclefm.storage.user_data import make_private_folder
-from musclefm.training.data.batches import UNVARIED, TileSource, precision
+from musclefm.training.data.batches import ORIGINAL, TileSource, precision
 from musclefm.training.data.tiles import Tiles
-from musclefm.training.distributed import Team
+from musclefm.training.distributed import DistributedContext
 from musclefm.training.recipe import FineTuning
 
 _LABELS = "labels"
@@ -45,14 +45,14 @@ class EmbeddingSource:
         What is encoded.
     encoder : MultiClassSam
         Whose image encoder is used, on the runtime's device.
-    everything, taught : ndarray
+    everything, trained_on : ndarray
         Numbers of all tiles, and of those that are trained on: only these are
         varied.
     recipe : FineTuning
         How many versions are kept of each tile, and tiles that are encoded at once.
     runtime : Runtime
         Where networks run.
-    team : Team
+    context : DistributedContext
         Shares out the encoding.
     progress : Progress
         Told of each batch that is encoded.
@@ -69,23 +69,23 @@ class EmbeddingSource:
         shown: TileSource,
         encoder: MultiClassSam,
         everything: Tiles,
-        taught: Tiles,
+        trained_on: Tiles,
         recipe: FineTuning,
         runtime: Runtime,
-        team: Team,
+        context: DistributedContext,
         progress: Progress,
     ) -> None:
         self._folder = folder / _digest(encoder)
         self._shown = shown
         self._encoder = encoder
         self._everything = everything
-        self._taught = taught
+        self._trained_on = trained_on
         self._recipe = recipe
         self._runtime = runtime
-        self._team = team
+        self._context = context
         self._progress = progress
         # At once, while all processes are here: not all of them may be asked for it.
-        self._open = {UNVARIED: self._load(UNVARIED)}
+        self._open = {ORIGINAL: self._load(ORIGINAL)}
 
     def version(self, epoch: int) -> int:
         """Return the versions in turn."""
@@ -110,28 +110,28 @@ class EmbeddingSource:
         make_private_folder(self._folder)
         with ExitStack() as turn:
             # A member on another machine may have the same encoder and be at it already.
-            if self._team.size == 1:
+            if self._context.size == 1:
                 lock = acquired_lock(self._folder / ".lock", _BUSY, patience_s=_AS_LONG_AS_IT_TAKES)
                 turn.callback(lock.release)
             if not done.is_file():
                 self._encode(version)
-                self._team.wait()
-                if self._team.leads:
+                self._context.barrier()
+                if self._context.is_main_process:
                     atomic_text(done, "")
         count = len(list(self._folder.glob(f"version-{version}-[0-9]*.npy")))
         names = [*map(str, range(count)), _LABELS]
         return [np.load(self._file(version, name), mmap_mode="r") for name in names]
 
     def _encode(self, version: int) -> None:
-        tiles = self._everything if version == UNVARIED else self._taught
-        if self._team.leads:
+        tiles = self._everything if version == ORIGINAL else self._trained_on
+        if self._context.is_main_process:
             first = self._encoded(tiles[:1], version)
             self._require_space(len(tiles) * sum(tensor.nbytes for tensor in first.values()))
             for name, tensor in first.items():
                 shape = (int(self._everything.max()) + 1, *tensor.shape[1:])
                 np.lib.format.open_memmap(self._file(version, name), "w+", tensor.dtype, shape)
-        self._team.wait()
-        mine = tiles[self._team.rank :: self._team.size]
+        self._context.barrier()
+        mine = tiles[self._context.rank :: self._context.size]
         for start in range(0, len(mine), self._recipe.batch):
             chosen = mine[start : start + self._recipe.batch]
             for name, tensor in self._encoded(chosen, version).items():

@@ -35,7 +35,7 @@ class SubjectSplit:
         """Return the subjects by which a member stops early."""
         return self.folds[member % len(self.folds)]
 
-    def taught(self, member: int) -> frozenset[str]:
+    def trained_on(self, member: int) -> frozenset[str]:
         """Return the subjects that a member is trained on."""
         return frozenset().union(*self.folds) - self.fold(member)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from musclefm.anatomy.sides import name_sides
 from musclefm.anatomy.thighs import Thighs, find_thighs
-from musclefm.evaluation.labelled_case import LearningCase
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.case import orient_case
 from musclefm.labels.scheme import Side
 from musclefm.labels.sided import IGNORE
@@ -96,13 +96,13 @@ class TileFolder:
 
 
 def write_tiles(
-    cases: Iterable[LearningCase], card: BundleCard, folder: Path, progress: Progress
+    cases: Iterable[LabelledCase], card: BundleCard, folder: Path, progress: Progress
 ) -> None:
     """Cut the tiles of cases that a network will be shown; those with nothing to learn are left.
 
     Parameters
     ----------
-    cases : iterable of LearningCase
+    cases : iterable of LabelledCase
         Taken one at a time.
     card : BundleCard
         Of the network to be.
@@ -130,13 +130,13 @@ def write_tiles(
 
 
 def cut_tiles(
-    case: LearningCase, card: BundleCard
+    case: LabelledCase, card: BundleCard
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Return the tiles of a case that hold anything to learn.
 
     Parameters
     ----------
-    case : LearningCase
+    case : LabelledCase
         In any orientation.
     card : BundleCard
         Of the network.
@@ -180,7 +180,7 @@ def cut_tiles(
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _lone_side(case: LearningCase, thighs: Thighs, reference: npt.NDArray[np.uint8]) -> Side:
+def _lone_side(case: LabelledCase, thighs: Thighs, reference: npt.NDArray[np.uint8]) -> Side:
     if case.side is not None:
         return case.side
     muscles = np.where(reference == IGNORE, np.uint8(0), reference)

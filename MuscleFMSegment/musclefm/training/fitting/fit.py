@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from musclefm.inference.device import Runtime
 from musclefm.networks.sam import MultiClassSam
 from musclefm.networks.trainable import freeze_for
-from musclefm.training.data.batches import UNVARIED, Source
+from musclefm.training.data.batches import ORIGINAL, Source
 from musclefm.training.data.tiles import Tiles
-from musclefm.training.distributed import Team
+from musclefm.training.distributed import DistributedContext
 from musclefm.training.fitting.checkpoint import (
     EpochRecord,
     MemberProgress,
@@ -24,7 +24,7 @@ from musclefm.training.fitting.checkpoint import (
     write_progress,
 )
 from musclefm.training.fitting.loss import loss_of, loss_sums
-from musclefm.training.fitting.validation import TileScores, grown_probabilities, score_tiles
+from musclefm.training.fitting.validation import TileScores, score_tiles, upsampled_probabilities
 from musclefm.training.recipe import FineTuning
 
 # Of the gradient.
@@ -37,7 +37,7 @@ class MemberTiles:
 
     Attributes
     ----------
-    taught : ndarray
+    trained_on : ndarray
         ``(n,)``: that it learns from.
     fold : ndarray
         ``(n,)``: by which it stops early.
@@ -45,7 +45,7 @@ class MemberTiles:
         ``(n,)``: the number of the case of each of these.
     """
 
-    taught: Tiles
+    trained_on: Tiles
     fold: Tiles
     fold_cases: Tiles
 
@@ -57,7 +57,7 @@ def fit_member(
     recipe: FineTuning,
     seed: int,
     runtime: Runtime,
-    team: Team,
+    context: DistributedContext,
     state_file: Path,
     told: Callable[[EpochRecord | None, int, int], None],
 ) -> MemberProgress:
@@ -82,7 +82,7 @@ def fit_member(
         Of the order of its tiles.
     runtime : Runtime
         Where.
-    team : Team
+    context : DistributedContext
         Processes that share each batch.
     state_file : Path
         Its state, after every epoch.
@@ -100,13 +100,13 @@ def fit_member(
     optimiser = torch.optim.AdamW(
         trained.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    steps = -(-len(tiles.taught) // recipe.batch)
+    steps = -(-len(tiles.trained_on) // recipe.batch)
     total = steps * recipe.epochs
 
     def scored() -> TileScores:
         """Score the averaged weights."""
         _swap(trained, averaged)
-        scores = _score(model, source, tiles, recipe, runtime, team)
+        scores = _score(model, source, tiles, recipe, runtime, context)
         _swap(trained, averaged)
         return scores
 
@@ -127,11 +127,11 @@ def fit_member(
         _prepare(model)
         losses = []
         done = (epoch - 1) * steps
-        for step, batch in enumerate(_batches(tiles.taught, recipe.batch, steps, seed, epoch)):
+        for step, batch in enumerate(_batches(tiles.trained_on, recipe.batch, steps, seed, epoch)):
             rate = _learning_rate(recipe, done + step, total)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            losses.append(_step(model, source, batch, epoch - 1, optimiser, team))
+            losses.append(_step(model, source, batch, epoch - 1, optimiser, context))
             _average(averaged, trained, recipe.averaging)
             if step < steps - 1:
                 told(None, done + step + 1, total)
@@ -145,7 +145,7 @@ def fit_member(
         waited = epoch - progress.best_epoch
         diverged = not math.isfinite(record.loss)
         progress.finished = epoch == recipe.epochs or waited >= recipe.patience or diverged
-        if team.leads:
+        if context.is_main_process:
             write_progress(state_file, progress)
         told(record, done + steps, total)
     _restore(trained, progress.best)
@@ -160,9 +160,9 @@ def _prepare(model: MultiClassSam) -> None:
             module.eval()
 
 
-def _batches(taught: Tiles, batch: int, steps: int, seed: int, epoch: int) -> list[Tiles]:
+def _batches(trained_on: Tiles, batch: int, steps: int, seed: int, epoch: int) -> list[Tiles]:
     """Return the batches of an epoch, all of one size: the last one is filled from the first."""
-    order = np.random.default_rng([seed, epoch]).permutation(taught)
+    order = np.random.default_rng([seed, epoch]).permutation(trained_on)
     return np.split(np.resize(order, steps * batch), steps)
 
 
@@ -179,18 +179,18 @@ def _step(
     batch: Tiles,
     epoch: int,
     optimiser: torch.optim.Optimizer,
-    team: Team,
+    context: DistributedContext,
 ) -> float:
-    mine = batch[team.rank :: team.size]
+    mine = batch[context.rank :: context.size]
     sums = loss_sums(*source.answer(model, mine, source.version(epoch)))
     # The value is that of the whole batch, the gradient this process's share of it.
-    loss = loss_of(sums + (team.add_up(sums) - sums.detach()))
+    loss = loss_of(sums + (context.all_reduce_sum(sums) - sums.detach()))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
-    if team.size > 1:
-        whole = team.add_up(nn.utils.parameters_to_vector(gradients))
+    if context.size > 1:
+        whole = context.all_reduce_sum(nn.utils.parameters_to_vector(gradients))
         nn.utils.vector_to_parameters(whole, gradients)
     nn.utils.clip_grad_norm_(parameters, _LARGEST_NORM)
     optimiser.step()
@@ -203,16 +203,22 @@ def _score(
     tiles: MemberTiles,
     recipe: FineTuning,
     runtime: Runtime,
-    team: Team,
+    context: DistributedContext,
 ) -> TileScores:
     model.eval()
 
     def answer(chosen: Tiles) -> tuple[Tensor, Tensor]:
-        logits, labels = source.answer(model, chosen, UNVARIED)
-        return grown_probabilities(logits, labels.shape[-1]), labels
+        logits, labels = source.answer(model, chosen, ORIGINAL)
+        return upsampled_probabilities(logits, labels.shape[-1]), labels
 
     return score_tiles(
-        answer, tiles.fold, tiles.fold_cases, model.class_count, recipe.batch, runtime.device, team
+        answer,
+        tiles.fold,
+        tiles.fold_cases,
+        model.class_count,
+        recipe.batch,
+        runtime.device,
+        context,
     )
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from musclefm.evaluation.calibration import SMALLEST_PROBABILITY
 from musclefm.labels.sided import IGNORE
 from musclefm.training.data.tiles import Tiles
-from musclefm.training.distributed import ALONE, Team
+from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 
 Answer = Callable[[Tiles], tuple[Tensor, Tensor]]
 """Takes numbers of tiles; returns probabilities ``(n, C, S, S)`` and labels ``(n, S, S)``."""
@@ -44,7 +44,7 @@ def score_tiles(
     class_count: int,
     batch: int,
     device: torch.device,
-    team: Team = ALONE,
+    context: DistributedContext = SINGLE_PROCESS,
 ) -> TileScores:
     """Score answers to tiles.
 
@@ -60,14 +60,14 @@ def score_tiles(
         Tiles at once.
     device : torch.device
         Of the answers.
-    team : Team
+    context : DistributedContext
         Shares the tiles out.
     """
     names, places = np.unique(cases, return_inverse=True)
     # Shared, predicted and reference pixels of each class, case by case.
     counts = torch.zeros(len(names), 3, class_count, dtype=torch.float64, device=device)
     likelihood = torch.zeros(2, dtype=torch.float64, device=device)
-    mine = np.arange(len(tiles))[team.rank :: team.size]
+    mine = np.arange(len(tiles))[context.rank :: context.size]
     for start in range(0, len(mine), batch):
         chosen = mine[start : start + batch]
         probabilities, labels = answer(tiles[chosen])
@@ -83,7 +83,7 @@ def score_tiles(
             said, true = predicted[row][here], reference[row][here]
             for which, values in enumerate((said[said == true], said, true)):
                 counts[place, which] += torch.bincount(values, minlength=class_count)
-    counts, likelihood = team.add_up(counts), team.add_up(likelihood)
+    counts, likelihood = context.all_reduce_sum(counts), context.all_reduce_sum(likelihood)
     shared, predicted, present = counts[:, :, 1:].unbind(dim=1)
     dice = torch.where(present > 0, 2 * shared / (predicted + present), torch.nan)
     by_case = dice.nanmean(dim=1)
@@ -92,7 +92,7 @@ def score_tiles(
     )
 
 
-def grown_probabilities(logits: Tensor, size: int, temperature: float = 1.0) -> Tensor:
+def upsampled_probabilities(logits: Tensor, size: int, temperature: float = 1.0) -> Tensor:
     """Return softmax ``(n, C, S, S) float32`` of logits ``(n, C, h, w)``, at the tiles' size."""
     grown = functional.interpolate(
         logits.float() / temperature, size=(size, size), mode="bilinear", align_corners=False

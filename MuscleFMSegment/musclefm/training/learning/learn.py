@@ -15,9 +15,10 @@ from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.learning.folder import LearningFolder, LearningPlan
-from musclefm.training.learning.samples import learned_from, note_learned, teaching_samples
+from musclefm.training.learning.samples import note_learned, samples_learned_from, trainable_samples
+from musclefm.training.plan import TrainingPlan
 from musclefm.training.recipe import FineTuning
-from musclefm.training.train import RECORD_FILE, TrainingPlan, train_ensemble
+from musclefm.training.train import RECORD_FILE, train_ensemble
 
 
 def learn(
@@ -60,7 +61,7 @@ def learn(
         cannot be read or written.
     """
     model.require_ready()
-    samples = tuple(sample.id for sample in teaching_samples(store, model.scheme))
+    samples = tuple(sample.id for sample in trainable_samples(store, model.scheme))
     if not samples:
         raise MuscleFMError(
             "there is no reviewed correction to learn from", "correct and save some cases first"
@@ -79,7 +80,7 @@ def learn(
     held_out = frozenset(json.loads(record.read_bytes())["subjects"]["held_out"])
     cases = (x for x in read_cases(store.folder, model.scheme) if x.subject in held_out)
     comparison = compare_models(model, candidate, cases, runtime, progress)
-    note_learned(candidate.sha256, learned_from(model.sha256).union(samples))
+    note_learned(candidate.sha256, samples_learned_from(model.sha256).union(samples))
     atomic_text(folder.comparison, comparison.model_dump_json(indent=2) + "\n")
     return comparison
 

@@ -13,7 +13,7 @@ from musclefm.storage.user_data import make_private_folder, user_data_folder
 _LEARNED_FOLDER = "learned"
 
 
-def teaching_samples(store: CorrectionStore, scheme: LabelScheme) -> tuple[StoredSample, ...]:
+def trainable_samples(store: CorrectionStore, scheme: LabelScheme) -> tuple[StoredSample, ...]:
     """Return the newest sample of every case, of those of which anything was reviewed.
 
     Parameters
@@ -47,7 +47,7 @@ def subject_of(sample: StoredSample) -> str:
     return sample.record.subject_key or sample.record.case_key
 
 
-def learned_from(model_sha256: str) -> frozenset[str]:
+def samples_learned_from(model_sha256: str) -> frozenset[str]:
     """Return the ids of the samples that a model was made with, as far as this user's data tell.
 
     Parameters
@@ -64,7 +64,7 @@ def learned_from(model_sha256: str) -> frozenset[str]:
 
 
 def note_learned(model_sha256: str, samples: frozenset[str]) -> None:
-    """Note what :func:`learned_from` will tell of a model.
+    """Note what :func:`samples_learned_from` will tell of a model.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from musclefm.corrections.store import CorrectionStore
 from musclefm.models.bundle import Bundle
 from musclefm.models.registry import former_version, list_bundles
 from musclefm.training.learning.folder import LearningFolder
-from musclefm.training.learning.samples import learned_from, subject_of, teaching_samples
+from musclefm.training.learning.samples import samples_learned_from, subject_of, trainable_samples
 
 LEAST_SUBJECTS = 4
 """One is held out for the comparison, one validates all members, and two make two folds."""
@@ -77,7 +77,7 @@ def learning_status(
     MuscleFMError
         The store cannot be read.
     """
-    samples = teaching_samples(store, model.scheme)
+    samples = trainable_samples(store, model.scheme)
     name = model.manifest.name
     in_use = [entry.version for entry in list_bundles() if entry.name == name and not entry.fault]
     plan = folder.plan()
@@ -95,7 +95,7 @@ def learning_status(
         former_version=former_version(name),
         samples=len(samples),
         subjects=len({subject_of(sample) for sample in samples}),
-        new=len({sample.id for sample in samples} - learned_from(model.sha256)),
+        new=len({sample.id for sample in samples} - samples_learned_from(model.sha256)),
         state=state,
         up_to_date=up_to_date,
         abbreviations={label.name: label.abbreviation for label in model.scheme.labels},

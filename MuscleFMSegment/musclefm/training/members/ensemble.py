@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.member_selection import fit_to_stay
+from musclefm.evaluation.member_selection import select_members
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle
 from musclefm.models.member_files import MemberState
 from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import Progress, ProgressEvent
-from musclefm.training.data.batches import UNVARIED, Source
+from musclefm.training.data.batches import ORIGINAL, Source
 from musclefm.training.data.tiles import TileFolder, Tiles
-from musclefm.training.distributed import ALONE
+from musclefm.training.distributed import SINGLE_PROCESS
 from musclefm.training.fitting.checkpoint import MemberProgress
 from musclefm.training.fitting.temperature import (
     CalibrationScores,
@@ -26,7 +26,7 @@ from musclefm.training.fitting.temperature import (
     fit_temperature,
     pixel_logits,
 )
-from musclefm.training.fitting.validation import TileScores, grown_probabilities, score_tiles
+from musclefm.training.fitting.validation import TileScores, score_tiles, upsampled_probabilities
 from musclefm.training.members.member import FineTuningJob, trained_member
 
 
@@ -90,7 +90,7 @@ def validate_members(
     def score(answers: Sequence[Tensor], temperature: float) -> TileScores:
         def answer(places: Tiles) -> tuple[Tensor, Tensor]:
             size = labels.shape[-1]
-            shares = [grown_probabilities(x[places], size, temperature) for x in answers]
+            shares = [upsampled_probabilities(x[places], size, temperature) for x in answers]
             return torch.stack(shares).mean(dim=0), labels[places]
 
         places, cpu = np.arange(len(unseen)), torch.device("cpu")
@@ -101,10 +101,10 @@ def validate_members(
     for index, state in enumerate(progresses):
         progress(ProgressEvent("validate", index, len(progresses), "members"))
         member = trained_member(start, job, index, state).to(runtime.device)
-        source = job.source(member, tiles, runtime, ALONE, progress)
+        source = job.source(member, tiles, runtime, SINGLE_PROCESS, progress)
         answers.append(_answers(member, source, unseen, job.recipe.batch))
         states.append(_member_state(job, index, state, member, score(answers[-1:], 1.0)))
-    stay = fit_to_stay([state.metrics.get("validation_nll", np.nan) for state in states])
+    stay = select_members([state.metrics.get("validation_nll", np.nan) for state in states])
     kept = [index for index, stays in enumerate(stay) if stays]
     if not kept:
         raise MuscleFMError("no member learned anything", "train with a lower learning rate")
@@ -126,7 +126,7 @@ def validate_members(
 def _answers(member: MultiClassSam, source: Source, tiles: Tiles, batch: int) -> Tensor:
     """Return a member's logits of tiles, ``(n, C, h, w) float16``, on the CPU."""
     parts = np.split(tiles, range(batch, len(tiles), batch))
-    return torch.cat([source.answer(member, part, UNVARIED)[0].half().cpu() for part in parts])
+    return torch.cat([source.answer(member, part, ORIGINAL)[0].half().cpu() for part in parts])
 
 
 def _member_state(

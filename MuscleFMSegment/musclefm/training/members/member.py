@@ -14,7 +14,7 @@ from musclefm.training.data.batches import Source, TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
 from musclefm.training.data.split import SubjectSplit, split_subjects
 from musclefm.training.data.tiles import TileFolder
-from musclefm.training.distributed import ALONE, Team
+from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 from musclefm.training.fitting.checkpoint import EpochRecord, MemberProgress, read_progress
 from musclefm.training.fitting.fit import MemberTiles, fit_member
 from musclefm.training.fitting.initial_weights import starting_member
@@ -80,7 +80,7 @@ class FineTuningJob:
         model: MultiClassSam,
         tiles: TileFolder,
         runtime: Runtime,
-        team: Team,
+        context: DistributedContext,
         progress: Progress,
     ) -> Source:
         """Return what shows tiles to a member, as the recipe says."""
@@ -96,13 +96,17 @@ class FineTuningJob:
             tiles.of(frozenset().union(*split.folds)),
             self.recipe,
             runtime,
-            team,
+            context,
             progress,
         )
 
 
 def train_member(
-    job: FineTuningJob, member: int, runtime: Runtime, progress: Progress, team: Team = ALONE
+    job: FineTuningJob,
+    member: int,
+    runtime: Runtime,
+    progress: Progress,
+    context: DistributedContext = SINGLE_PROCESS,
 ) -> MemberProgress:
     """Train one member of a job, or go on with it.
 
@@ -116,7 +120,7 @@ def train_member(
         Where.
     progress : Progress
         Told of every step of all members.
-    team : Team
+    context : DistributedContext
         Processes that share the work.
 
     Raises
@@ -126,13 +130,17 @@ def train_member(
     """
     tiles = TileFolder(job.tiles)
     split = job.split(tiles)
-    taught, fold = tiles.of(split.taught(member)), tiles.of(split.fold(member))
+    trained_on, fold = tiles.of(split.trained_on(member)), tiles.of(split.fold(member))
     model = starting_member(open_bundle(job.start, verify=False), job.recipe, member)
     model.to(runtime.device)
     members = job.member_count()
     before = read_progress(job.state_file(member))
     logged = len(before.history) if before else 0
-    board = BoardLog(job.work / "tensorboard" / f"member-{member}", logged) if team.leads else None
+    board = (
+        BoardLog(job.work / "tensorboard" / f"member-{member}", logged)
+        if context.is_main_process
+        else None
+    )
 
     def told(record: EpochRecord | None, done: int, total: int) -> None:
         said = f"member {member + 1} of {members}"
@@ -146,18 +154,18 @@ def train_member(
 
     state = fit_member(
         model,
-        job.source(model, tiles, runtime, team, progress),
-        MemberTiles(taught, fold, tiles.cases[fold]),
+        job.source(model, tiles, runtime, context, progress),
+        MemberTiles(trained_on, fold, tiles.cases[fold]),
         job.recipe,
         job.recipe.seed + member,
         runtime,
-        team,
+        context,
         job.state_file(member),
         told,
     )
     if board:
         board.close()
-    team.wait()
+    context.barrier()
     return state
 
 

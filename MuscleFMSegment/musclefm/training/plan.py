@@ -1,0 +1,48 @@
+"""What is to be trained, from what, and where it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from musclefm.models.bundle import Bundle
+from musclefm.training.recipe import FineTuning
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What is to be trained, from what, and where it goes.
+
+    Attributes
+    ----------
+    start : Bundle
+        An ensemble, or a start for training.
+    data : Path
+        A store of corrections or a data list, see
+        :func:`musclefm.training.data.dataset.read_cases`.
+    recipe : FineTuning
+        How.
+    out : Path
+        The new bundle's folder; it must not exist yet.
+    work : Path
+        Folder for all that is under way: new, empty, or of a training. A run that was
+        cut short is resumed from there, with the cases that it began with. The
+        picture of the losses, the log and ``training.json`` stay.
+    name, version : str
+        Of the new bundle.
+    channels : tuple of str or None
+        That a start for training shall learn to see; None for its own.
+    cluster : str or None
+        Address of a Ray cluster, see
+        :func:`musclefm.training.members.ray_cluster.train_on_cluster`.
+    """
+
+    start: Bundle
+    data: Path
+    recipe: FineTuning
+    out: Path
+    work: Path
+    name: str
+    version: str
+    channels: tuple[str, ...] | None = None
+    cluster: str | None = None
