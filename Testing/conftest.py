@@ -1,5 +1,7 @@
 """What all tests may ask for: the shared data, and volumes of any orientation."""
 
+import logging
+import signal
 from itertools import permutations, product
 from pathlib import Path
 
@@ -10,6 +12,21 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def process_as_before():
+    """Give back what a command changes of its process, as that one ends and the tests' does not.
+
+    Signals that stay ignored are so for all processes that later tests start, which then
+    cannot be ended: a pool of nnU-Net's now and then waits for its own for ever.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    disabled = logging.root.manager.disable
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    logging.disable(disabled)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pickle
 import resource
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -48,7 +46,7 @@ def in_process(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
+) -> Run:
     """Return a function that runs a command in the process of the tests, which is faster.
 
     It returns the exit code and what was printed.
@@ -56,7 +54,6 @@ def in_process(
     monkeypatch.chdir(tmp_path)
     for name in ("MUSCLEFM_HOME", "COLUMNS"):
         monkeypatch.setenv(name, environment[name])
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(arguments: list[str]) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -66,10 +63,7 @@ def in_process(
             code = int(ended.code or 0)
         return (code, *capsys.readouterr())
 
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    logging.disable(logging.NOTSET)
+    return run
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import io
 import json
 import random
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -294,18 +293,15 @@ class TestCommand:
         return server
 
     @pytest.fixture
-    def musclefm(self, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    def musclefm(self, capsys: pytest.CaptureFixture[str]) -> Command:
         """Return a function that runs ``musclefm models`` and gives what it says."""
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def run(*arguments: object, code: int = 0) -> str:
             assert main(["models", *map(str, arguments)]) == code
             said = capsys.readouterr()
             return said.err if code else said.out
 
-        yield run
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        return run
 
     def test_nothing_comes_without_a_yes(
         self, home: Path, sam: FileServer, musclefm: Command, monkeypatch: pytest.MonkeyPatch
