@@ -14,7 +14,7 @@ from musclefm.models.bundle import Bundle
 from musclefm.review.regions import FlagRule
 from musclefm.volumes.channels import Channels
 
-_LIBRARIES = ("torch", "segment-anything", "monai", "numpy", "scipy", "SimpleITK")
+_LIBRARIES = ("torch", "segment-anything", "numpy", "scipy", "SimpleITK")
 
 
 def provenance(

@@ -91,11 +91,11 @@ def test_a_missing_package_is_named_with_the_button_that_mends_it() -> None:
     job, _told, _log = followed(process)
     process.errors = [
         "Traceback (most recent call last):",
-        "ModuleNotFoundError: No module named 'monai'",
+        "ModuleNotFoundError: No module named 'safetensors'",
     ]
     process.returnCode = 1
     message = job.poll().message
-    assert "'monai'" in message and "Install" in message
+    assert "'safetensors'" in message and "Install" in message
 
 
 def test_a_killed_process_is_told_with_a_remedy() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import slicer
 from playing import MODULE, settle
 
-HEAVY = {"torch", "scipy", "SimpleITK", "pydantic", "monai"}
+HEAVY = {"torch", "scipy", "SimpleITK", "pydantic"}
 
 
 def test_opening_the_module_imports_nothing_heavy(tmp_path: Path) -> None:

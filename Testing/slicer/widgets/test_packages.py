@@ -63,7 +63,7 @@ def test_torch_comes_from_the_extension_and_the_rest_from_pip(
     session.answer(qt.QMessageBox.Ok)
     session.click(panel.ui.installButton)
     assert asked[0]["askConfirmation"] and asked[0]["torchVersionRequirement"] == ">=2.6"
-    assert any(entry.startswith("monai") for entry in slicer.packaging.INSTALLED)
+    assert any(entry.startswith("segment-anything") for entry in slicer.packaging.INSTALLED)
     assert not any(entry.startswith("torch") for entry in slicer.packaging.INSTALLED)
     assert not panel.ui.installFrame.visible and not panel.messages.text
 
