@@ -1,0 +1,1 @@
+"""What joins scene, panel and processes."""

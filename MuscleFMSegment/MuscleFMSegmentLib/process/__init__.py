@@ -1,0 +1,1 @@
+"""The library in a child process, and its progress."""

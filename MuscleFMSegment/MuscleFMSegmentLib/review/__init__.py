@@ -1,0 +1,1 @@
+"""An open case: autosave, resuming, saving."""

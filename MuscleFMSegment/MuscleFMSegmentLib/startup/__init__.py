@@ -1,0 +1,1 @@
+"""What Slicer needs first: packages, terminology, sample data."""

@@ -1,0 +1,1 @@
+"""Rendered cases, and the shipped ensemble trained and evaluated on them."""

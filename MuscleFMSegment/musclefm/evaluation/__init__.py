@@ -1,0 +1,1 @@
+"""What needs a reference: Dice, calibration, statistics, the comparison of models."""

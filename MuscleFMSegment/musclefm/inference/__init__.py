@@ -1,0 +1,1 @@
+"""From a volume to an ensemble's labels and uncertainty."""

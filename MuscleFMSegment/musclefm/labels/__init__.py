@@ -1,0 +1,1 @@
+"""What a voxel's value means: label schemes, sides, ignore, names of segments."""

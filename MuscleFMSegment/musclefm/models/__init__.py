@@ -1,0 +1,1 @@
+"""Bundles and their files, the user's collection of them, versions, downloads."""

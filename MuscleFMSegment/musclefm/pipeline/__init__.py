@@ -1,0 +1,1 @@
+"""Whole cases and worklists, from files to results."""

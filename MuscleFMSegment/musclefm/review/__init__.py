@@ -1,0 +1,1 @@
+"""What a reader is led through: flagged regions, queue, session, muscle table."""

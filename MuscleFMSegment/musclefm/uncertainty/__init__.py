@@ -1,0 +1,1 @@
+"""Entropies of an ensemble, and what is derived from them voxel by voxel."""

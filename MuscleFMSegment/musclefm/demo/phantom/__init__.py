@@ -1,0 +1,1 @@
+"""Renders MR of thighs from label maps or random anatomies."""

@@ -1,0 +1,1 @@
+"""Checkpoints of others as bundles: SAM, MedSAM, the published folds."""

@@ -1,0 +1,1 @@
+"""Cases, tiles, augmentation, splits, kept embeddings."""

@@ -1,0 +1,1 @@
+"""One member: loss, schedule, validation, checkpoint, temperature."""

@@ -1,0 +1,1 @@
+"""Learning from the corrections of a store."""

@@ -1,0 +1,1 @@
+"""Members of an ensemble, one after another or side by side."""
