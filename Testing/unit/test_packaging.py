@@ -23,7 +23,7 @@ RESOURCES = REPOSITORY / "Resources"
 STAND_IN = REPOSITORY / "Testing" / "packaging" / "slicer_stand_in" / "read_extension.cmake"
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
 # Not installed: what only the repository's page and the extension index show.
-PAGE_ONLY = {"Icons", "Screenshots"}
+PAGE_ONLY = {"Docs", "Icons", "Screenshots"}
 LIST_FILES = "run `python Testing/packaging/list_module_files.py`"
 
 
