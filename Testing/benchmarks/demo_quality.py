@@ -45,7 +45,7 @@ def quality_table(scores: list[RenderingScore]) -> str:
     for severity in SEVERITIES:
         chosen = [score for score in scores if score.severity == severity]
         by_contrast = [
-            np.mean([score.muscle_dice for score in chosen if score.contrast == contrast])
+            np.mean([score.quality.dice for score in chosen if score.contrast == contrast])
             for contrast in CONTRASTS
         ]
         cells = [f"{value:.3f}" for value in by_contrast]

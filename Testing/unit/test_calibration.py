@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from musclefm.evaluation.calibration import CalibrationAccumulator
+from musclefm.evaluation.calibration import CalibrationAccumulator, near_muscle
+from musclefm.labels.sided import IGNORE
 
 
 def metrics_of(probabilities, reference):
@@ -151,3 +152,18 @@ def test_nothing_seen_yet():
 def test_what_does_not_fit_is_refused(probabilities, reference, message):
     with pytest.raises(ValueError, match=message):
         CalibrationAccumulator(3).add(probabilities, reference)
+
+
+def test_near_a_muscle_is_within_ten_millimetres_and_known() -> None:
+    reference = np.zeros((3, 21, 21), np.uint8)
+    reference[1, 10, 10] = 4
+    reference[1, 10, 11] = IGNORE
+    near = near_muscle(reference, (12.0, 2.0, 5.0))
+    k, j, i = np.mgrid[-1:2, -10:11, -10:11]
+    wanted = (12.0 * k) ** 2 + (2.0 * j) ** 2 + (5.0 * i) ** 2 <= 100
+    wanted[1, 10, 11] = False
+    np.testing.assert_array_equal(near, wanted)
+    # Of one slice; and nothing is near where no muscle is known.
+    np.testing.assert_array_equal(near_muscle(reference[1], (2.0, 5.0)), wanted[1])
+    for nothing in (np.zeros_like(reference), np.full_like(reference, IGNORE)):
+        assert not near_muscle(nothing, (1.0, 1.0, 1.0)).any()

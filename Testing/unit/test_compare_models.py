@@ -16,6 +16,7 @@ from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.case_quality import CaseQuality, case_quality
 from musclefm.evaluation.comparison import Comparison, compare_models, compare_qualities
+from musclefm.evaluation.dice import dice
 from musclefm.inference.case import run_case
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
@@ -98,6 +99,11 @@ def test_quality_is_that_of_the_labels_that_the_user_gets(models, tmp_path, rule
     assert quality.wrong == (said != true).sum()
     assert quality.expected == pytest.approx(found.error[known].sum(), rel=1e-4)
     assert 0 <= quality.ece <= 1 and quality.nll > 0
+    by_slice = []
+    for k in (0, 2):
+        overlaps = dice(found.labels[k], case.labels.array[k], bundle.scheme.class_count)
+        by_slice.append(overlaps[[LATERAL, MEDIAL]].mean())
+    assert quality.slice_dice == pytest.approx(np.mean(by_slice))
     # A muscle that neither shows has no DSC.
     hidden = [n for n in range(1, 12) if n not in said and n not in true]
     assert np.isnan(quality.muscle_dice[[n - 1 for n in hidden]]).all()
@@ -119,7 +125,7 @@ def made_quality(dice, ece=0.02):
     muscles[: len(dice)] = dice
     some = np.ones(11)
     return CaseQuality(
-        muscles, np.where(np.isnan(muscles), np.nan, 0.1), some, some, ece, 0.1, 9, 8
+        muscles, np.where(np.isnan(muscles), np.nan, 0.1), some, some, ece, 0.1, 9, 8, 0.7
     )
 
 

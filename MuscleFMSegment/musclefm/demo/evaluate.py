@@ -6,30 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
-from torch import Tensor
 
 from musclefm.demo.phantom.anatomies import Anatomy
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
 from musclefm.demo.phantom.severity import SEVERITIES, Severity, draw_fat_fractions
 from musclefm.demo.phantom.volumes import Patient, render_volume
-from musclefm.evaluation.calibration import CalibrationAccumulator
-from musclefm.evaluation.dice import dice
-from musclefm.inference.case import run_case
+from musclefm.evaluation.case_quality import CaseQuality, case_quality
+from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.scheme import LabelScheme
 from musclefm.models.bundle import Bundle
 from musclefm.progress import Progress, ProgressEvent, silent
+from musclefm.volumes.channels import Channels
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 
 CONTRASTS: tuple[ContrastName, ...] = ("t1", "t2", "water", "in-phase")
 
 _PIXEL_MM = 1.4
-# Air is sure and would flatter the calibration: only voxels this near a muscle count.
-_NEAR_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,23 +38,14 @@ class RenderingScore:
         Pseudonym of the anatomy's subject.
     severity, contrast : str
         Of the rendering.
-    muscle_dice : float
-        Mean over muscles of the Dice of the whole volume, both thighs together.
-    slice_dice : float
-        Mean over slices of the mean Dice of the muscles that the slice shows.
-    nll : float
-        Negative log-likelihood in nats per voxel, within 10 mm of a muscle.
-    ece : float
-        Expected calibration error over the same voxels, in [0, 1].
+    quality : CaseQuality
+        On the whole volume, both thighs together.
     """
 
     subject: str
     severity: Severity
     contrast: ContrastName
-    muscle_dice: float
-    slice_dice: float
-    nll: float
-    ece: float
+    quality: CaseQuality
 
 
 def score_on_renderings(
@@ -98,14 +85,10 @@ def score_on_renderings(
             rng = np.random.default_rng([seed, index, place])
             volumes = _renderings(labelmap, bundle.scheme, severity, rng)
             for contrast, volume in zip(CONTRASTS, volumes, strict=True):
-                scores.append(
-                    RenderingScore(
-                        anatomy.subject,
-                        severity,
-                        contrast,
-                        *_scores(volume, labelmap, bundle, predictor),
-                    )
-                )
+                channels = Channels({"image": volume}, (), "")
+                case = LabelledCase(anatomy.subject, channels, labelmap, bundle.scheme)
+                quality = case_quality(case, bundle, predictor)
+                scores.append(RenderingScore(anatomy.subject, severity, contrast, quality))
     progress(ProgressEvent("score", total, total, "done"))
     return scores
 
@@ -114,11 +97,11 @@ def mean_scores(scores: Sequence[RenderingScore]) -> dict[str, float]:
     """Return the means by severity, under the names that a bundle's card uses."""
     means = {}
     for severity in SEVERITIES:
-        chosen = [score for score in scores if score.severity == severity]
-        means[f"{severity}_dsc"] = float(np.mean([score.muscle_dice for score in chosen]))
-        means[f"{severity}_dsc_per_slice"] = float(np.mean([score.slice_dice for score in chosen]))
-        means[f"{severity}_nll"] = float(np.mean([score.nll for score in chosen]))
-        means[f"{severity}_ece"] = float(np.mean([score.ece for score in chosen]))
+        chosen = [score.quality for score in scores if score.severity == severity]
+        means[f"{severity}_dsc"] = float(np.mean([quality.dice for quality in chosen]))
+        means[f"{severity}_dsc_per_slice"] = float(np.mean([q.slice_dice for q in chosen]))
+        means[f"{severity}_nll"] = float(np.mean([quality.nll for quality in chosen]))
+        means[f"{severity}_ece"] = float(np.mean([quality.ece for quality in chosen]))
     return means
 
 
@@ -147,33 +130,3 @@ def _renderings(
     contrasts = [draw_contrast(name, rng) for name in CONTRASTS]
     seed = int(rng.integers(2**31))
     return render_volume(labelmap, scheme, patient, contrasts, Scanner.draw(rng), seed)
-
-
-def _scores(
-    volume: Volume, labelmap: Volume, bundle: Bundle, predictor: EnsemblePredictor
-) -> tuple[float, float, float, float]:
-    """Return the Dice over muscles, the Dice over slices, NLL and ECE of one rendering."""
-    classes = bundle.scheme.class_count
-    reference = labelmap.array
-    calibration = CalibrationAccumulator(classes)
-    near = ndimage.binary_dilation(
-        reference > 0, np.ones((1, 3, 3)), iterations=round(_NEAR_MM / _PIXEL_MM)
-    )
-
-    def observe(k: int, mean: Tensor) -> None:
-        chosen = near[k]
-        calibration.add(mean.clamp(0, 1).cpu().numpy()[:, chosen], reference[k][chosen])
-
-    maps = run_case(volume.array[None], volume.grid, bundle, predictor, observe)
-    by_muscle = dice(maps.labels, reference, classes)[1:]
-    by_slice = []
-    for predicted, truth in zip(maps.labels, reference, strict=True):
-        present = np.isin(np.arange(1, classes), truth)
-        by_slice.append(np.mean(dice(predicted, truth, classes)[1:][present]))
-    metrics = calibration.metrics()
-    return (
-        float(np.nanmean(by_muscle)),
-        float(np.mean(by_slice)),
-        metrics.nll,
-        metrics.top_label.ece,
-    )

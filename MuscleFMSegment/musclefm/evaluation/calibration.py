@@ -6,12 +6,44 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
+
+from musclefm.labels.sided import IGNORE
 
 BIN_COUNT = 20
 """Equal-width bins over [0, 1], as in Casali et al. 2025."""
 
 SMALLEST_PROBABILITY = 1e-5
 """Probabilities are clipped here before the logarithm of the NLL."""
+
+NEAR_MUSCLE_MM = 10.0
+"""Air is sure and would flatter the calibration: only voxels this near a muscle count."""
+
+
+def near_muscle(
+    reference: npt.NDArray[np.uint8], spacing: tuple[float, ...]
+) -> npt.NDArray[np.bool_]:
+    """Return the voxels with a known label that lie within 10 mm of a muscle.
+
+    Parameters
+    ----------
+    reference : ndarray
+        ``(K, J, I) uint8`` or ``(J, I) uint8``: 0 background, IGNORE unknown.
+    spacing : tuple of float
+        Of the axes of the array, in their order, in mm.
+
+    Returns
+    -------
+    ndarray
+        As ``reference``; none where it shows no muscle.
+    """
+    known = reference != IGNORE
+    muscle = known & (reference > 0)
+    if not muscle.any():
+        return muscle
+    distance = ndimage.distance_transform_edt(~muscle, sampling=spacing)
+    near: npt.NDArray[np.bool_] = known & (distance <= NEAR_MUSCLE_MM)
+    return near
 
 
 @dataclass(frozen=True)

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from torch import Tensor
 
-from musclefm.evaluation.calibration import CalibrationAccumulator
+from musclefm.evaluation.calibration import CalibrationAccumulator, near_muscle
 from musclefm.evaluation.dice import dice
 from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.evaluation.statistics import Numbers, mean_of
 from musclefm.inference.case import run_case
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.sided import IGNORE
 from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import WholeSlice
 from musclefm.volumes.orientation import canonical_view
-
-# Air is sure and would flatter the calibration: only voxels this near a muscle count.
-_NEAR_MM = 10.0
-
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,9 @@ class CaseQuality:
         Of the top label, and in nats per voxel; within 10 mm of a muscle.
     expected, wrong : float
         Voxels of the case that are expected to be wrong, and are.
+    slice_dice : float
+        Mean over slices of the mean Dice of the muscles that the reference shows
+        there, as in Casali et al. 2025; NaN without any.
     """
 
     muscle_dice: Numbers
@@ -51,12 +50,12 @@ class CaseQuality:
     nll: float
     expected: float
     wrong: float
+    slice_dice: float
 
     @property
     def dice(self) -> float:
         """Mean over muscles."""
-        known = self.muscle_dice[~np.isnan(self.muscle_dice)]
-        return float(known.mean()) if len(known) else float("nan")
+        return mean_of(self.muscle_dice)
 
 
 def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredictor) -> CaseQuality:
@@ -78,21 +77,24 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
     """
     classes = bundle.scheme.class_count
     reference, grid = case.labels.array, case.labels.grid
-    known = reference != IGNORE
-    near = known & _near_muscle(reference, grid.spacing)
     framing = bundle.manifest.input.framing
     view = canonical_view(grid)
-    stored = isinstance(framing, WholeSlice) and framing.orientation == "stored"
-    seen_near, seen_reference = (x if stored else view.apply(x) for x in (near, reference))
+
+    def seen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        stored = isinstance(framing, WholeSlice) and framing.orientation == "stored"
+        return array if stored else view.apply(array)
+
+    near, seen_reference = seen(near_muscle(reference, grid.spacing[::-1])), seen(reference)
     calibration = CalibrationAccumulator(classes)
 
     def observe(k: int, mean: Tensor) -> None:
-        chosen = seen_near[k]
+        chosen = near[k]
         probabilities = mean.clamp(0, 1).cpu().numpy()[:, chosen]
         calibration.add(probabilities, seen_reference[k][chosen])
 
     channels = case.channels.provide(bundle.manifest.input.channels)
     maps = run_case(channels, case.channels.grid, bundle, predictor, observe)
+    known = reference != IGNORE
     labels, truth, error = maps.labels[known], reference[known], maps.error[known]
     wrong = labels != truth
     overlap = dice(labels, truth, classes)[1:]
@@ -107,16 +109,18 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
         nll=metrics.nll,
         expected=float(error.sum()),
         wrong=float(wrong.sum()),
+        slice_dice=_slice_dice(seen(maps.labels), seen_reference, classes),
     )
 
 
-def _near_muscle(
-    reference: npt.NDArray[np.uint8], spacing: tuple[float, float, float]
-) -> npt.NDArray[np.bool_]:
-    """Return the voxels ``(K, J, I)`` within 10 mm of a labelled muscle."""
-    away = (reference == 0) | (reference == IGNORE)
-    if away.all():
-        return ~away
-    distance = ndimage.distance_transform_edt(away, sampling=spacing[::-1])
-    near: npt.NDArray[np.bool_] = distance <= _NEAR_MM
-    return near
+def _slice_dice(
+    labels: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8], class_count: int
+) -> float:
+    """Return the mean over slices ``(K, J, I)`` of the mean Dice of the muscles shown."""
+    means = []
+    for said, truth in zip(labels, reference, strict=True):
+        known = truth != IGNORE
+        shown = np.isin(np.arange(1, class_count), truth)
+        if shown.any():
+            means.append(dice(said[known], truth[known], class_count)[1:][shown].mean())
+    return mean_of(np.array(means))
