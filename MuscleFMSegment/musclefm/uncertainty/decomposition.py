@@ -75,5 +75,6 @@ def decompose(member_probabilities: Tensor) -> Decomposition:
         total=total,
         aleatoric=aleatoric,
         epistemic=(total - aleatoric).clamp_min(0),
-        variance=members.var(dim=0, unbiased=False).mean(dim=0),
+        # As var(dim=0, unbiased=False).mean(dim=0), which takes 20 times as long on a CPU.
+        variance=(members - mean).square_().flatten(0, 1).mean(dim=0),
     )
