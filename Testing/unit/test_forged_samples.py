@@ -6,17 +6,22 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from made_training import labelled_case
+from tiny_ensemble import SCHEME, tiny_bundle
 
+from musclefm.cli.main import main
 from musclefm.corrections.access import STORE_FILE
+from musclefm.corrections.case import Reviewed
 from musclefm.corrections.store import CorrectionStore
 from musclefm.corrections.verification import verify_store
 from musclefm.errors import MuscleFMError
+from musclefm.training.data.dataset import data_notes, read_cases
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.writing import write_volume
 
@@ -132,6 +137,70 @@ def test_one_damaged_sample_stops_no_other(store: CorrectionStore) -> None:
     assert sound.id != damaged.name
     assert store.load(sound.id).labels.array.any()
     assert [fault.sample for fault in verify_store(store)] == [damaged.name]
+
+
+class TestADamagedNewestSample:
+    """An older one holds what a reader found wrong, and is not learned from in its place."""
+
+    @pytest.fixture
+    def versions(self, store: CorrectionStore) -> tuple[str, str, str]:
+        """Return the ids of two versions of a case and of another case."""
+        first = store.ids()[0]
+        second = store.add(replace(labelled_case(0), reviewed=Reviewed("slices", (1,))))
+        return first, second.id, store.add(labelled_case(1), subject="two").id
+
+    def damage(self, store: CorrectionStore, name: str) -> None:
+        (store.folder / "samples" / name / "sample.json").write_bytes(b"{}")
+
+    def test_its_case_is_left_out_with_a_line(
+        self, store: CorrectionStore, versions: tuple[str, str, str]
+    ) -> None:
+        first, second, other = versions
+        assert {sample.id for sample in store.newest()} == {second, other}
+        assert store.left_out() == data_notes(store.folder) == ()
+        self.damage(store, second)
+        assert [sample.id for sample in store.newest()] == [other]
+        assert [case.subject for case in read_cases(store.folder, SCHEME)] == [
+            store.sample(other).record.subject_key
+        ]
+        (line,) = data_notes(store.folder)
+        assert second in line and "older samples too" in line and "remove" in line
+        store.remove(second)
+        assert {sample.id for sample in store.newest()} == {first, other}
+        assert not store.left_out()
+
+    def test_an_older_one_changes_nothing(
+        self, store: CorrectionStore, versions: tuple[str, str, str]
+    ) -> None:
+        first, *newest = versions
+        self.damage(store, first)
+        assert {sample.id for sample in store.newest()} == set(newest)
+        assert not store.left_out() and len(store.damaged()) == 1
+
+    def test_the_commands_say_so(
+        self,
+        store: CorrectionStore,
+        versions: tuple[str, str, str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("MUSCLEFM_HOME", str(tmp_path / "home"))
+        model = tiny_bundle(tmp_path / "home" / "models" / "tiny", members=1).folder
+        self.damage(store, versions[1])
+        folder, out = str(store.folder), str(tmp_path / "exported")
+        assert main(["learn", "--status", "--store", folder, "--model", "tiny"]) == 0
+        status = json.loads(capsys.readouterr().out)
+        assert status["samples"] == 1 and versions[1] in status["left_out"][0]
+        commands = (
+            ["corrections", "export", "--store", folder, "--format", "nifti", "--out", out],
+            ["learn", "--store", folder, "--model", "tiny", "--out", str(tmp_path / "learning")],
+            ["train", "--data", folder, "--model", "tiny", "--out", str(tmp_path / "trained")],
+            ["compare", str(model), str(model), "--data", folder, "--device", "cpu"],
+        )
+        for command in commands:
+            main(command)
+            assert versions[1] in capsys.readouterr().err, command[0]
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class LearnPanel:
     def showStatus(self, status: Mapping[str, Any]) -> None:
         """Show what ``musclefm learn --status`` told."""
         ui = self.ui
-        ui.learnLabel.text = _summary(status)
+        ui.learnLabel.text = "\n".join([_summary(status), *status["left_out"]])
         underWay = status["state"] == "under way"
         ui.learnButton.text = _("Go on learning") if underWay else _("Learn from corrections")
         isEnough = status["subjects"] >= status["needed_subjects"] and status["new"] > 0

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from musclefm.corrections.access import (
@@ -28,6 +27,7 @@ from musclefm.corrections.access import (
 )
 from musclefm.corrections.case import CorrectedCase
 from musclefm.corrections.identity import case_key, subject_key, without_identity
+from musclefm.corrections.newest import StoredSample, left_out_cases, newest_samples
 from musclefm.corrections.record import (
     RECORD_FILE,
     SAMPLE_ID,
@@ -41,22 +41,6 @@ from musclefm.errors import MuscleFMError
 from musclefm.storage.atomic import atomic_bytes, staged_folder
 from musclefm.storage.user_data import user_data_folder
 from musclefm.volumes.volume import Volume
-
-
-@dataclass(frozen=True)
-class StoredSample:
-    """A sample of the store; its voxels are read by :meth:`CorrectionStore.load`.
-
-    Attributes
-    ----------
-    id : str
-        Name of its folder.
-    record : SampleRecord
-        Its ``sample.json``.
-    """
-
-    id: str
-    record: SampleRecord
 
 
 def default_store_folder() -> Path:
@@ -136,14 +120,24 @@ class CorrectionStore:
     def newest(self) -> tuple[StoredSample, ...]:
         """Return the samples that no other one corrects, oldest first: those to learn from.
 
+        Cases whose newest sample may be a damaged one are left out, see :meth:`left_out`.
+
         Raises
         ------
         MuscleFMError
             There is no such store.
         """
-        samples = self.samples()
-        corrected = {sample.record.parent for sample in samples}
-        return tuple(sample for sample in samples if sample.id not in corrected)
+        return newest_samples(self.samples(), self._unreadable())
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return which damaged samples keep their case out of :meth:`newest`, a line each.
+
+        Raises
+        ------
+        MuscleFMError
+            There is no such store.
+        """
+        return left_out_cases(self.samples(), self._unreadable())
 
     def damaged(self) -> tuple[MuscleFMError, ...]:
         """Return what is wrong with the samples whose ``sample.json`` is not sound.
@@ -153,7 +147,7 @@ class CorrectionStore:
         MuscleFMError
             There is no such store.
         """
-        return tuple(entry for entry in self._entries() if isinstance(entry, MuscleFMError))
+        return tuple(self._unreadable().values())
 
     def sample(self, name: str) -> StoredSample:
         """Return one sample.
@@ -254,19 +248,21 @@ class CorrectionStore:
             )
         return self.folder / SAMPLES_FOLDER / name
 
-    def _entries(self, beginning: str = "") -> Iterator[StoredSample | MuscleFMError]:
+    def _entries(self, beginning: str = "") -> Iterator[tuple[str, SampleRecord | MuscleFMError]]:
         for name in self.ids():
             if name.startswith(beginning):
                 try:
-                    record = read_record(self.folder / SAMPLES_FOLDER / name)
+                    yield name, read_record(self.folder / SAMPLES_FOLDER / name)
                 except MuscleFMError as error:
-                    yield error
-                else:
-                    yield StoredSample(name, record)
+                    yield name, error
 
     def _sound(self, beginning: str = "") -> tuple[StoredSample, ...]:
-        found = [x for x in self._entries(beginning) if isinstance(x, StoredSample)]
+        entries = self._entries(beginning)
+        found = [StoredSample(name, x) for name, x in entries if isinstance(x, SampleRecord)]
         return tuple(sorted(found, key=lambda sample: (sample.record.saved_at, sample.id)))
+
+    def _unreadable(self) -> dict[str, MuscleFMError]:
+        return {name: x for name, x in self._entries() if isinstance(x, MuscleFMError)}
 
     def _parent(self, named: str | None, key: str) -> StoredSample | None:
         if named is not None:

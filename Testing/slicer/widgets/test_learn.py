@@ -35,6 +35,7 @@ STATUS = {
     "state": "none",
     "up_to_date": False,
     "abbreviations": {"vastus lateralis": "VL", "gracilis": "GR"},
+    "left_out": [],
 }
 
 
@@ -157,6 +158,7 @@ def cells(table: Any) -> list[list[str]]:
         ({"samples": 0, "subjects": 0, "new": 0}, "No corrected case is stored yet", False),
         ({"new": 0}, "has learned from all of them", False),
         ({"samples": 3, "subjects": 3, "new": 3}, "at least 4 persons", False),
+        ({"left_out": ["sample 1-2 is damaged: remove it"]}, "sample 1-2 is damaged", True),
     ],
 )
 def test_what_there_is_to_learn_from_is_told(

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from musclefm.cli.commands import add_correction
 from musclefm.cli.terminal.inputs import add_image_choices, choice_of
-from musclefm.cli.terminal.output import console, say
+from musclefm.cli.terminal.output import console, note, say
 from musclefm.errors import MuscleFMError
 from musclefm.plain_text import figures
 
@@ -145,6 +145,8 @@ def _export(arguments: argparse.Namespace) -> None:
     check_folder(arguments.out)
     store = _store(arguments)
     samples = _chosen(store, arguments.samples)
+    for line in () if arguments.samples else store.left_out():
+        note(line)
     if arguments.format == "dicom":
         if len(samples) != 1 or not arguments.image:
             raise MuscleFMError(

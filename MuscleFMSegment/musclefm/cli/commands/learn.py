@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musclefm.cli.commands.compare import print_comparison
-from musclefm.cli.terminal.output import say_json
+from musclefm.cli.terminal.output import note, say_json
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress
 from musclefm.storage.work_folder import kept_training
@@ -64,10 +64,13 @@ def run(arguments: argparse.Namespace) -> None:
 
     def work(progress: Progress) -> Comparison:
         from musclefm.inference.device import choose_runtime
+        from musclefm.training.data.dataset import data_notes
         from musclefm.training.learning.learn import learn
         from musclefm.training.recipe import RECIPES
 
         runtime = choose_runtime(arguments.device, arguments.precision)
+        for line in data_notes(store.folder):
+            note(line)
         return learn(store, model, RECIPES[arguments.recipe], folder, runtime, progress)
 
     folder.check()

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musclefm.cli.terminal.output import note
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
 from musclefm.progress import Progress, silent
@@ -95,6 +96,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
     from musclefm.corrections.store import default_store_folder
     from musclefm.inference.device import choose_runtime
     from musclefm.models.registry import find_bundle
+    from musclefm.training.data.dataset import data_notes
     from musclefm.training.distributed import distributed_context
     from musclefm.training.plan import TrainingPlan
     from musclefm.training.train import train_ensemble
@@ -113,6 +115,8 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
     )
     runtime = choose_runtime(arguments.device, arguments.precision)
     with distributed_context(runtime) as (context, runtime):
+        for line in data_notes(plan.data) if context.is_main_process else ():
+            note(line)
         train_ensemble(plan, runtime, progress if context.is_main_process else silent, context)
 
 

@@ -70,6 +70,19 @@ def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
     yield from _of_data_list(file, scheme)
 
 
+def data_notes(path: Path) -> tuple[str, ...]:
+    """Return what :func:`read_cases` leaves out of a store because it is damaged, a line each.
+
+    Raises
+    ------
+    MuscleFMError
+        The store cannot be read.
+    """
+    if not (path / STORE_FILE).is_file():
+        return ()
+    return CorrectionStore(path).left_out()
+
+
 def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[LabelledCase]:
     """Read the cases of the subjects that training holds out of the data at a path.
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from musclefm.corrections.store import CorrectionStore
 from musclefm.models.bundle import Bundle
 from musclefm.models.registry import former_version, list_bundles
+from musclefm.training.data.dataset import data_notes
 from musclefm.training.learning.folder import LearningFolder
 from musclefm.training.learning.samples import samples_learned_from, subject_of, trainable_samples
 
@@ -41,6 +42,8 @@ class LearningStatus(BaseModel):
         Whether that learning is one from all samples that there are now.
     abbreviations : dict of str to str
         Short forms of the muscles' names.
+    left_out : tuple of str
+        Damaged samples that keep their case out of all these numbers, a line each.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +59,7 @@ class LearningStatus(BaseModel):
     state: Literal["none", "under way", "finished"]
     up_to_date: bool
     abbreviations: dict[str, str]
+    left_out: tuple[str, ...] = ()
 
 
 def learning_status(
@@ -99,4 +103,5 @@ def learning_status(
         state=state,
         up_to_date=up_to_date,
         abbreviations={label.name: label.abbreviation for label in model.scheme.labels},
+        left_out=data_notes(store.folder),
     )
