@@ -14,7 +14,7 @@ from pathlib import Path
 from musclefm.demo.sample import sample_channels
 from musclefm.inference.device import choose_runtime
 from musclefm.models.registry import find_bundle
-from musclefm.pipeline.segment import report_case, segment_case
+from musclefm.pipeline.segment import segment_case
 from musclefm.progress import silent
 from musclefm.results.report.pictures import overview_png
 from musclefm.volumes.channels import read_channels
@@ -26,8 +26,8 @@ def picture(name: str, paths: Mapping[str, Path], folder: Path, model: str) -> N
     """Segment a case and write its overview."""
     case = segment_case(read_channels(paths), find_bundle(model), choose_runtime(), silent)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.png").write_bytes(overview_png(report_case(case)))
-    print(f"{name}: {len(case.regions.queue)} regions", *case.notes, sep="\n  ")
+    (folder / f"{name}.png").write_bytes(overview_png(*case.report.args))
+    print(f"{name}: {len(case.regions)} regions", *case.notes, sep="\n  ")
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from made_results import addVolume, made_image, made_results  # noqa: E402
 from offscreen import ORIENTATIONS, OffscreenSliceView  # noqa: E402
 from segment_editor import SegmentEditor  # noqa: E402
 
+from musclefm.results.case import read_results  # noqa: E402
 from musclefm.review.changes import changed_regions  # noqa: E402
 from musclefm.review.measures import measure_muscles  # noqa: E402
 from musclefm.volumes.grid import Grid  # noqa: E402
@@ -37,7 +38,6 @@ from MuscleFMSegmentLib.scene.labels import applySidedLabels, sidedLabels  # noq
 from MuscleFMSegmentLib.scene.outlines import showStatuses  # noqa: E402
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker  # noqa: E402
 from MuscleFMSegmentLib.scene.results import addResults, removeCase  # noqa: E402
-from MuscleFMSegmentLib.scene.results_folder import readResults  # noqa: E402
 from MuscleFMSegmentLib.scene.slice_views import SliceViews  # noqa: E402
 
 LARGE = Grid(
@@ -74,10 +74,10 @@ def main() -> None:
     reads, adds = [], []
     for _ in range(3):
         start = time.perf_counter()
-        results = readResults(folder / "results")
+        results = read_results(folder / "results")
         reads.append(time.perf_counter() - start)
         start = time.perf_counter()
-        case = addResults(scene, results, volumeNode)
+        case = addResults(scene, folder / "results", results, volumeNode)
         adds.append(time.perf_counter() - start)
         if len(adds) < 3:
             removeCase(scene, case)

@@ -158,7 +158,7 @@ def test_another_table_is_refused(maps, change):
 
 def test_the_queue_survives_its_file(maps):
     regions = flag_regions(maps)
-    text = json.dumps(regions_document(maps, regions), allow_nan=False)
+    text = regions_document(maps, regions).model_dump_json()
     document = regions_from_json(text)
     assert document.regions == regions.queue
     assert document.rule == regions.rule
@@ -170,7 +170,7 @@ def test_the_queue_survives_its_file(maps):
 
 
 def test_every_number_of_a_region_has_its_meaning_in_the_file(maps):
-    document = regions_document(maps, flag_regions(maps))
+    document = regions_document(maps, flag_regions(maps)).model_dump(mode="json")
     explained = set(document["units"])
     numbers = {key for key, value in document["regions"][0].items() if not isinstance(value, str)}
     assert numbers - {"id", "muscles", "label_ids", "voxels"} == explained
@@ -179,7 +179,7 @@ def test_every_number_of_a_region_has_its_meaning_in_the_file(maps):
 
 
 def test_a_damaged_queue_is_refused_in_one_line(maps):
-    document = regions_document(maps, flag_regions(maps))
+    document = regions_document(maps, flag_regions(maps)).model_dump(mode="json")
     faults = (
         {**document, "schema_version": 2},
         {**document, "surprise": 1},

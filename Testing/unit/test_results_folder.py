@@ -7,14 +7,9 @@ import sys
 import pytest
 
 from musclefm.errors import MuscleFMError
+from musclefm.results.files import FAT_FRACTION_FILE, PROVENANCE_FILE, RESULT_FILES
 from musclefm.results.folder import check_results_folder, staged_results, write_provenance
-from musclefm.results.reading import (
-    FAT_FRACTION_FILE,
-    PROVENANCE_FILE,
-    RESULT_FILES,
-    read_provenance,
-    require_unchanged,
-)
+from musclefm.results.reading import read_provenance, require_unchanged
 
 PROVENANCE = {
     "model": {"sha256": "a" * 64, "label_scheme": "thigh-11"},

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.results.files import PROVENANCE_FILE, RESULT_FILES
 from musclefm.storage.resources import resource_folder
 
 # The checkout's: what is installed lies beside the packages of others.
@@ -64,6 +65,17 @@ def imported(module: str) -> set[str]:
             modules = inner & MODULES.keys()
             names |= modules if modules == inner else modules | {node.module}
     return names
+
+
+def texts(module: str) -> list[str]:
+    """Return all texts of a module's code, docstrings left out."""
+    nodes = list(ast.walk(ast.parse(MODULES[module].read_text("utf-8"))))
+    told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told
+    ]
 
 
 IMPORTS = {module: imported(module) for module in MODULES}
@@ -166,6 +178,16 @@ def test_a_muscle_is_the_same_in_every_scheme() -> None:
             entry = (label.name, label.code.scheme, label.code.value)
             by_abbreviation.setdefault(label.abbreviation, set()).add(entry)
     assert all(len(entries) == 1 for entries in by_abbreviation.values())
+
+
+def test_nothing_but_its_owner_spells_the_names_of_a_results_folder() -> None:
+    names = {PROVENANCE_FILE, *RESULT_FILES}
+    spelled = {
+        module: found
+        for module in MODULES
+        if (found := {name for name in names for text in texts(module) if name in text})
+    }
+    assert spelled == {"musclefm.results.files": names}
 
 
 def test_no_file_is_too_long_to_read() -> None:

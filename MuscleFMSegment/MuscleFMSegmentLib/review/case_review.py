@@ -14,11 +14,12 @@ from musclefm.review.leg_profile import SliceUncertainty, slice_doubt
 from musclefm.review.measures import MuscleMeasure
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
+from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.review.edit_measures import measureEdits
 from MuscleFMSegmentLib.review.review_listener import ReviewListener
-from MuscleFMSegmentLib.scene.case import CaseInScene, HeatKind
+from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.heatmap import Heatmap
@@ -159,7 +160,9 @@ class CaseReview:
         """Go to a slice of the leg, by its index on the image's grid."""
         self._views.jumpToSlice(self.case, self._legAxis(), index)
 
-    def showHeat(self, kind: HeatKind, opacity: float, threshold: float, visible: bool) -> None:
+    def showHeat(
+        self, kind: UncertaintyKind, opacity: float, threshold: float, visible: bool
+    ) -> None:
         """Show the heat as told, and touch the views only where that is new."""
         heat = self.heatmap
         for now, wanted, setIt in (

@@ -14,8 +14,8 @@ import slicer
 from musclefm.labels.scheme import LabelScheme
 from musclefm.review.findings import MuscleSummary
 from musclefm.review.queue import ReviewQueue
+from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.grid import Grid
-from MuscleFMSegmentLib.scene.results_folder import HeatKind
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class CaseInScene:
     fatFraction : ndarray or None
         ``(K, J, I) float32`` in [0, 1], NaN where undefined; None without fat and water.
     provenance : Mapping
-        What ``provenance.json`` says.
+        What made the results.
     grid : Grid
         Where all these voxels lie.
     """
@@ -56,7 +56,7 @@ class CaseInScene:
     volumeNode: slicer.vtkMRMLScalarVolumeNode
     segmentationNode: slicer.vtkMRMLSegmentationNode
     modelNode: slicer.vtkMRMLSegmentationNode
-    heatmapNodes: Mapping[HeatKind, slicer.vtkMRMLScalarVolumeNode]
+    heatmapNodes: Mapping[UncertaintyKind, slicer.vtkMRMLScalarVolumeNode]
     regions: npt.NDArray[np.uint16]
     queue: ReviewQueue
     muscles: tuple[MuscleSummary, ...]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import slicer
 
+from musclefm.uncertainty.maps import UncertaintyKind
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
-from MuscleFMSegmentLib.scene.results_folder import HeatKind
 
 DEFAULT_OPACITY = 0.5
 DEFAULT_THRESHOLD = 0.25
@@ -84,11 +84,11 @@ class Heatmap:
     def __init__(
         self,
         scene: slicer.vtkMRMLScene,
-        heatmapNodes: Mapping[HeatKind, slicer.vtkMRMLScalarVolumeNode],
+        heatmapNodes: Mapping[UncertaintyKind, slicer.vtkMRMLScalarVolumeNode],
     ) -> None:
         self._scene = scene
         self._nodes = dict(heatmapNodes)
-        self._kind: HeatKind = "total"
+        self._kind: UncertaintyKind = "total"
         self._opacity = DEFAULT_OPACITY
         self._threshold = DEFAULT_THRESHOLD
         self._visible = False
@@ -96,7 +96,7 @@ class Heatmap:
         self._before: dict[str, tuple[str | None, float]] = {}
 
     @property
-    def kind(self) -> HeatKind:
+    def kind(self) -> UncertaintyKind:
         """Which uncertainty is shown."""
         return self._kind
 
@@ -115,7 +115,7 @@ class Heatmap:
         """Whether the heatmap is shown."""
         return self._visible
 
-    def setKind(self, kind: HeatKind) -> None:
+    def setKind(self, kind: UncertaintyKind) -> None:
         """Choose which uncertainty is shown."""
         self._kind = kind
         self.apply()
@@ -155,7 +155,7 @@ class Heatmap:
         for kind, node in self._present().items():
             self._showLegend(kind, node, visible=node is shown)
 
-    def _present(self) -> dict[HeatKind, slicer.vtkMRMLScalarVolumeNode]:
+    def _present(self) -> dict[UncertaintyKind, slicer.vtkMRMLScalarVolumeNode]:
         """Return the heatmaps that the user has not deleted."""
         return {kind: node for kind, node in self._nodes.items() if node.GetScene()}
 
@@ -163,7 +163,7 @@ class Heatmap:
         return any(node.GetID() == volumeId for node in self._present().values())
 
     def _showLegend(
-        self, kind: HeatKind, node: slicer.vtkMRMLScalarVolumeNode, visible: bool
+        self, kind: UncertaintyKind, node: slicer.vtkMRMLScalarVolumeNode, visible: bool
     ) -> None:
         legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
         if legend is None:

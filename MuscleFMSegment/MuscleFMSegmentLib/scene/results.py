@@ -10,8 +10,9 @@ import slicer
 import vtk
 
 from musclefm.errors import MuscleFMError
-from musclefm.labels.scheme import SIDES
+from musclefm.results.case import CaseResults, read_results
 from musclefm.review.queue import ReviewQueue
+from musclefm.uncertainty.maps import UncertaintyKind
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import addModelOutlines
 from MuscleFMSegmentLib.scene.geometry import (
@@ -25,9 +26,8 @@ from MuscleFMSegmentLib.scene.heatmap import DEFAULT_THRESHOLD, showAsHeat
 from MuscleFMSegmentLib.scene.labels import addMuscles
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass, removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
-from MuscleFMSegmentLib.scene.results_folder import HeatKind, Results, readResults
 
-_HEAT_NAMES: dict[HeatKind, str] = {
+_HEAT_NAMES: dict[UncertaintyKind, str] = {
     "total": "Uncertainty",
     "aleatoric": "Uncertainty, aleatoric",
     "epistemic": "Uncertainty, epistemic",
@@ -39,13 +39,14 @@ def loadResults(
     folder: Path,
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
 ) -> CaseInScene:
-    """Load what ``musclefm segment`` wrote, see :func:`readResults` and :func:`addResults`."""
-    return addResults(scene, readResults(folder), volumeNode)
+    """Load a results folder, see :func:`read_results` and :func:`addResults`."""
+    return addResults(scene, folder, read_results(folder), volumeNode)
 
 
 def addResults(
     scene: slicer.vtkMRMLScene,
-    results: Results,
+    folder: Path,
+    results: CaseResults,
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
 ) -> CaseInScene:
     """Add the results of a case to the scene.
@@ -57,7 +58,9 @@ def addResults(
     ----------
     scene : vtkMRMLScene
         Where the nodes go; on an error it is as it was before.
-    results : Results
+    folder : Path
+        Where the results lie.
+    results : CaseResults
         What was read.
     volumeNode : vtkMRMLScalarVolumeNode
         The image that was segmented.
@@ -75,29 +78,29 @@ def addResults(
         )
     before = set(nodesOfClass(scene, "vtkMRMLNode"))
     try:
-        layer = orientedImage(results.labels, ijkToRas(volumeNode))
+        layer = orientedImage(results.sided_labels, ijkToRas(volumeNode))
         modelNode = addModelOutlines(scene, results.scheme, layer)
         segmentationNode = _addSegmentation(scene, results, volumeNode)
         heatmapNodes = {
             kind: _addHeatmap(scene, _HEAT_NAMES[kind], array, volumeNode)
-            for kind, array in results.heat.items()
+            for kind, array in results.uncertainty.items()
         }
     except BaseException:
         for node in set(nodesOfClass(scene, "vtkMRMLNode")) - before:
             scene.RemoveNode(node)
         raise
     return CaseInScene(
-        folder=results.folder,
+        folder=folder,
         volumeNode=volumeNode,
         segmentationNode=segmentationNode,
         modelNode=modelNode,
         heatmapNodes=heatmapNodes,
-        regions=results.regions,
-        queue=ReviewQueue(results.queue),
+        regions=results.region_labels,
+        queue=ReviewQueue(results.regions),
         muscles=results.muscles,
         scheme=results.scheme,
-        modelLabels=results.labels,
-        fatFraction=results.fatFraction,
+        modelLabels=results.sided_labels,
+        fatFraction=results.fat_fraction,
         provenance=results.provenance,
         grid=grid,
     )
@@ -110,13 +113,12 @@ def removeCase(scene: slicer.vtkMRMLScene, case: CaseInScene) -> None:
 
 
 def _addSegmentation(
-    scene: slicer.vtkMRMLScene, results: Results, volumeNode: slicer.vtkMRMLScalarVolumeNode
+    scene: slicer.vtkMRMLScene, results: CaseResults, volumeNode: slicer.vtkMRMLScalarVolumeNode
 ) -> slicer.vtkMRMLSegmentationNode:
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(scene.GenerateUniqueName("Thigh muscles"))
-    sides = {muscle.side for muscle in results.muscles} or set(SIDES)
-    layer = orientedImage(results.labels, ijkToRas(volumeNode))
-    addMuscles(node.GetSegmentation(), results.scheme, sides, layer)
+    layer = orientedImage(results.sided_labels, ijkToRas(volumeNode))
+    addMuscles(node.GetSegmentation(), results.scheme, results.sides, layer)
     node = scene.AddNode(node)
     # Painting and saving follow the volume's grid, not the box of what is labelled now.
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)

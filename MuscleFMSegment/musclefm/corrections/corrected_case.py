@@ -12,13 +12,14 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.label_mapping import read_mapping
 from musclefm.exchange.read_labels import read_labels
 from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.results.files import SEGMENTATION_FILE, UNCERTAINTY_FILES
 from musclefm.results.reading import read_provenance, require_unchanged
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 
 _DEFAULT_SCHEME = "thigh-11"
-_LABELS_FILE, _UNCERTAINTY_FILE = "labels.seg.nrrd", "uncertainty.nii.gz"
+_UNCERTAINTY_FILE = UNCERTAINTY_FILES["total"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def read_corrected_case(
     provenance: Mapping[str, Any] = {}
     if files.results:
         provenance = read_provenance(files.results)
-        require_unchanged(files.results, (_LABELS_FILE, _UNCERTAINTY_FILE))
+        require_unchanged(files.results, (SEGMENTATION_FILE, _UNCERTAINTY_FILE))
     scheme = load_scheme(files.scheme or _scheme_of(provenance))
     mapping = read_mapping(files.mapping, scheme) if files.mapping else None
     labels = read_labels(
@@ -104,7 +105,7 @@ def read_corrected_case(
             " (--mapping)",
         )
     notes = [*channels.notes, *labels.notes]
-    model_path = files.results / _LABELS_FILE if files.results else files.model_labels
+    model_path = files.results / SEGMENTATION_FILE if files.results else files.model_labels
     model_labels = None
     if model_path:
         read = read_labels(

@@ -20,6 +20,7 @@ from musclefm.exchange.source_series import SourceSeries
 from musclefm.exchange.training_case import TrainingCase
 from musclefm.labels.scheme import load_scheme
 from musclefm.labels.sided import IGNORE
+from musclefm.results.files import LABELMAP_FILE, SEGMENTATION_FILE
 from musclefm.storage.atomic import staged_folder
 from musclefm.volumes.writing import write_volume
 
@@ -114,9 +115,9 @@ def export_samples(
                 write_volume(volume, folder / f"image-{name}.{ending}")
             scheme = load_scheme(case.scheme)
             if to == "nifti":
-                write_labelmap(folder / "labels.nii.gz", case.labels, scheme)
+                write_labelmap(folder / LABELMAP_FILE, case.labels, scheme)
             else:
-                write_seg_nrrd(folder / "labels.seg.nrrd", case.labels, scheme)
+                write_seg_nrrd(folder / SEGMENTATION_FILE, case.labels, scheme)
 
 
 def export_dicom(store: CorrectionStore, name: str, out: Path, source: SourceSeries) -> None:

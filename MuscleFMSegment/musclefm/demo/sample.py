@@ -23,12 +23,13 @@ SAMPLE_NAME = "severe-thighs"
 SAMPLE_SEED = 11
 
 _FULL_SCALE = 1000.0
+_FILE = "{}.nii.gz"
 
 
 def sample_channels() -> Mapping[str, Path]:
     """Return the shipped sample's files, by channel."""
     folder = resource_folder() / "Samples" / SAMPLE_NAME
-    return {"water": folder / "water.nii.gz", "fat": folder / "fat.nii.gz"}
+    return {name: folder / _FILE.format(name) for name in ("water", "fat")}
 
 
 def render_case(severity: Severity, seed: int, out: Path, scheme_name: str = "thigh-11") -> None:
@@ -61,8 +62,8 @@ def render_case(severity: Severity, seed: int, out: Path, scheme_name: str = "th
     with staged_folder(out) as folder:
         for contrast, image in zip(contrasts, images, strict=True):
             stored = np.round(image.array * _FULL_SCALE).astype(np.int16)
-            write_volume(Volume(stored, image.grid), folder / f"{contrast.name}.nii.gz")
-        write_volume(labelmap, folder / "labels.nii.gz")
+            write_volume(Volume(stored, image.grid), folder / _FILE.format(contrast.name))
+        write_volume(labelmap, folder / _FILE.format("labels"))
 
 
 def _case_grid() -> Grid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -18,18 +18,17 @@ from musclefm.exchange.derived_object import (
 )
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.labels.scheme import SIDES, Side
+from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.volume import Volume
 
-Uncertainty = Literal["total", "aleatoric", "epistemic"]
-
-_MEANINGS: dict[Uncertainty, tuple[str, str]] = {
+_MEANINGS: dict[UncertaintyKind, tuple[str, str]] = {
     "total": ("PREDICTIVE", "Predictive entropy of muscle labels"),
     "aleatoric": ("ALEATORIC", "Aleatoric uncertainty of muscle labels"),
     "epistemic": ("EPISTEMIC", "Epistemic uncertainty of muscle labels"),
 }
 _THIGH = ("68367000", "SCT", "Thigh")
 _EXPLANATION = "Share of the largest possible entropy"
-_SERIES_NUMBERS: dict[Uncertainty, int] = {"total": 7002, "aleatoric": 7003, "epistemic": 7004}
+_SERIES_NUMBERS: dict[UncertaintyKind, int] = {"total": 7002, "aleatoric": 7003, "epistemic": 7004}
 
 
 def write_parametric_map(
@@ -37,7 +36,7 @@ def write_parametric_map(
     uncertainty: Volume,
     source: SourceSeries,
     *,
-    kind: Uncertainty = "total",
+    kind: UncertaintyKind = "total",
     sides: Collection[Side] = SIDES,
 ) -> None:
     """Write a map of uncertainty as a DICOM Parametric Map.

@@ -8,7 +8,7 @@ UTF-8. No segments of ours overlap, so one layer holds all of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, a
 from musclefm.labels.scheme import SIDES, Label, LabelScheme, Side, segment_name
 from musclefm.labels.segment_names import segment_id, terminology_entry
 from musclefm.labels.side_codes import side_of_code
-from musclefm.labels.sided import IGNORE, check_sided_labels, without_sides
+from musclefm.labels.sided import IGNORE, check_sided_labels
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.storage.atomic import atomic_bytes
 from musclefm.storage.regular_file import open_regular
@@ -75,17 +75,23 @@ def write_segmentation(
     present = np.unique(sides[labelled] if labelled.any() else sides)
     count = len(scheme.labels)
     values = labels.astype(np.min_scalar_type(len(SIDES) * count))
-    values[labelled & (sides == SIDES.index("left") + 1)] += count
+    values[labelled & (sides == LEFT)] += count
+    shown = [side for number, side in enumerate(SIDES, RIGHT) if number in present]
+    _write(path, Volume(values, grid), scheme, shown)
+
+
+def _write(path: Path, values: Volume, scheme: LabelScheme, sides: Collection[Side]) -> None:
+    """Write sided values with a segment for every muscle of some sides."""
     segments = [
         (value, side, label)
         for value, (side, label) in scheme.labels_of_sides().items()
-        if SIDES.index(side) + 1 in present
+        if side in sides
     ]
-    fields = _segmentation_fields(grid)
+    fields = _segmentation_fields(values.grid)
     for number, (value, side, label) in enumerate(segments):
-        fields += _segment_fields(number, value, side, label, grid)
+        fields += _segment_fields(number, value, side, label, values.grid)
     # An NRRD header ends with the first empty line.
-    header, voxels = encode_volume(Volume(values, grid), path.name).split(b"\n\n", 1)
+    header, voxels = encode_volume(values, path.name).split(b"\n\n", 1)
     atomic_bytes(path, b"\n".join((header, *(field.encode() for field in fields), b"", voxels)))
 
 
@@ -123,7 +129,9 @@ def _extent(grid: Grid) -> str:
     return " ".join(f"0 {size - 1}" for size in grid.shape[::-1])
 
 
-def write_seg_nrrd(path: Path, labels: Volume, scheme: LabelScheme) -> None:
+def write_seg_nrrd(
+    path: Path, labels: Volume, scheme: LabelScheme, sides: Collection[Side] = SIDES[:1]
+) -> None:
     """Write sided labels as ``.seg.nrrd``; see :func:`write_segmentation`.
 
     Parameters
@@ -135,6 +143,8 @@ def write_seg_nrrd(path: Path, labels: Volume, scheme: LabelScheme) -> None:
         :meth:`LabelScheme.labels_of_sides`; voxels to be ignored are left out.
     scheme : LabelScheme
         Names, colours and codes.
+    sides : collection of Side
+        Which get segments where nothing is labelled.
 
     Raises
     ------
@@ -143,8 +153,9 @@ def write_seg_nrrd(path: Path, labels: Volume, scheme: LabelScheme) -> None:
     """
     check_sided_labels(labels.array, scheme)
     values = np.where(labels.array == IGNORE, np.uint8(0), labels.array)
-    sides = np.where(values > len(scheme.labels), np.uint8(LEFT), np.uint8(RIGHT))
-    write_segmentation(path, without_sides(values, scheme), sides, labels.grid, scheme)
+    named = scheme.labels_of_sides()
+    shown = {named[value][0] for value in np.unique(values).tolist() if value}
+    _write(path, labels.with_array(values), scheme, shown or sides)
 
 
 def read_seg_nrrd(path: Path, what: str) -> ExternalLabels:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
+from musclefm.pipeline.worklist_index import INDEX_FILE
+from musclefm.results.files import PROVENANCE_FILE
 from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.dicom.files import is_dicom
 from musclefm.volumes.reading import FORMATS
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".img.gz")
 # What marks a folder as results of this library.
-_RESULTS = {"worklist.json", "provenance.json"}
+_RESULTS = {INDEX_FILE, PROVENANCE_FILE}
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle
 from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 from musclefm.pipeline.find_cases import CaseFiles
-from musclefm.pipeline.segment import segment_case, write_case
+from musclefm.pipeline.segment import segment_case
 from musclefm.pipeline.worklist import Worklist
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.results.case import read_regions, write_results
 from musclefm.results.folder import check_results_folder
 from musclefm.results.reading import read_provenance, require_unchanged
-from musclefm.results.tables import regions_from_json
 from musclefm.review.session_file import SESSION_FILE
 from musclefm.storage.atomic import replaced_folder
 from musclefm.volumes.channels import CHANNEL_NAMES, read_channels
@@ -69,7 +69,7 @@ def _process(worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Pro
                     raise _killed_again()
                 worklist.note(case, "running", fault=_KILLED_ONCE if times else "")
                 _segment(case, results.parent, bundle, runtime, progress)
-            regions = regions_from_json((results / "regions.json").read_text("utf-8"))
+            regions = read_regions(results)
             worklist.note(case, "ready", regions.expected_wrong_voxels)
         except Exception as error:
             worklist.note(case, "failed", fault=_told(error))
@@ -86,7 +86,7 @@ def _segment(
         for name, image in channels.images.items():
             write_volume(image, images / f"{name}.nrrd")
     progress(ProgressEvent("read", 1, 1, "read"))
-    write_case(segment_case(channels, bundle, runtime, progress), folder / "results", progress)
+    write_results(segment_case(channels, bundle, runtime, progress), folder / "results", progress)
 
 
 def _is_done(results: Path, bundle: Bundle) -> bool:

@@ -11,29 +11,29 @@ import numpy as np
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.dicom_seg import write_dicom_segmentation
 from musclefm.exchange.labelmap import write_labelmap
-from musclefm.exchange.parametric_map import Uncertainty, write_parametric_map
+from musclefm.exchange.parametric_map import write_parametric_map
 from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.results.files import LABELMAP_FILE, SEGMENTATION_FILE, UNCERTAINTY_FILES
 from musclefm.results.reading import read_provenance, require_unchanged
 from musclefm.review.session_file import load_session
 from musclefm.storage.atomic import check_folder, staged_folder
 from musclefm.storage.targets import require_free
+from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 
 ExportFormat = Literal["nifti", "seg.nrrd", "dicom"]
 
-_MAPS: dict[Uncertainty, str] = {
-    "total": "uncertainty",
-    "aleatoric": "aleatoric",
-    "epistemic": "epistemic",
+_DICOM_MAPS: dict[UncertaintyKind, str] = {
+    kind: name.replace(".nii.gz", ".dcm") for kind, name in UNCERTAINTY_FILES.items()
 }
 _FILES: dict[ExportFormat, tuple[str, ...]] = {
-    "nifti": ("labels.nii.gz", "labels.json"),
-    "seg.nrrd": ("labels.seg.nrrd",),
-    "dicom": ("labels.dcm", *(f"{name}.dcm" for name in _MAPS.values())),
+    "nifti": (LABELMAP_FILE, "labels.json"),
+    "seg.nrrd": (SEGMENTATION_FILE,),
+    "dicom": ("labels.dcm", *_DICOM_MAPS.values()),
 }
 
 
@@ -75,8 +75,8 @@ def case_labels(results: Path) -> CaseLabels:
     saved = load_session(results)
     if saved is not None and saved[0].belongs_to(provenance):
         return CaseLabels(saved[1], scheme, corrected=True)
-    require_unchanged(results, ("labels.seg.nrrd",))
-    read = read_labels(results / "labels.seg.nrrd", scheme, what="the segmentation")
+    require_unchanged(results, (SEGMENTATION_FILE,))
+    read = read_labels(results / SEGMENTATION_FILE, scheme, what="the segmentation")
     return CaseLabels(read.volume, scheme, corrected=False)
 
 
@@ -121,10 +121,10 @@ def export_case(
     labels = case_labels(results)
     with staged_folder(out, among_others=True) as folder:
         if to == "nifti":
-            write_labelmap(folder / "labels.nii.gz", labels.volume, labels.scheme)
+            write_labelmap(folder / LABELMAP_FILE, labels.volume, labels.scheme)
             return
         if to == "seg.nrrd":
-            write_seg_nrrd(folder / "labels.seg.nrrd", labels.volume, labels.scheme)
+            write_seg_nrrd(folder / SEGMENTATION_FILE, labels.volume, labels.scheme)
             return
         if source is None:
             raise MuscleFMError(
@@ -135,9 +135,9 @@ def export_case(
         )
         named = labels.scheme.labels_of_sides()
         sides = {named[value][0] for value in np.unique(labels.volume.array).tolist() if value}
-        require_unchanged(results, [f"{name}.nii.gz" for name in _MAPS.values()])
-        for kind, name in _MAPS.items():
-            uncertainty = read_stored(results / f"{name}.nii.gz", "the uncertainty")
+        require_unchanged(results, UNCERTAINTY_FILES.values())
+        for kind, name in UNCERTAINTY_FILES.items():
+            uncertainty = read_stored(results / name, "the uncertainty")
             write_parametric_map(
-                folder / f"{name}.dcm", uncertainty, source, kind=kind, sides=sides
+                folder / _DICOM_MAPS[kind], uncertainty, source, kind=kind, sides=sides
             )

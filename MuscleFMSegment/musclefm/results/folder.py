@@ -14,14 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
-from musclefm.results.reading import (
-    PROVENANCE_FILE,
-    RESULT_FILES,
-    WrittenFile,
-    content_of,
-    is_written,
-    parsed_provenance,
-)
+from musclefm.results.files import PROVENANCE_FILE, RESULT_FILES
+from musclefm.results.reading import WrittenFile, content_of, is_written, parsed_provenance
 from musclefm.review.session_file import SESSION_FILE
 from musclefm.storage.atomic import atomic_text, staged_contents, writing_errors
 from musclefm.storage.regular_file import sha256_of

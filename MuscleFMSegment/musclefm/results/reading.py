@@ -1,4 +1,4 @@
-"""What a results folder holds, and whether it is as it was written."""
+"""Whether a results folder is one of this library, and as it was written."""
 
 from __future__ import annotations
 
@@ -11,29 +11,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
+from musclefm.results.files import PROVENANCE_FILE, READ_FILES
 from musclefm.storage.regular_file import sha256_of
-from musclefm.storage.staging import (
-    half_published,
-)
-
-PROVENANCE_FILE = "provenance.json"
-FAT_FRACTION_FILE = "fat_fraction.nii.gz"
-RESULT_FILES = (
-    "labels.nii.gz",
-    "labels.seg.nrrd",
-    "regions.nii.gz",
-    "uncertainty.nii.gz",
-    "aleatoric.nii.gz",
-    "epistemic.nii.gz",
-    FAT_FRACTION_FILE,
-    "regions.json",
-    "muscles.csv",
-    "report.html",
-)
-"""All files that results may consist of, beside their provenance."""
-
-READ_FILES = tuple(name for name in RESULT_FILES if name not in ("labels.nii.gz", "report.html"))
-"""Those that this library reads again; the others are for other programs."""
+from musclefm.storage.staging import half_published
 
 _SHA256 = "^[0-9a-f]{64}$"
 _LARGEST_PROVENANCE = 1 << 20
@@ -58,7 +38,7 @@ class _Input(BaseModel):
 
 
 class _Provenance(BaseModel):
-    """What makes a provenance.json one of this library; earlier versions name no files."""
+    """What makes a provenance one of this library; earlier versions name no files."""
 
     model: _Model
     input: _Input
@@ -66,7 +46,7 @@ class _Provenance(BaseModel):
 
 
 def read_provenance(results: Path) -> dict[str, Any]:
-    """Return what provenance.json says.
+    """Return what the provenance says.
 
     Raises
     ------
@@ -76,7 +56,8 @@ def read_provenance(results: Path) -> dict[str, Any]:
     content = content_of(results / PROVENANCE_FILE)
     if content is None or parsed_provenance(content) is None:
         raise MuscleFMError(
-            "the folder holds no results of a case", "give one that 'musclefm segment' wrote"
+            f"the folder holds no results of a case (no {PROVENANCE_FILE} of musclefm)",
+            "give one that 'musclefm segment' wrote",
         )
     return dict(json.loads(content))
 

@@ -1,16 +1,17 @@
-"""The reader's queue as regions.json and the muscle table as muscles.csv, and back."""
+"""The reader's queue as JSON and the muscle table as CSV, and back."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from musclefm.errors import MuscleFMError
+from musclefm.results.files import MUSCLES_FILE, REGIONS_FILE
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.review.regions import FlagRule, Regions
 from musclefm.uncertainty.maps import EnsembleMaps
@@ -29,7 +30,7 @@ UNITS = {
 
 
 class RegionsDocument(BaseModel):
-    """What regions.json holds; ``model_json_schema`` describes it to other programs.
+    """The reader's queue as it is stored; ``model_json_schema`` describes it to other programs.
 
     Attributes
     ----------
@@ -66,8 +67,8 @@ class RegionsDocument(BaseModel):
         return self
 
 
-def regions_document(maps: EnsembleMaps, regions: Regions) -> dict[str, Any]:
-    """Return the content of regions.json, made of plain JSON types.
+def regions_document(maps: EnsembleMaps, regions: Regions) -> RegionsDocument:
+    """Return the reader's queue as it is stored.
 
     Parameters
     ----------
@@ -84,11 +85,11 @@ def regions_document(maps: EnsembleMaps, regions: Regions) -> dict[str, Any]:
         expected_wrong_voxels=everywhere,
         share_in_regions=min(1.0, covered / everywhere) if everywhere > 0 else 0.0,
         regions=regions.queue,
-    ).model_dump(mode="json")
+    )
 
 
 def regions_from_json(text: str) -> RegionsDocument:
-    """Read the content of regions.json.
+    """Read the reader's queue as it is stored.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def regions_from_json(text: str) -> RegionsDocument:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"])) or "the whole file"
         raise MuscleFMError(
-            f"regions.json cannot be read ({place}: {fault['msg']})",
+            f"{REGIONS_FILE} cannot be read ({place}: {fault['msg']})",
             "segment the scan again with this version of musclefm",
         ) from error
 
@@ -123,7 +124,7 @@ _COLUMNS = (
 
 
 def muscles_table(muscles: Sequence[MuscleSummary]) -> str:
-    """Return the content of muscles.csv: one row a muscle and side, undefined cells empty."""
+    """Return the muscle table as CSV: one row a muscle and side, undefined cells empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -153,7 +154,7 @@ def _cell(value: float | None) -> str:
 
 
 def muscles_from_csv(text: str) -> tuple[MuscleSummary, ...]:
-    """Read the content of muscles.csv.
+    """Read the muscle table from CSV.
 
     Raises
     ------
@@ -168,7 +169,7 @@ def muscles_from_csv(text: str) -> tuple[MuscleSummary, ...]:
         return tuple(_muscle([*row, ""][: len(_COLUMNS)]) for row in rows)
     except (ValueError, csv.Error) as error:
         raise MuscleFMError(
-            f"muscles.csv cannot be read ({error})",
+            f"{MUSCLES_FILE} cannot be read ({error})",
             "segment the scan again with this version of musclefm",
         ) from error
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from musclefm.labels.scheme import LabelScheme
 from musclefm.volumes.grid import Grid
+
+UncertaintyKind = Literal["total", "aleatoric", "epistemic"]
+"""Predictive entropy, the members' mean entropy, and their difference: mutual information."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def write_results(folder: Path, maps: EnsembleMaps, *, fat: bool = True) -> None
     for name, array in images.items():
         write_volume(Volume(array, maps.grid), folder / f"{name}.nii.gz")
     write_segmentation(folder / "labels.seg.nrrd", maps.labels, maps.sides, maps.grid, maps.scheme)
-    (folder / "regions.json").write_text(json.dumps(regions_document(maps, regions)))
+    (folder / "regions.json").write_text(regions_document(maps, regions).model_dump_json())
     muscles = summarise_muscles(maps, regions.queue, fat_fraction)
     (folder / "muscles.csv").write_text(muscles_table(muscles))
     provenance = {

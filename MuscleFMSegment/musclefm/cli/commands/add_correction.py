@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from musclefm.cli.terminal import output
 from musclefm.cli.terminal.inputs import add_image_choices, read_input
 from musclefm.errors import MuscleFMError
+from musclefm.results.files import REGIONS_FILE
 
 if TYPE_CHECKING:
     from musclefm.corrections.case import Reviewed
@@ -61,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--slices",
         metavar="LIST",
         help="e.g. 3-10,12: indices from 0 along the image's axis that runs closest to "
-        "inferior-superior, as in regions.json",
+        f"inferior-superior, as in {REGIONS_FILE}",
     )
     parser.add_argument(
         "--muscles",

@@ -12,11 +12,12 @@ from musclefm.cli.terminal import output
 from musclefm.cli.terminal.inputs import add_input_options, input_paths, read_input
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.results.files import REPORT_FILE
 from musclefm.results.folder import check_results_folder
 from musclefm.storage.staging import published_count
 
 if TYPE_CHECKING:
-    from musclefm.pipeline.segment import SegmentedCase
+    from musclefm.results.case import CaseResults
 
 _SHOWN = 10
 
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         summarise(case, arguments.out)
 
 
-def segment(arguments: argparse.Namespace, progress: Progress) -> SegmentedCase:
+def segment(arguments: argparse.Namespace, progress: Progress) -> CaseResults:
     """Segment the input and write the results."""
     check_results_folder(arguments.out, input_paths(arguments).values())
     progress(ProgressEvent("read", 0, 1, "reading the image"))
@@ -59,16 +60,17 @@ def segment(arguments: argparse.Namespace, progress: Progress) -> SegmentedCase:
     # Imported late: torch takes seconds, and a bad input is said before that.
     from musclefm.inference.device import choose_runtime
     from musclefm.models.registry import find_bundle
-    from musclefm.pipeline.segment import segment_case, write_case
+    from musclefm.pipeline.segment import segment_case
+    from musclefm.results.case import write_results
 
     bundle = find_bundle(arguments.model)
     runtime = choose_runtime(arguments.device, arguments.precision)
     case = segment_case(channels, bundle, runtime, progress)
-    write_case(case, arguments.out, progress)
+    write_results(case, arguments.out, progress)
     return case
 
 
-def summarise(case: SegmentedCase, out: Path) -> None:
+def summarise(case: CaseResults, out: Path) -> None:
     """Print what was found and where to look."""
     console = output.console()
     table = Table(title="What to check first", title_justify="left")
@@ -76,7 +78,7 @@ def summarise(case: SegmentedCase, out: Path) -> None:
     table.add_column("Region")
     for heading in ("Slices", "Volume mm³", "Expected wrong voxels"):
         table.add_column(heading, justify="right")
-    for region in case.regions.queue[:_SHOWN]:
+    for region in case.regions[:_SHOWN]:
         table.add_row(
             str(region.id),
             f"{region.side.capitalize()} {', '.join(region.muscles)}",
@@ -87,7 +89,7 @@ def summarise(case: SegmentedCase, out: Path) -> None:
     flagged = sum(muscle.flagged for muscle in case.muscles)
     console.print(table)
     console.print(
-        f"{len(case.regions.queue)} regions to check in {flagged} of {len(case.muscles)} muscles."
+        f"{len(case.regions)} regions to check in {flagged} of {len(case.muscles)} muscles."
     )
-    output.say(f"Open {out / 'report.html'} in a browser.")
+    output.say(f"Open {out / REPORT_FILE} in a browser.")
     console.print("Research use only. Not for clinical use.")
