@@ -22,7 +22,8 @@ from musclefm.labels.scheme import Label, LabelScheme, Side, segment_name
 from musclefm.labels.side_codes import SIDE_CODES, side_of_code
 from musclefm.labels.sided import IGNORE, check_sided_labels
 from musclefm.volumes.affine import grid_of_affine
-from musclefm.volumes.checks import damaged_error
+from musclefm.volumes.checks import check_header_shape, damaged_error
+from musclefm.volumes.dicom.files import read_header
 from musclefm.volumes.volume import Volume
 
 _ANATOMICAL_STRUCTURE = ("123037004", "SCT", "Anatomical Structure")
@@ -134,7 +135,7 @@ def read_dicom_seg(path: Path, what: str) -> ExternalLabels:
         # They cite odd values of the header.
         warnings.simplefilter("ignore")
         try:
-            segmentation = highdicom.seg.segread(path)
+            segmentation = highdicom.seg.Segmentation.from_dataset(read_header(path), copy=False)
             kind = segmentation.SegmentationType
             numbers = segmentation.segment_numbers
         # Of a damaged header, pydicom and highdicom raise whatever comes.
@@ -148,7 +149,12 @@ def read_dicom_seg(path: Path, what: str) -> ExternalLabels:
                 f"{what} is a fractional segmentation", "export it as a binary one first"
             )
         try:
+            # Frames far apart make a volume that is larger than the file by any factor.
+            if geometry := segmentation.get_volume_geometry():
+                check_header_shape(geometry.spatial_shape, what)
             content = segmentation.get_volume(combine_segments=False)
+        except (MuscleFMError, MemoryError):
+            raise
         except Exception as error:
             raise damaged_error(what) from error
     labels = np.zeros(content.spatial_shape, np.int64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import pydicom
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from musclefm.storage.regular_file import open_regular
+from musclefm.volumes.dicom.bounds import check_bounds
 
-_MOST_INFLATED = 256 << 20
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
 _DEEPEST = 64
 _MOST_FILES = 100_000
 _LONGEST_FIRST = 1024
@@ -37,12 +35,10 @@ def read_header(path: Path, **options: Any) -> pydicom.FileDataset:
     Raises
     ------
     ValueError
-        It inflates to more than any header and image can need.
+        It holds more than any header and image can need, see :func:`check_bounds`.
     """
     with open_regular(path) as file:
-        begin = file.read(4096)
-        if _DEFLATED in begin[:1024]:
-            _check_inflated(file, begin)
+        check_bounds(file, whole="specific_tags" not in options)
         file.seek(0)
         header = pydicom.dcmread(file, force=True, **options)
     if "TransferSyntaxUID" not in header.file_meta:
@@ -86,19 +82,3 @@ def _begins_with_element(begin: bytes) -> bool:
         return False
     (length,) = struct.unpack_from("<I", begin, 4)
     return begin[4:6] in _FIRST_VRS or (length % 2 == 0 and 0 < length <= _LONGEST_FIRST)
-
-
-def _check_inflated(file: Any, begin: bytes) -> None:
-    start = 132 if begin[128:132] == b"DICM" else 0
-    if begin[start : start + 4] != b"\x02\0\0\0":
-        raise ValueError("the length of the file meta is not said")
-    (length,) = struct.unpack_from("<I", begin, start + 8)
-    file.seek(start + 12 + length)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    total = 0
-    rest = file.read(1 << 16)
-    while rest and not inflater.eof:
-        total += len(inflater.decompress(rest, 1 << 20))
-        if total > _MOST_INFLATED:
-            raise ValueError("it inflates beyond any use")
-        rest = inflater.unconsumed_tail or file.read(1 << 16)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom.encaps import generate_frames
 from pydicom.uid import (
     MRImageStorage,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
@@ -26,7 +27,8 @@ from pydicom.uid import (
 )
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes.checks import colour_error
+from musclefm.volumes.checks import check_header_shape, colour_error
+from musclefm.volumes.dicom.codestreams import check_frame
 from musclefm.volumes.dicom.files import read_header
 
 _NEAR_TOP = 0.9
@@ -35,8 +37,18 @@ _KEPT = (
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "NumberOfFrames", "PixelData",
 )  # fmt: skip
+_BYTES_PER_PIXEL_BYTE = 8
+_BYTES_OF_DECODER = 256 << 20
+# The content of a slice, air and all, never packs that well.
+_SMALL, _BEST_PACKED = 64 << 20, 1000
 _DECODE = """
-import sys, numpy, SimpleITK
+import sys, numpy, psutil, SimpleITK
+if hasattr(psutil, "RLIMIT_AS"):
+    process = psutil.Process()
+    _, hard = process.rlimit(psutil.RLIMIT_AS)
+    most = process.memory_info().vms + int(sys.argv[3])
+    most = most if hard == psutil.RLIM_INFINITY else min(most, hard)
+    process.rlimit(psutil.RLIMIT_AS, (most, hard))
 reader = SimpleITK.ImageFileReader()
 reader.SetImageIO("GDCMImageIO")
 reader.SetFileName(sys.argv[1])
@@ -80,7 +92,7 @@ def read_stored(path: Path, what: str) -> StoredPixels:
             header = read_header(path)
             if int(header.get("SamplesPerPixel") or 1) > 1:
                 raise colour_error(what)
-            stored = _stored(header)
+            stored = _stored(header, what)
     except (MuscleFMError, MemoryError):
         raise
     except Exception as error:  # of damaged pixels, pydicom raises whatever comes
@@ -91,13 +103,13 @@ def read_stored(path: Path, what: str) -> StoredPixels:
     return stored
 
 
-def pixel_digest(path: Path, index: int) -> str:
-    """Return the hash of a frame's stored pixels; of none where they cannot be read."""
+def pixel_digests(path: Path) -> tuple[str, ...]:
+    """Return the hash of each frame's stored pixels; none where they cannot be read."""
     try:
         array = read_stored(path, "a slice").array
-        return hashlib.sha256(array[min(index, len(array) - 1)].tobytes()).hexdigest()
     except MuscleFMError:
-        return ""
+        return ()
+    return tuple(hashlib.sha256(frame.tobytes()).hexdigest() for frame in array)
 
 
 def upright(
@@ -122,11 +134,11 @@ def upright(
     return np.float32(stored.highest if full else brightest) - array
 
 
-def _stored(header: pydicom.FileDataset) -> StoredPixels:
+def _stored(header: pydicom.FileDataset, what: str) -> StoredPixels:
     inverted = header.get("PhotometricInterpretation") == "MONOCHROME1"
     compressed = header.file_meta.TransferSyntaxUID.is_compressed
     deflated = header.file_meta.TransferSyntaxUID.is_deflated
-    array = _in_child(header) if compressed and not deflated else header.pixel_array
+    array = _decoded(header, what) if compressed and not deflated else header.pixel_array
     array = array.reshape((-1, int(header.Rows), int(header.Columns)))
     if array.dtype.kind == "f":
         return StoredPixels(array, inverted, float(array.min()), float(array.max()))
@@ -141,7 +153,20 @@ def _stored(header: pydicom.FileDataset) -> StoredPixels:
     return StoredPixels(array, inverted, lowest, lowest + 2.0**bits - 1)
 
 
-def _in_child(header: pydicom.FileDataset) -> npt.NDArray[np.generic]:
+def _decoded(header: pydicom.FileDataset, what: str) -> npt.NDArray[np.generic]:
+    """Return the pixels of compressed frames that may be what the file says of them."""
+    rows, columns, bits = int(header.Rows), int(header.Columns), int(header.BitsAllocated)
+    frames = int(header.get("NumberOfFrames") or 1)
+    packed, frame_bytes = len(header.PixelData), rows * columns * bits // 8
+    if frame_bytes * frames > max(_SMALL, _BEST_PACKED * packed):
+        raise ValueError("it unpacks beyond any use")
+    check_header_shape((frames, rows, columns), what)
+    for data in generate_frames(header.PixelData, number_of_frames=frames):
+        check_frame(data, rows, columns, frame_bytes)
+    return _in_child(header, frame_bytes * frames)
+
+
+def _in_child(header: pydicom.FileDataset, pixel_bytes: int) -> npt.NDArray[np.generic]:
     bare = pydicom.Dataset()
     for name in _KEPT:
         if name in header:
@@ -156,11 +181,12 @@ def _in_child(header: pydicom.FileDataset) -> npt.NDArray[np.generic]:
     bare.file_meta.TransferSyntaxUID = header.file_meta.TransferSyntaxUID
     # Inside Slicer the running program is Slicer itself, not Python.
     python = shutil.which("PythonSlicer") or sys.executable
+    memory = _BYTES_OF_DECODER + _BYTES_PER_PIXEL_BYTE * pixel_bytes
     with tempfile.TemporaryDirectory() as folder:
         copy, decoded = Path(folder) / "pixels.dcm", Path(folder) / "pixels.npy"
         bare.save_as(copy, enforce_file_format=True)
         subprocess.run(
-            [python, "-c", _DECODE, str(copy), str(decoded)],
+            [python, "-c", _DECODE, str(copy), str(decoded), str(memory)],
             check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, timeout=_SECONDS,
         )  # fmt: skip

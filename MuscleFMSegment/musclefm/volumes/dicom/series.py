@@ -99,8 +99,9 @@ def _scan(path: Path) -> Scan:
 
 def _no_series(scan: Scan, path: Path, what: str) -> MuscleFMError:
     if scan.unread:
+        files = "the DICOM file" if scan.unread == 1 else f"each of the {scan.unread} DICOM files"
         return MuscleFMError(
-            f"none of the {counted(scan.unread, 'DICOM file')} of {what} can be read",
+            f"{files} of {what} is damaged or larger than any scanner writes",
             "export the series again, with its private attributes if it is a Siemens mosaic",
         )
     if scan.unplaced:

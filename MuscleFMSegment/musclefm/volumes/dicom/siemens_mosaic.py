@@ -22,6 +22,7 @@ import pydicom
 CSA_HEADER = 0x00291010
 """Private attribute: the CSA image header."""
 
+_MOST_SLICES = 1024
 _NEEDED = ("NumberOfImagesInMosaic", "SliceNormalVector")
 
 
@@ -90,7 +91,7 @@ def read_mosaic(header: pydicom.Dataset) -> Mosaic:
     fields = _csa_fields(bytes(header[CSA_HEADER].value))
     slices = int(fields["NumberOfImagesInMosaic"][0])
     normal = tuple(float(value) for value in fields["SliceNormalVector"])
-    if slices < 1 or len(normal) != 3:
+    if not 1 <= slices <= _MOST_SLICES or len(normal) != 3:
         raise ValueError("the CSA header does not say how the mosaic is cut")
     tiles = math.ceil(math.sqrt(slices))
     return Mosaic(slices, tiles, (int(header.Rows) // tiles, int(header.Columns) // tiles), normal)
@@ -115,7 +116,7 @@ def _csa_fields(data: bytes) -> dict[str, list[str]]:
             (items,) = struct.unpack_from("<i", data, at + 76)
             at += 84
             for _ in range(items):
-                (length,) = struct.unpack_from("<i", data, at + 4)
+                (length,) = struct.unpack_from("<I", data, at + 4)
                 text = data[at + 16 : at + 16 + length].split(b"\0", 1)[0].decode("latin-1")
                 if name in found and text.strip():
                     found[name].append(text.strip())

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from musclefm.volumes.dicom.defined_terms import known_image_type
 from musclefm.volumes.dicom.frames import TRAITS, Frame
-from musclefm.volumes.dicom.pixels import pixel_digest
+from musclefm.volumes.dicom.pixels import pixel_digests
 from musclefm.volumes.dicom.slice_positions import places
 from musclefm.volumes.formats.decoded import SeriesDescription
 
@@ -163,16 +164,22 @@ def _distinct(group: list[Frame]) -> list[Frame]:
     for frame in group:
         alike[frame.identity, frame.position, frame.traits].append(frame)
     kept = []
+    digests = cache(pixel_digests)
     for number, members in enumerate(alike.values()):
         several = members
         if len(members) > 1:
-            found = {pixel_digest(one.path, one.index): one for one in reversed(members)}
+            found = {_digest(digests(one.path), one): one for one in reversed(members)}
             several = list(found.values())[::-1]
         kept += [
             replace(frame, identity=f"{frame.identity}/{number}/{copy}")
             for copy, frame in enumerate(several)
         ]
     return kept
+
+
+def _digest(of_file: tuple[str, ...], frame: Frame) -> str:
+    # All tiles of a mosaic lie in the one frame of its file.
+    return of_file[min(frame.index, len(of_file) - 1)] if of_file else ""
 
 
 def _telling_traits(frames: list[Frame], place: dict[str, int]) -> list[int]:
