@@ -239,8 +239,16 @@ def test_values_that_are_no_labels_are_never_made_some(
 def test_a_store_takes_nothing_from_elsewhere(
     store: CorrectionStore, tmp_path: Path, part: str
 ) -> None:
-    (store.folder / part).rename(tmp_path / "elsewhere")
-    (store.folder / part).symlink_to(tmp_path / "elsewhere")
+    elsewhere = tmp_path / "elsewhere"
+    (store.folder / part).rename(elsewhere)
+    (store.folder / part).symlink_to(elsewhere)
+    theirs = (elsewhere if elsewhere.is_dir() else tmp_path) / ".their.partial"
+    theirs.write_bytes(b"")
     with pytest.raises(MuscleFMError, match=r"link|damaged"):
         store.add(labelled_case(1), subject="two")
-        store.samples()
+    if part == "samples":
+        with pytest.raises(MuscleFMError, match="link"):
+            store.samples()
+    else:
+        assert [fault.sample for fault in verify_store(store)] == [""]
+    assert theirs.exists()

@@ -186,6 +186,16 @@ class TestContradictingSides:
         labels = self.case_of(swapped, table)
         np.testing.assert_array_equal(labels == GRACILIS, two_muscles() == 1)
 
+    def test_a_mapping_does_not_end_the_question_against_the_place(self, tmp_path: Path) -> None:
+        write_volume(Volume(two_muscles(), GRID), tmp_path / "l.nii.gz")
+        table = tmp_path / "map.csv"
+        table.write_text("id,muscle\n1,left gracilis\n2,right gracilis\n")
+        with pytest.raises(MuscleFMError, match=r"gracilis lies on.*correct the labels or the map"):
+            self.case_of(tmp_path / "l.nii.gz", table)
+        table.write_text("id,muscle\n1,right gracilis\n2,left gracilis\n")
+        labels = self.case_of(tmp_path / "l.nii.gz", table)
+        np.testing.assert_array_equal(labels == GRACILIS, two_muscles() == 1)
+
     def test_a_name_against_its_code_is_asked_for(self, tmp_path: Path) -> None:
         path = tmp_path / "s.seg.nrrd"
         values = np.where(two_muscles() == 1, np.uint8(GRACILIS), np.uint8(0))
@@ -199,6 +209,39 @@ class TestContradictingSides:
         write_volume(Volume(two_muscles(), GRID), tmp_path / "l.nii.gz")
         with pytest.raises(MuscleFMError, match=r"holds 1, 2.*--mapping.*--scheme"):
             self.case_of(tmp_path / "l.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["l.nii.gz", "l.nrrd", "l.mha", "l.seg.nrrd"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.nan, "1 voxel of NaN or infinity"),
+        (np.inf, "1 voxel of NaN or infinity"),
+        (1.5, "not whole"),
+        (-1, "-1"),
+        (300, "300"),
+        (2.0**32 + 3, "too large"),
+    ],
+)
+def test_no_value_is_rounded_wrapped_or_taken_as_background(
+    tmp_path: Path, name: str, value: float, words: str
+) -> None:
+    array = two_muscles().astype(np.float64)
+    array[0, 0, 0] = value
+    segments = segment("right gracilis", 1), segment("left gracilis", 2)
+    if name == "l.seg.nrrd":
+        written(tmp_path / name, array, *segments)
+    else:
+        write_volume(Volume(array, GRID), tmp_path / name)
+    with pytest.raises(MuscleFMError, match=words) as error:
+        read_labels(tmp_path / name, SCHEME, image=Volume(thighs(0)[0], GRID))
+    assert "\n" not in str(error.value)
+
+
+def test_a_labelmap_that_holds_no_label_is_refused(tmp_path: Path) -> None:
+    write_volume(Volume(np.zeros(SHAPE, np.uint8), GRID), tmp_path / "l.nii.gz")
+    with pytest.raises(MuscleFMError, match="no label"):
+        read_labels(tmp_path / "l.nii.gz", SCHEME)
 
 
 @pytest.mark.parametrize(

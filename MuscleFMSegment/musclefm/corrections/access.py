@@ -113,7 +113,9 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _clear_half_written(folder: Path) -> None:
-    for place in (folder, folder / SAMPLES_FOLDER):
+    samples = folder / SAMPLES_FOLDER
+    # A link leads to what is none of the store's.
+    for place in (folder,) if samples.is_symlink() else (folder, samples):
         for path in place.glob(_HALF_WRITTEN):
             # What cannot be removed now is hidden and will be tried again.
             with contextlib.suppress(OSError):

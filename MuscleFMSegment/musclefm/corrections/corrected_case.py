@@ -101,7 +101,9 @@ def read_corrected_case(
         raise MuscleFMError(
             f"sides of the corrected labels contradict one another: {labels.contradictions[0]}"
             + (f", and {len(labels.contradictions) - 1} more" if labels.contradictions[1:] else ""),
-            "correct them, or say in a mapping file which muscle of which side each label is"
+            "correct the labels or the mapping file"
+            if mapping
+            else "correct them, or say in a mapping file which muscle of which side each label is"
             " (--mapping)",
         )
     notes = [*channels.notes, *labels.notes]

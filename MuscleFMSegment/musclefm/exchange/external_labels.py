@@ -12,6 +12,9 @@ from musclefm.labels.scheme import Side
 from musclefm.plain_text import figures
 from musclefm.volumes.volume import Volume
 
+# From here on float32 leaves whole numbers out.
+_LARGEST_VALUE = 1 << 24
+
 
 @dataclass(frozen=True)
 class ExternalSegment:
@@ -58,6 +61,35 @@ class ExternalLabels:
     volume: Volume
     segments: tuple[ExternalSegment, ...]
     numbered: bool = False
+
+
+def whole_numbers(array: npt.NDArray[np.float32], what: str) -> npt.NDArray[np.int64]:
+    """Return voxels as whole numbers; none is rounded, wrapped or taken as background.
+
+    Parameters
+    ----------
+    array : ndarray
+        ``(K, J, I) float32``.
+    what : str
+        What the labels are called in messages.
+
+    Raises
+    ------
+    MuscleFMError
+        A voxel is NaN, infinite, not whole, or too large for float32 to tell it from others.
+    """
+    if odd := int(np.count_nonzero(~np.isfinite(array))):
+        raise MuscleFMError(
+            f"{what} has {figures(odd)} voxel{'s' if odd > 1 else ''} of NaN or infinity",
+            "give every voxel a label, 0 for background",
+        )
+    if np.any(array != np.rint(array)):
+        raise MuscleFMError(
+            f"{what} has values that are not whole", "give a labelmap or segmentation, not an image"
+        )
+    if np.abs(array).max(initial=0) >= _LARGEST_VALUE:
+        raise MuscleFMError(f"{what} has values too large for labels", "number the labels anew")
+    return array.astype(np.int64)
 
 
 def assign(

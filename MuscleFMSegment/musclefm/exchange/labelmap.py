@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment
+from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, whole_numbers
 from musclefm.labels.scheme import LabelScheme
 from musclefm.labels.sided import IGNORE, check_sided_labels, value_names
 from musclefm.storage.atomic import atomic_text
@@ -60,17 +60,20 @@ def read_labelmap(path: Path, what: str) -> ExternalLabels:
     Raises
     ------
     MuscleFMError
-        It cannot be read, has values that are not whole, or too many of them
-        for a labelmap.
+        It cannot be read, has values that are no whole numbers, too many of them for a
+        labelmap, or no label at all.
     """
-    volume = read_volume(path, what=what).volume
-    values = np.unique(volume.array)
-    whole = bool((values == np.rint(values)).all())
-    if not whole or len(values) > _MOST_VALUES:
-        found = f"{len(values)} different values" if whole else "values that are not whole"
-        raise MuscleFMError(f"{what} has {found}", "give a labelmap, not an image")
+    volume = read_volume(path, what=what, labels=True).volume
+    labels = volume.with_array(whole_numbers(volume.array, what))
+    values = np.unique(labels.array).tolist()
+    if len(values) > _MOST_VALUES:
+        raise MuscleFMError(
+            f"{what} has {len(values)} different values", "give a labelmap, not an image"
+        )
+    if values == [0]:
+        raise MuscleFMError(f"{what} holds no label", "draw a muscle first, or give another file")
     return ExternalLabels(
-        volume.with_array(volume.array.astype(np.int64)),
-        tuple(ExternalSegment(int(value)) for value in values if value),
+        labels,
+        tuple(ExternalSegment(value) for value in values if value),
         numbered=True,
     )

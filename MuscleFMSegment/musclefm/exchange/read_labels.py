@@ -100,8 +100,7 @@ def read_labels(
     array = _sided(labels, meanings, scheme, image)
     check_sided_labels(array, scheme)
     sided = labels.with_array(array.astype(np.uint8))
-    # What a mapping says of sides is the user's word.
-    misplaced = () if mapping or image is None else _misplaced(sided, scheme, image)
+    misplaced = () if image is None else _misplaced(sided, scheme, image)
     return ReadLabels(sided, notes, contradicting_sides(foreign, mapping) + misplaced)
 
 

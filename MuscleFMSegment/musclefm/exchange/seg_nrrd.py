@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, assign
+from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, assign, whole_numbers
 from musclefm.labels.scheme import SIDES, Label, LabelScheme, Side, segment_name
 from musclefm.labels.segment_names import segment_id, terminology_entry
 from musclefm.labels.side_codes import side_of_code
@@ -232,13 +232,7 @@ def _layers(
         read_image_file(path, what, number if count > 1 else None, alone=True)
         for number in range(1, count + 1)
     )
-    layers = []
-    for decoded in (first, *others):
-        values = decoded.array.astype(np.int64)
-        if np.any(values != decoded.array):
-            raise MuscleFMError(f"{what} has values that are not whole", "give a segmentation")
-        layers.append(values)
-    return first, layers
+    return first, [whole_numbers(decoded.array, what) for decoded in (first, *others)]
 
 
 def _only_value(layer: npt.NDArray[np.int64]) -> int | None:

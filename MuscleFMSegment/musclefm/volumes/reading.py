@@ -52,7 +52,11 @@ class ReadVolume:
 
 
 def read_volume(
-    path: Path, *, choice: SeriesChoice | None = None, what: str = "the image"
+    path: Path,
+    *,
+    choice: SeriesChoice | None = None,
+    what: str = "the image",
+    labels: bool = False,
 ) -> ReadVolume:
     """Read NIfTI, NRRD, MetaImage, or a DICOM folder or file.
 
@@ -64,6 +68,9 @@ def read_volume(
         Which series or echo to take where there are several.
     what : str
         What the image is called in messages, e.g. ``"the fat image"``.
+    labels : bool
+        Whether the voxels are labels: they are then returned as they are, where in
+        images NaN outside the body becomes 0.
 
     Raises
     ------
@@ -82,7 +89,9 @@ def read_volume(
     shape = decoded.array.shape
     check_size(shape, what)
     grid, told = grid_of_affine(decoded.ijk_to_lps, (shape[0], shape[1], shape[2]), what)
-    volume = checked_intensities(Volume(np.ascontiguousarray(decoded.array), grid), what)
+    volume = Volume(np.ascontiguousarray(decoded.array), grid)
+    if not labels:
+        volume = checked_intensities(volume, what)
     return ReadVolume(
         volume=volume,
         notes=decoded.notes + told + _unexpected_modality(decoded, what),

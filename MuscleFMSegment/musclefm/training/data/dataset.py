@@ -14,6 +14,7 @@ from musclefm.corrections.access import STORE_FILE
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.exchange.external_labels import whole_numbers
 from musclefm.labels.scheme import LabelScheme, Side, load_scheme
 from musclefm.labels.sided import IGNORE, check_sided_labels, value_names, without_sides
 from musclefm.storage.regular_file import read_regular
@@ -187,11 +188,7 @@ def _labels(path: Path, channels: Channels, scheme: LabelScheme, what: str) -> V
             f"the labels and the image of {what} lie on different grids",
             "resample them to the image first",
         )
-    if not np.isfinite(labels.array).all():
-        raise MuscleFMError(f"the labels of {what} are not numbers", "give a labelmap")
-    values = labels.array.astype(np.int64)
-    if np.any(values != labels.array):
-        raise MuscleFMError(f"the labels of {what} are not whole numbers", "give a labelmap")
+    values = whole_numbers(labels.array, f"the labels of {what}")
     check_sided_labels(values, scheme)
     return Volume(values.astype(np.uint8), channels.grid)
 
