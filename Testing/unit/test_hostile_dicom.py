@@ -287,9 +287,11 @@ def test_a_segmentation_of_frames_far_apart_or_nested_is_refused(
     header = pydicom.dcmread(path)
     groups = header.PerFrameFunctionalGroupsSequence
     normal = oblique_volume.grid.ijk_to_lps[:3, 2] / oblique_volume.grid.spacing[2]
-    for group, along in zip(groups, (0, 1, 1e6, 2e6, 3e6, 4e6, 5e6), strict=True):
+    for group, along in zip(groups, (0, 1, 1e5, 2e5, 3e5, 4e5, 5e5), strict=True):
         place = [float(f"{value:.10g}") for value in along * normal]
         group.PlanePositionSequence[0].ImagePositionPatient = place
+    measures = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SpacingBetweenSlices = 1.0
     header.save_as(path)
     monkeypatch.setattr("musclefm.volumes.checks.free_memory", lambda: 10**9)
     with pytest.raises(MuscleFMError, match="GB of memory"):
