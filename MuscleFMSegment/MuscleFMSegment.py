@@ -28,7 +28,7 @@ from MuscleFMSegmentLib.startup.citation import ACKNOWLEDGEMENT
 _HOME_VARIABLE = "MUSCLEFM_HOME"
 
 if TYPE_CHECKING:
-    from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
+    from MuscleFMSegmentLib.process.progress_updates import ProgressUpdate
     from MuscleFMSegmentLib.scene.case import CaseInScene
 
 
@@ -167,29 +167,36 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         folder : Path, optional
             Where the results are kept; without, they are in the scene alone.
         onProgress, onLog : callable
-            Told how far it is, and each line of the log.
+            Given how far it is, and each line of the log.
 
         Raises
         ------
         MuscleFMError
             The volumes, the model or the device cannot be used, or the run failed.
         """
-        from MuscleFMSegmentLib.process.segmentation_run import RunRequest, startRun, waitFor
+        import qt
+
+        from MuscleFMSegmentLib.process.library_runner import LibraryRunner, Outcome
+        from MuscleFMSegmentLib.process.progress_updates import SEGMENT_STAGES
+        from MuscleFMSegmentLib.process.segmentation_run import SegmentationRun
         from MuscleFMSegmentLib.scene.results import loadResults
 
         nodes = (volumeNode, secondVolumeNode) if secondVolumeNode else (volumeNode,)
         names = pair.value if secondVolumeNode else ("image",)
-        request = RunRequest(dict(zip(names, nodes, strict=True)), model, device)
-        request.check()
+        run = SegmentationRun(dict(zip(names, nodes, strict=True)), model, device)
+        run.check()
+        runner = LibraryRunner(qt.QTimer())
+        outcomes: list[Outcome] = []
         with tempfile.TemporaryDirectory() as temporary:
             results = folder or Path(temporary) / "results"
-            job = startRun(request, Path(temporary), results, onProgress, onLog)
+            command = run.export(Path(temporary), results)
+            runner.run(command, outcomes.append, onProgress, onLog, SEGMENT_STAGES)
             try:
-                outcome = waitFor(job, slicer.app.processEvents)
+                runner.wait(slicer.app.processEvents)
             finally:
-                job.end()
-            if outcome.kind != "finished":
-                raise outcome.error
+                runner.end()
+            if outcomes[0].kind != "finished":
+                raise outcomes[0].error
             return loadResults(slicer.mrmlScene, results, volumeNode)
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from musclefm.labels.scheme import load_scheme
 from musclefm.review.changes import changed_regions
 from musclefm.review.findings import FlaggedRegion
-from musclefm.review.leg_profile import slice_doubt
+from musclefm.review.leg_profile import leg_profile
 from musclefm.review.measures import measure_muscles
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession
@@ -120,7 +120,10 @@ def main() -> None:
             ),
             "session saved after an edit": (lambda v: save_session(folder, session, v), 500),
             "session loaded": (lambda _: load_session(folder), 1000),
-            "doubt along the leg": (lambda v: slice_doubt(uncertainty, v.array, GRID), 1000),
+            "uncertain volume along the leg": (
+                lambda v: leg_profile(uncertainty, labelmap, GRID),
+                1000,
+            ),
         }
         rows = {what: (milliseconds(work, edited), limit) for what, (work, limit) in steps.items()}
     print(f"{platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}\n")

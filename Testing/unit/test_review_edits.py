@@ -1,13 +1,11 @@
 """What an edit does to regions and to a muscle's numbers, and where along the leg doubt lies."""
 
-import math
-
 import numpy as np
 import pytest
 
 from musclefm.labels.scheme import load_scheme
 from musclefm.review.changes import changed_regions
-from musclefm.review.leg_profile import slice_doubt
+from musclefm.review.leg_profile import leg_profile
 from musclefm.review.measures import measure_muscles
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
@@ -93,39 +91,38 @@ def test_a_label_of_another_scheme_is_not_counted_as_anything(labels):
         measure_muscles(labels, SCHEME, 45.0)
 
 
-def test_doubt_along_the_leg_does_not_depend_on_how_the_scan_is_stored(
+def test_uncertainty_along_the_leg_does_not_depend_on_how_the_scan_is_stored(
     oblique_volume, stored_48_ways
 ):
     rng = np.random.default_rng(5)
     uncertainty = rng.uniform(0.0, 0.4, oblique_volume.array.shape).astype(np.float32)
-    labels = (rng.random(uncertainty.shape) < 0.3).astype(np.uint8)
-    labels[2] = 0
+    regions = (rng.random(uncertainty.shape) < 0.3).astype(np.uint8)
+    regions[2] = 0
     uncertainty[4] += 0.5
     # One array with both, so that both are stored alike.
-    both = oblique_volume.with_array(uncertainty + 2 * labels)
+    both = oblique_volume.with_array(uncertainty + 2 * regions)
     expected = None
     for stored in stored_48_ways(both):
-        profile = slice_doubt(stored.array % 2, (stored.array // 2).astype(np.uint8), stored.grid)
+        profile = leg_profile(stored.array % 2, (stored.array // 2).astype(np.uint8), stored.grid)
         heights = [x.superior_mm for x in profile]
         assert heights == sorted(heights)
-        facts = np.array([(x.superior_mm, x.mean_uncertainty, x.uncertain_ml) for x in profile])
+        facts = np.array([(x.superior_mm, x.uncertain_ml, x.flagged_ml) for x in profile])
         expected = facts if expected is None else expected
         np.testing.assert_allclose(facts, expected, rtol=1e-5, atol=1e-6)
 
         superior = stored.grid.ijk_to_ras[2, :3] / stored.grid.spacing
         axis = 2 - int(np.abs(superior).argmax())
-        for doubt in profile:
-            voxels = np.take(stored.array % 2, doubt.index, axis) >= 0.25
+        for part in profile:
+            voxels = np.take(stored.array % 2, part.index, axis) >= 0.25
             volume_ml = voxels.sum() * stored.grid.voxel_volume_mm3 / 1000
-            assert doubt.uncertain_ml == pytest.approx(volume_ml)
-    assert np.isnan(expected[:, 1]).sum() == 1
-    assert expected[:, 2].argmax() == np.nanargmax(expected[:, 1])
+            assert part.uncertain_ml == pytest.approx(volume_ml)
+    assert (expected[:, 2] == 0).sum() == 1
+    assert expected[:, 2].argmax() == expected[:, 1].argmax()
 
 
-def test_a_slice_without_labels_has_no_mean():
+def test_a_slice_without_regions_is_uncertain_elsewhere():
     grid = Grid((2, 16, 16), (1.0, 1.0, 5.0), (0.0, 0.0, 40.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
     volume = Volume(np.full(grid.shape, 0.5, np.float32), grid)
-    lower, upper = slice_doubt(volume.array, np.zeros(grid.shape, np.uint8), grid)
+    lower, upper = leg_profile(volume.array, np.zeros(grid.shape, np.uint8), grid)
     assert (lower.superior_mm, upper.superior_mm) == (40.0, 45.0)
-    assert math.isnan(lower.mean_uncertainty)
-    assert lower.uncertain_ml == pytest.approx(256 * 5 / 1000)
+    assert lower.uncertain_ml == pytest.approx(256 * 5 / 1000) and lower.flagged_ml == 0

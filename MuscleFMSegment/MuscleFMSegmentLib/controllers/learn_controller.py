@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
-from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.process.job import Job, Outcome, Process
-from MuscleFMSegmentLib.process.learning_progress import LearningProgress
-from MuscleFMSegmentLib.process.library_query import LibraryQuery
+from MuscleFMSegmentLib.process.library_runner import LibraryRunner, Outcome
+from MuscleFMSegmentLib.process.progress_updates import LEARN_STAGES
 from MuscleFMSegmentLib.widgets.learn_panel import LearnPanel
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 
 if TYPE_CHECKING:
     from musclefm.training.learning.folder import LearningFolder
-
-_LOOK_EVERY_MS = 200
 
 
 class LearnController:
@@ -29,11 +24,8 @@ class LearnController:
     ----------
     messages : MessageArea
         Shows what goes wrong.
-    start : callable
-        Starts the library with arguments, see
-        :func:`MuscleFMSegmentLib.process.library_process.startLibrary`.
-    makeTimer : callable
-        Makes a ``qt.QTimer``.
+    makeRunner : callable
+        Makes a :class:`LibraryRunner`.
     choice : callable
         Returns the names of the chosen model and device.
     onModelChanged : callable
@@ -43,28 +35,21 @@ class LearnController:
     def __init__(
         self,
         messages: MessageArea,
-        start: Callable[[Sequence[str]], Process],
-        makeTimer: Callable[[], Any],
+        makeRunner: Callable[[], LibraryRunner],
         choice: Callable[[], tuple[str, str]],
         onModelChanged: Callable[[], None],
     ) -> None:
         self._messages = messages
-        self._start = start
         self._choice = choice
         self._onModelChanged = onModelChanged
-        self._status = LibraryQuery(start, makeTimer())
-        self._change = LibraryQuery(start, makeTimer())
-        self._job: Job | None = None
+        self._status, self._change, self._learning = (makeRunner() for _use in range(3))
         self._model = ""
-        self._timer = makeTimer()
-        self._timer.interval = _LOOK_EVERY_MS
-        self._timer.connect("timeout()", self._look)
         self.panel = LearnPanel(self.toggle, self.use, self.discard, self.goBack)
 
     @property
     def isLearning(self) -> bool:
         """Whether a model learns."""
-        return self._job is not None
+        return self._learning.isRunning
 
     @property
     def isBusy(self) -> bool:
@@ -73,36 +58,36 @@ class LearnController:
 
     def refresh(self) -> None:
         """Show how things stand with the chosen model; while one learns, that is shown."""
-        if self._job or self._change.isRunning:
+        if self.isLearning or self._change.isRunning:
             return
         model, _device = self._choice()
         if model != self._model:
             self.panel.clear()
         self._model = model
         if model:
-            told = ["learn", "--status", "--model", model]
-            self._status.ask(told, self._onStatus, self._messages.showError)
+            command = ["learn", "--status", "--model", model]
+            self._status.ask(command, self._onStatus, self._messages.showError)
 
     def toggle(self) -> None:
-        """Learn, go on where it was stopped, or stop."""
-        if self._job:
+        """Learn, resume where it was stopped, or stop."""
+        if self.isLearning:
             self.panel.showStopping()
-            self._job.stop()
+            self._learning.stop()
             return
-        self._status.stop()
+        self._status.end()
         self._model, device = self._choice()
         options = ["--model", self._model, "--device", device, "--progress", "json"]
         with self._messages.shown():
             self._messages.clear()
-            self._job = Job(
-                self._started(["learn", *options]),
+            self._learning.run(
+                ["learn", *options],
+                self._finish,
                 self.panel.showProgress,
                 self.panel.log,
-                LearningProgress(time.monotonic),
+                LEARN_STAGES,
                 _("the learning"),
             )
             self.panel.showRunning(True)
-            self._timer.start()
 
     def use(self) -> None:
         """Use the new version from now on."""
@@ -128,33 +113,15 @@ class LearnController:
         self.refresh()
 
     def end(self) -> None:
-        """End what runs; it can be gone on with another time."""
-        self._status.stop()
-        self._change.stop()
+        """End what runs; a learning can be resumed."""
+        self._status.end()
+        self._change.end()
         self.panel.setBusy(False)
-        if self._job:
-            self._timer.stop()
-            self._job.end()
-            self._job = None
+        if self.isLearning:
+            self._learning.end()
             self.panel.showRunning(False)
 
-    def _started(self, arguments: Sequence[str]) -> Process:
-        try:
-            return self._start(arguments)
-        except OSError as error:
-            raise MuscleFMError(
-                f"the library's Python cannot be started ({error.strerror})",
-                "install MuscleFMSegment again",
-            ) from error
-
-    def _look(self) -> None:
-        outcome = self._job.poll() if self._job else None
-        if outcome:
-            self._finish(outcome)
-
     def _finish(self, outcome: Outcome) -> None:
-        self._timer.stop()
-        self._job = None
         self.panel.showRunning(False)
         if outcome.kind == "failed":
             self._messages.showError(outcome.error)
@@ -164,9 +131,9 @@ class LearnController:
             )
         self.refresh()
 
-    def _onStatus(self, told: str) -> None:
+    def _onStatus(self, answer: str) -> None:
         with self._messages.shown():
-            status = json.loads(told)
+            status = json.loads(answer)
             self.panel.showStatus(status)
             if status["state"] == "finished":
                 self.panel.showComparison(self._comparison(), status["abbreviations"])
@@ -185,14 +152,14 @@ class LearnController:
         self._folder().clear()
 
     def _changeVersion(
-        self, arguments: Sequence[str], said: str, then: Callable[[], None] = lambda: None
+        self, arguments: Sequence[str], message: str, then: Callable[[], None] = lambda: None
     ) -> None:
-        self._status.stop()
+        self._status.end()
         self.panel.setBusy(True)
 
-        def onChanged(told: str) -> None:
+        def onChanged(answer: str) -> None:
             self.panel.setBusy(False)
-            self._messages.show(said.format(model=self._model))
+            self._messages.show(message.format(model=self._model))
             with self._messages.shown():
                 then()
             self._onModelChanged()

@@ -17,8 +17,7 @@ from MuscleFMSegmentLib.controllers.run_controller import RunController
 from MuscleFMSegmentLib.controllers.shortcuts import reviewShortcuts
 from MuscleFMSegmentLib.controllers.worklist_controller import WorklistController
 from MuscleFMSegmentLib.process.background import Background
-from MuscleFMSegmentLib.process.library_process import startLibrary
-from MuscleFMSegmentLib.process.library_query import LibraryQuery
+from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.scene.nodes import slicesAlongLeg
 from MuscleFMSegmentLib.startup.installer import Installer
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
@@ -27,7 +26,7 @@ from MuscleFMSegmentLib.widgets.ui_files import loadForm, parameterWidgets, widg
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
-    from MuscleFMSegmentLib.process.segmentation_run import RunRequest
+    from MuscleFMSegmentLib.process.segmentation_run import SegmentationRun
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
 
 # Whoever only passes by need not start a process.
@@ -53,17 +52,17 @@ class ModulePanel:
         self._parameterTags: tuple[Any, Any] | None = None
         self._timings: dict[str, float | None] = {}
         self._installer = Installer()
-        self._inventory = LibraryQuery(startLibrary, qt.QTimer())
+        self._inventory = LibraryRunner(qt.QTimer())
         self._inventoryTimer = qt.QTimer()
         self._inventoryTimer.setSingleShot(True)
         self._inventoryTimer.interval = _INVENTORY_AFTER_MS
         self._inventoryTimer.connect("timeout()", self._onLingered)
-        self._exporter = LibraryQuery(startLibrary, qt.QTimer())
+        self._exporter = LibraryRunner(qt.QTimer())
         self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
         self.run = RunController(
             self.segment,
             self.messages,
-            qt.QTimer(),
+            LibraryRunner(qt.QTimer()),
             self._onResults,
         )
         self.control = ReviewController(
@@ -80,10 +79,10 @@ class ModulePanel:
         )
         self.recovery = RecoveryController(ui, self.messages, self.control)
         self.worklist = WorklistController(
-            self.messages, self.control, startLibrary, qt.QTimer(), self._choice
+            self.messages, self.control, LibraryRunner(qt.QTimer()), self._choice
         )
         self.learn = LearnController(
-            self.messages, startLibrary, qt.QTimer, self._choice, self._askInventory
+            self.messages, lambda: LibraryRunner(qt.QTimer()), self._choice, self._askInventory
         )
         aside = (ui.worklistSection, self.worklist.panel), (ui.learnSection, self.learn.panel)
         for section, panel in (*self._panels(), *aside):
@@ -145,8 +144,8 @@ class ModulePanel:
         self.run.end()
         self.worklist.end()
         self.learn.end()
-        self._inventory.stop()
-        self._exporter.stop()
+        self._inventory.end()
+        self._exporter.end()
         self.control.close()
         self.recovery.release()
         self.background.wait()
@@ -155,7 +154,7 @@ class ModulePanel:
     def apply(self) -> None:
         """Segment the chosen volume."""
         with self.messages.shown():
-            self.run.start(self._request())
+            self.run.start(self._chosenRun())
 
     def stop(self) -> None:
         """Stop the segmentation."""
@@ -207,14 +206,14 @@ class ModulePanel:
             with self.messages.shown():
                 self.recovery.offer()
 
-    def _request(self) -> RunRequest:
-        from MuscleFMSegmentLib.process.segmentation_run import RunRequest
+    def _chosenRun(self) -> SegmentationRun:
+        from MuscleFMSegmentLib.process.segmentation_run import SegmentationRun
 
         parameters = self._parameters
         nodes = (parameters.inputVolume, parameters.secondVolume)
         names = parameters.dixonPair.value if nodes[1] else ("image",)
         channels = dict(zip(names, nodes, strict=False))
-        return RunRequest(channels, self.segment.model, self.segment.device)
+        return SegmentationRun(channels, self.segment.model, self.segment.device)
 
     def _onLingered(self) -> None:
         if self.segment.hasInventory:
@@ -225,9 +224,9 @@ class ModulePanel:
     def _askInventory(self) -> None:
         self._inventory.ask(["inventory"], self._onInventory, self.messages.showError)
 
-    def _onInventory(self, told: str) -> None:
+    def _onInventory(self, answer: str) -> None:
         with self.messages.shown():
-            inventory = json.loads(told)
+            inventory = json.loads(answer)
             self.segment.showInventory(inventory["models"], inventory["devices"])
             self._chosen()
 
@@ -254,7 +253,7 @@ class ModulePanel:
         if node is not None and self.segment.runsOnCpu and not isKnown and not isBusy:
             self._inventory.ask(
                 ["inventory", "--time", model],
-                lambda told: self._onTimed(model, json.loads(told)["seconds_per_slice"]),
+                lambda answer: self._onTimed(model, json.loads(answer)["seconds_per_slice"]),
                 lambda error: self._onTimed(model, None),
             )
 
@@ -275,8 +274,8 @@ class ModulePanel:
         self._showTiming()
         self.control.followParameters()
 
-    def _onResults(self, folder: ReviewFolder, request: RunRequest) -> None:
-        self.control.open(folder, request.volumeNode)
+    def _onResults(self, folder: ReviewFolder, run: SegmentationRun) -> None:
+        self.control.open(folder, run.volumeNode)
 
     def _onOpened(self) -> None:
         self.recovery.release()

@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.process.background import Background
-from MuscleFMSegmentLib.process.library_query import LibraryQuery
+from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.widgets.correct_panel import CorrectPanel
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.muscles_panel import MusclesPanel
@@ -37,7 +37,7 @@ class ReviewContext:
         Shows what goes wrong.
     background : Background
         Measures and writes.
-    exporter : LibraryQuery
+    exporter : LibraryRunner
         Writes exported files.
     makeTimer : callable
         Returns a new ``qt.QTimer``.
@@ -49,7 +49,7 @@ class ReviewContext:
 
     messages: MessageArea
     background: Background
-    exporter: LibraryQuery
+    exporter: LibraryRunner
     makeTimer: Callable[[], Any]
     parameters: Callable[[], MuscleFMSegmentParameterNode | None]
     onOpened: Callable[[], None]
@@ -284,7 +284,7 @@ class ReviewController:
             left = sum(entry.status in ("to do", "skipped") for entry in review.queue.entries)
             self.save.show(review.storedSample is not None, left)
 
-    def _onExported(self, told: str) -> None:
+    def _onExported(self, output: str) -> None:
         self._showSaved()
         self.save.ui.savedLabel.text = _("Exported.")
 

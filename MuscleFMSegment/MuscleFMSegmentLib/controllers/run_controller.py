@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.process.job import Job, Outcome
+from MuscleFMSegmentLib.process.library_runner import LibraryRunner, Outcome
+from MuscleFMSegmentLib.process.progress_updates import SEGMENT_STAGES
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
 
 if TYPE_CHECKING:
-    from MuscleFMSegmentLib.process.segmentation_run import RunRequest
+    from MuscleFMSegmentLib.process.segmentation_run import SegmentationRun
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
-
-_LOOK_EVERY_MS = 100
 
 
 class RunController:
@@ -29,116 +28,99 @@ class RunController:
         Shows the run.
     messages : MessageArea
         Shows what goes wrong.
-    timer : qt.QTimer
+    runner : LibraryRunner
         Of its own.
     onResults : callable
-        Given the folder and the request of a run that finished.
+        Given the folder and the run that finished.
     """
 
     def __init__(
         self,
         panel: SegmentPanel,
         messages: MessageArea,
-        timer: Any,
-        onResults: Callable[[ReviewFolder, RunRequest], None],
+        runner: LibraryRunner,
+        onResults: Callable[[ReviewFolder, SegmentationRun], None],
     ) -> None:
         self._panel = panel
         self._messages = messages
         self._onResults = onResults
-        self._timer = timer
-        timer.interval = _LOOK_EVERY_MS
-        timer.connect("timeout()", self._look)
-        self._job: Job | None = None
+        self._runner = runner
         self._folder: ReviewFolder | None = None
-        self._request: RunRequest | None = None
 
     @property
     def isRunning(self) -> bool:
         """Whether a segmentation runs."""
-        return self._job is not None
+        return self._runner.isRunning
 
-    def start(self, request: RunRequest) -> None:
-        """Check the volumes and start; whatever is wrong with them is said."""
-        from MuscleFMSegmentLib.process.segmentation_run import startRun
+    def start(self, run: SegmentationRun) -> None:
+        """Check the volumes and start; whatever is wrong with them is shown."""
         from MuscleFMSegmentLib.review.review_folders import ReviewFolders
         from MuscleFMSegmentLib.scene.input_volume import TransformAboveError
 
         self._messages.clear()
         try:
-            warnings = request.check()
+            warnings = run.check()
         except TransformAboveError as error:
-            self._messages.show(str(error), _("Harden"), lambda: self._hardenAndStart(request))
+            self._messages.show(str(error), _("Harden"), lambda: self._hardenAndStart(run))
             return
         if warnings:
             self._messages.show("; ".join(warnings))
-        folder = self._made(ReviewFolders())
+        folder = ReviewFolders().make()
         try:
-            self._job = startRun(
-                request, folder.input, folder.results, self._panel.showProgress, self._panel.log
+            self._runner.run(
+                run.export(folder.input, folder.results),
+                lambda outcome: self._finish(outcome, folder, run),
+                self._panel.showProgress,
+                self._panel.log,
+                SEGMENT_STAGES,
+                _("the segmentation"),
             )
         except BaseException:
             folder.remove()
             raise
-        self._folder, self._request = folder, request
+        self._folder = folder
         self._panel.showRunning(True)
-        self._timer.start()
 
     def stop(self) -> None:
         """Ask the run to end; it has within two seconds."""
-        if self._job:
+        if self.isRunning:
             self._panel.showStopping()
-            self._job.stop()
+            self._runner.stop()
 
     def end(self) -> None:
         """End the run now and forget it."""
-        if self._job:
-            self._job.end()
-            self._finish(Outcome("stopped"))
+        if self._folder and self.isRunning:
+            self._runner.end()
+            self._folder.remove()
+            self._panel.showRunning(False)
 
-    def _made(self, folders: Any) -> ReviewFolder:
-        try:
-            return folders.make()
-        except OSError as error:
-            raise MuscleFMError(
-                f"there is no place for the results ({error.strerror})",
-                "check the space and the access rights of the user's data folder",
-            ) from error
-
-    def _hardenAndStart(self, request: RunRequest) -> None:
+    def _hardenAndStart(self, run: SegmentationRun) -> None:
         from MuscleFMSegmentLib.scene.input_volume import hardenTransform
 
         with self._messages.shown():
-            for node in request.channels.values():
+            for node in run.channels.values():
                 hardenTransform(node)
-            self.start(request)
+            self.start(run)
 
-    def _look(self) -> None:
-        outcome = self._job.poll() if self._job else None
-        if outcome:
-            self._finish(outcome)
-
-    def _finish(self, outcome: Outcome) -> None:
-        self._timer.stop()
-        folder, request = self._folder, self._request
-        self._job = self._folder = self._request = None
+    def _finish(self, outcome: Outcome, folder: ReviewFolder, run: SegmentationRun) -> None:
         self._panel.showRunning(False)
         if outcome.kind == "finished":
             with self._messages.shown():
-                self._handOver(folder, request)
+                self._handOver(folder, run)
             return
         folder.remove()
         if outcome.kind == "failed":
             self._messages.showError(outcome.error)
 
-    def _handOver(self, folder: ReviewFolder, request: RunRequest) -> None:
-        node = request.volumeNode
-        if node.GetScene() is not slicer.mrmlScene:
+    def _handOver(self, folder: ReviewFolder, run: SegmentationRun) -> None:
+        if run.volumeNode.GetScene() is not slicer.mrmlScene:
             folder.remove()
             raise MuscleFMError(
-                "the volume was deleted while it was segmented", "load it and press Apply again"
+                _("the volume was deleted while it was segmented"),
+                _("load it and press Apply again"),
             )
         try:
-            self._onResults(folder, request)
+            self._onResults(folder, run)
         except BaseException:
             folder.remove()
             raise

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from musclefm.errors import MuscleFMError
 from MuscleFMSegmentLib.controllers.review_controller import ReviewController
-from MuscleFMSegmentLib.process.job import Job, Process
-from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
+from MuscleFMSegmentLib.process.library_runner import LibraryRunner, Outcome
+from MuscleFMSegmentLib.process.progress_updates import SEGMENT_STAGES, ProgressUpdate
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.worklist_panel import WorklistPanel
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from musclefm.pipeline.worklist_index import CaseState
     from MuscleFMSegmentLib.review.worklist_cases import WorklistCases
 
-_LOOK_EVERY_MS = 200
-_REFRESH_EVERY = 10
 _OPEN_MARK = "▶ "
 
 
@@ -33,10 +30,7 @@ class WorklistController:
         Shows what goes wrong.
     control : ReviewController
         Opens cases.
-    start : callable
-        Starts the library with arguments, see
-        :func:`MuscleFMSegmentLib.process.library_process.startLibrary`.
-    timer : qt.QTimer
+    runner : LibraryRunner
         Of its own.
     choice : callable
         Returns the names of the chosen model and device.
@@ -46,27 +40,21 @@ class WorklistController:
         self,
         messages: MessageArea,
         control: ReviewController,
-        start: Callable[[Sequence[str]], Process],
-        timer: Any,
+        runner: LibraryRunner,
         choice: Callable[[], tuple[str, str]],
     ) -> None:
         self._messages = messages
         self._control = control
-        self._start = start
+        self._runner = runner
         self._choice = choice
         self._cases: WorklistCases | None = None
         self._states: tuple[CaseState, ...] = ()
-        self._job: Job | None = None
-        self._looks = 0
-        self._timer = timer
-        timer.interval = _LOOK_EVERY_MS
-        timer.connect("timeout()", self._look)
         self.panel = WorklistPanel(self.setFolder, self.toggleProcessing, self.openRow)
 
     @property
     def isProcessing(self) -> bool:
         """Whether cases are being segmented."""
-        return self._job is not None
+        return self._runner.isRunning
 
     def setFolder(self, path: str) -> None:
         """Take up a folder of scans."""
@@ -92,25 +80,23 @@ class WorklistController:
 
     def toggleProcessing(self) -> None:
         """Segment the waiting cases in the background, or stop that."""
-        if self._job:
-            self._job.stop()
+        if self.isProcessing:
+            self._runner.stop()
             return
         if self._cases is None:
             return
         with self._messages.shown():
             model, device = self._choice()
             options = ["--model", model, "--device", device, "--progress", "json"]
-            out = ["--out", str(self._cases.out)]
-            try:
-                process = self._start(["worklist", str(self._cases.folder), *out, *options])
-            except OSError as error:
-                raise MuscleFMError(
-                    f"the library's Python cannot be started ({error.strerror})",
-                    "install MuscleFMSegment again",
-                ) from error
-            self._job = Job(process, self._onProgress, lambda line: None)
+            command = ["worklist", str(self._cases.folder), "--out", str(self._cases.out)]
+            self._runner.run(
+                [*command, *options],
+                self._finish,
+                self._onProgress,
+                stages=SEGMENT_STAGES,
+                name=_("the worklist"),
+            )
             self.panel.showProcessing(True, _("Starting"))
-            self._timer.start()
 
     def openRow(self, row: int) -> None:
         """Open a case of the list."""
@@ -119,7 +105,7 @@ class WorklistController:
                 self._open(self._states[row])
 
     def openNext(self) -> None:
-        """Open the most doubtful case that waits for the reader, if there is one."""
+        """Open the most uncertain case that waits for the reader, if there is one."""
         self.refresh()
         if self._cases is None:
             return
@@ -136,10 +122,8 @@ class WorklistController:
 
     def end(self) -> None:
         """End the work in the background."""
-        if self._job:
-            self._timer.stop()
-            self._job.end()
-            self._job = None
+        if self.isProcessing:
+            self._runner.end()
             self.panel.showProcessing(False, "")
 
     def _title(self, state: CaseState) -> str:
@@ -163,15 +147,11 @@ class WorklistController:
 
     def _onProgress(self, update: ProgressUpdate) -> None:
         self.panel.showProcessing(True, update.text)
-
-    def _look(self) -> None:
-        outcome = self._job.poll() if self._job else None
-        self._looks += 1
-        if outcome:
-            self._timer.stop()
-            self._job = None
-            self.panel.showProcessing(False, "")
-            if outcome.kind == "failed":
-                self._messages.showError(outcome.error)
-        if outcome or self._looks % _REFRESH_EVERY == 0:
+        if update.isLogWorthy:
             self.refresh()
+
+    def _finish(self, outcome: Outcome) -> None:
+        self.panel.showProcessing(False, "")
+        if outcome.kind == "failed":
+            self._messages.showError(outcome.error)
+        self.refresh()

@@ -1,26 +1,21 @@
-"""From volumes of the scene to a running segmentation."""
+"""What is to be segmented, and how."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.process.job import Job, Outcome
-from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
-from MuscleFMSegmentLib.process.library_process import startLibrary
 from MuscleFMSegmentLib.scene.input_volume import checkInput, exportInput
-
-_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
-class RunRequest:
-    """What is to be segmented, and how.
+class SegmentationRun:
+    """One segmentation.
 
     Attributes
     ----------
@@ -49,54 +44,27 @@ class RunRequest:
         """
         if len({node.GetID() for node in self.channels.values() if node}) < len(self.channels):
             raise MuscleFMError(
-                "the two images are the same volume", "choose the other image of the Dixon scan"
+                _("the two images are the same volume"),
+                _("choose the other image of the Dixon scan"),
             )
         return tuple(note for node in self.channels.values() for note in checkInput(node))
 
+    def export(self, images: Path, results: Path) -> list[str]:
+        """Write the images, and return the library's command.
 
-def startRun(
-    request: RunRequest,
-    images: Path,
-    results: Path,
-    onProgress: Callable[[ProgressUpdate], None],
-    onLog: Callable[[str], None],
-) -> Job:
-    """Start a segmentation.
+        Parameters
+        ----------
+        images, results : Path
+            An empty folder for the images that the library reads, and one to be made
+            for its results.
 
-    Parameters
-    ----------
-    request : RunRequest
-        Checked already.
-    images, results : Path
-        An empty folder for the images that the library reads, and one to be made for
-        its results.
-    onProgress, onLog : callable
-        As for :class:`Job`.
-
-    Raises
-    ------
-    MuscleFMError
-        The volumes cannot be handed over, or Python cannot be started.
-    """
-    files = exportInput(request.channels, images)
-    named = [f"--channel={channel}={path}" for channel, path in files.items()]
-    image = [str(files["image"])] if "image" in files else named
-    options = ["--model", request.model, "--device", request.device, "--progress", "json"]
-    try:
-        process = startLibrary(["segment", *image, "--out", str(results), *options])
-    except OSError as error:
-        raise MuscleFMError(
-            f"the library's Python cannot be started ({error.strerror})",
-            "install MuscleFMSegment again",
-        ) from error
-    return Job(process, onProgress, onLog)
-
-
-def waitFor(job: Job, meanwhile: Callable[[], None]) -> Outcome:
-    """Wait until a job has ended, for scripts."""
-    while True:
-        outcome = job.poll()
-        if outcome:
-            return outcome
-        meanwhile()
-        time.sleep(_LOOK_EVERY_S)
+        Raises
+        ------
+        MuscleFMError
+            The volumes cannot be handed over.
+        """
+        files = exportInput(self.channels, images)
+        named = [f"--channel={channel}={path}" for channel, path in files.items()]
+        image = [str(files["image"])] if "image" in files else named
+        out = ["--out", str(results), "--progress", "json"]
+        return ["segment", *image, "--model", self.model, "--device", self.device, *out]

@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 
 from musclefm.labels.scheme import Side
-from musclefm.review.leg_profile import SliceUncertainty, slice_doubt
+from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.measures import MuscleMeasure
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
@@ -175,9 +175,9 @@ class CaseReview:
                 setIt(wanted)
 
     def legProfile(self) -> tuple[SliceUncertainty, ...]:
-        """Return the model's doubt slice by slice, from inferior to superior."""
+        """Return the uncertain volume slice by slice, from inferior to superior."""
         uncertainty = slicer.util.arrayFromVolume(self.case.heatmapNodes["total"])
-        return slice_doubt(uncertainty, self.case.modelLabels, self.case.grid)
+        return leg_profile(uncertainty, self.case.regions, self.case.grid)
 
     def sidedVolume(self) -> Volume:
         """Return the labels ``(K, J, I) uint8``: sided values.

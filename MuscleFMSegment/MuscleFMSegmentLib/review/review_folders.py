@@ -79,16 +79,18 @@ class ReviewFolders:
 
         Raises
         ------
-        OSError
+        MuscleFMError
             It cannot be made.
         """
-        name = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        path = self._root / name
-        make_private_folder(path / _INPUT)
-        folder = claimFolder(path)
-        if folder is None:
-            raise OSError(f"the new folder {name} is in use")
-        return folder
+        path = self._root / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        try:
+            make_private_folder(path / _INPUT)
+            return ReviewFolder(path, acquired_lock(path / _LOCK, _IN_USE))
+        except OSError as error:
+            raise MuscleFMError(
+                f"there is no place for the results ({error.strerror})",
+                "check the space and the access rights of the user's data folder",
+            ) from error
 
     def unfinished(self) -> list[ReviewFolder]:
         """Lock and return the folders of reviews that ended without a save, latest first.

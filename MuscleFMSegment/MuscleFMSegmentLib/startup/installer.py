@@ -11,7 +11,7 @@ from typing import Any
 import slicer
 
 from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.process.library_process import PYTHON_VARIABLE
+from MuscleFMSegmentLib.process.library_runner import PYTHON_VARIABLE
 
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 _REQUESTER = "MuscleFMSegment"

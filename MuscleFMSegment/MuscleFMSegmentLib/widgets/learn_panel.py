@@ -8,7 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from musclefm.plain_text import printable
-from MuscleFMSegmentLib.process.job_progress import ProgressUpdate
+from MuscleFMSegmentLib.process.progress_updates import ProgressUpdate
 from MuscleFMSegmentLib.startup.version_title import versionTitle
 from MuscleFMSegmentLib.widgets.table_cells import plainToolTip, prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf

@@ -1,18 +1,23 @@
-"""Bars of the doubt along the leg; a click goes to the slice."""
+"""Bars of the uncertain volume along the leg; a click goes to the slice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 from slicer.i18n import tr as _
+
+if TYPE_CHECKING:
+    from musclefm.review.leg_profile import SliceUncertainty
 
 _HEIGHT = 110
 _LEFT, _TOP, _BOTTOM, _RIGHT = 34, 8, 20, 6
 _TICK_EVERY_PX = 34
 
-_BAR, _CURRENT, _HOVERED = "#cc4778", "#00b7c7", "#e16462"
+# In regions to check and elsewhere as in the report.
+_FLAGGED, _REST = "#9c3587", "#a9b4c0"
+_CURRENT, _HOVERED = (0, 183, 199, 90), (0, 183, 199, 45)
 
 
 class LegProfilePlot(qt.QWidget):
@@ -21,27 +26,21 @@ class LegProfilePlot(qt.QWidget):
     Parameters
     ----------
     onSlice : callable
-        Told the index of the slice that was clicked.
+        Given the index of the slice that was clicked.
     """
 
     def __init__(self, onSlice: Callable[[int], None]) -> None:
         super().__init__()
         self._onSlice = onSlice
-        self._bars: Sequence[tuple[int, float]] = ()
+        self._bars: Sequence[SliceUncertainty] = ()
         self._current: int | None = None
         self._hovered: int | None = None
         self.setMinimumHeight(_HEIGHT)
         self.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
         self.setMouseTracking(True)
 
-    def setProfile(self, bars: Sequence[tuple[int, float]]) -> None:
-        """Show the uncertain volume in mL of each slice, inferior ones first.
-
-        Parameters
-        ----------
-        bars : sequence of (int, float)
-            Index of the slice on the image's grid, and the volume.
-        """
+    def setProfile(self, bars: Sequence[SliceUncertainty]) -> None:
+        """Show the uncertain volume of each slice, inferior ones first."""
         self._bars = bars
         self._current = self._hovered = None
         self.setCursor(qt.QCursor(qt.Qt.PointingHandCursor if bars else qt.Qt.ArrowCursor))
@@ -56,18 +55,21 @@ class LegProfilePlot(qt.QWidget):
         """Go to the slice under the mouse."""
         bar = self._barAt(event.pos().x())
         if bar is not None:
-            self.setCurrent(self._bars[bar][0])
-            self._onSlice(self._bars[bar][0])
+            self.setCurrent(self._bars[bar].index)
+            self._onSlice(self._bars[bar].index)
 
     def mouseMoveEvent(self, event: Any) -> None:
-        """Say which slice is under the mouse."""
+        """Name the slice under the mouse."""
         bar = self._barAt(event.pos().x())
         if bar != self._hovered:
             self._hovered = bar
             if bar is not None:
-                index, volume = self._bars[bar]
+                text = _(
+                    "Slice {index}: {all:.1f} mL uncertain, {flagged:.1f} mL in regions to check"
+                )
+                shown = self._bars[bar]
                 self.setToolTip(
-                    _("Slice {index}: {volume:.1f} mL uncertain").format(index=index, volume=volume)
+                    text.format(index=shown.index, all=shown.uncertain_ml, flagged=shown.flagged_ml)
                 )
             self.update()
 
@@ -87,11 +89,10 @@ class LegProfilePlot(qt.QWidget):
         painter.setPen(faint)
         painter.drawLine(_LEFT, _TOP + height, _LEFT + width, _TOP + height)
         if self._bars:
-            top = max(max(volume for _index, volume in self._bars), 1e-6)
+            top = max(*(shown.uncertain_ml for shown in self._bars), 1e-6)
             painter.drawLine(_LEFT, _TOP, _LEFT + width, _TOP)
             painter.setPen(ink)
             self._text(painter, 0, _TOP - 8, _LEFT - 4, f"{top:.3g}", qt.Qt.AlignRight)
-            self._text(painter, 0, _TOP + 8, _LEFT - 4, "mL", qt.Qt.AlignRight)
             self._drawBars(painter, top, ink)
         painter.end()
 
@@ -99,22 +100,29 @@ class LegProfilePlot(qt.QWidget):
         width, height = self._plotSize()
         step = width / len(self._bars)
         every = max(1, round(_TICK_EVERY_PX / step))
-        for bar, (index, volume) in enumerate(self._bars):
+        gap = 1 if step > 3 else 0
+        for bar, shown in enumerate(self._bars):
             left, right = (_LEFT + round(edge * step) for edge in (bar, bar + 1))
-            colour = _HOVERED if bar == self._hovered else _BAR
-            if index == self._current:
-                painter.fillRect(left, _TOP, right - left, height, qt.QColor(0, 183, 199, 60))
-                colour = _CURRENT
-            tall = round(height * volume / top)
-            gap = 1 if step > 3 else 0
-            painter.fillRect(
-                left, _TOP + height - tall, max(1, right - left - gap), tall, qt.QColor(colour)
-            )
+            for isMarked, colour in (
+                (bar == self._hovered, _HOVERED),
+                (shown.index == self._current, _CURRENT),
+            ):
+                if isMarked:
+                    painter.fillRect(left, _TOP, right - left, height, qt.QColor(*colour))
+            for volume, colour in ((shown.uncertain_ml, _REST), (shown.flagged_ml, _FLAGGED)):
+                tall = round(height * volume / top)
+                width = max(1, right - left - gap)
+                painter.fillRect(left, _TOP + height - tall, width, tall, qt.QColor(colour))
             if bar % every == every // 2:
                 painter.setPen(ink)
                 middle = (left + right) // 2
                 self._text(
-                    painter, middle - 20, _TOP + height + 2, 40, str(index), qt.Qt.AlignHCenter
+                    painter,
+                    middle - 20,
+                    _TOP + height + 2,
+                    40,
+                    str(shown.index),
+                    qt.Qt.AlignHCenter,
                 )
 
     def _text(self, painter: Any, left: int, top: int, width: int, text: str, align: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from musclefm.plain_text import printable
-from MuscleFMSegmentLib.process.job_progress import ProgressUpdate, duration
+from MuscleFMSegmentLib.process.progress_updates import ProgressUpdate, duration
 from MuscleFMSegmentLib.widgets.model_card import cardHtml
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 

@@ -1,9 +1,12 @@
-"""How the doubt is shown: heat over the slices, and where along the leg."""
+"""How the uncertainty is shown: heat over the slices, and a plot along the leg."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+import qt
+from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.widgets.leg_profile_plot import LegProfilePlot
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
@@ -18,20 +21,21 @@ class UncertaintyPanel:
     Parameters
     ----------
     onSlice : callable
-        Told the index of a slice that was clicked.
+        Given the index of a slice that was clicked.
     """
 
     def __init__(self, onSlice: Callable[[int], None]) -> None:
         self.form = loadForm("UncertaintyPanel")
         self.ui = widgetsOf(self.form)
         self.plot = LegProfilePlot(onSlice)
+        self.form.layout().addWidget(qt.QLabel(_("Uncertain volume along the leg (mL)")))
         self.form.layout().addWidget(self.plot)
         self.form.setEnabled(False)
 
     def show(self, profile: Sequence[SliceUncertainty]) -> None:
         """Show a case."""
         self.form.setEnabled(True)
-        self.plot.setProfile([(doubt.index, doubt.uncertain_ml) for doubt in profile])
+        self.plot.setProfile(profile)
 
     def clear(self) -> None:
         """Show no case."""

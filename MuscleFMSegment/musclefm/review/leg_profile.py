@@ -1,8 +1,9 @@
-"""Where along the leg the doubt lies, slice by slice, from what the results hold."""
+"""Where along the leg the model is uncertain, slice by slice, from what the results hold."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,13 @@ from musclefm.review.regions import DEFAULT_RULE
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 
+PROFILE_TITLE = "Uncertain volume along the leg (mL)"
+"""What the report and the module in Slicer write over the plot."""
+
 
 @dataclass(frozen=True)
 class SliceUncertainty:
-    """The doubt of one slice.
+    """The uncertain volume of one slice.
 
     Attributes
     ----------
@@ -23,30 +27,30 @@ class SliceUncertainty:
         (``FlaggedRegion.slice_axis``).
     superior_mm : float
         Where the middle of the slice lies: S of RAS in mm.
-    mean_uncertainty : float
-        Mean total uncertainty of the labelled voxels, in [0, 1]; NaN without any.
     uncertain_ml : float
         Volume in mL of the voxels, labelled or not, that are as uncertain as
         those of flagged regions (``FlagRule.threshold``).
+    flagged_ml : float
+        The part of it in mL that lies in flagged regions.
     """
 
     index: int
     superior_mm: float
-    mean_uncertainty: float
     uncertain_ml: float
+    flagged_ml: float
 
 
-def slice_doubt(
-    uncertainty: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], grid: Grid
+def leg_profile(
+    uncertainty: npt.NDArray[np.float32], regions: npt.NDArray[Any], grid: Grid
 ) -> tuple[SliceUncertainty, ...]:
-    """Sum up the doubt of every slice.
+    """Sum up the uncertain volume of every slice.
 
     Parameters
     ----------
     uncertainty : ndarray
         ``(K, J, I) float32``: total uncertainty in [0, 1], as in uncertainty.nii.gz.
-    labels : ndarray
-        ``(K, J, I) uint8``: 0 background, with sides or without.
+    regions : ndarray
+        ``(K, J, I)``: id of the flagged region, 0 for none, as in regions.nii.gz.
     grid : Grid
         Of both, in any orientation.
 
@@ -63,18 +67,18 @@ def slice_doubt(
         np.arange(slices),
         np.ones(slices),
     ]
+    ml = grid.voxel_volume_mm3 / 1000.0
     profile = []
-    for k, (doubt, label) in enumerate(
-        zip(view.apply(uncertainty), view.apply(labels), strict=True)
+    for k, (values, ids) in enumerate(
+        zip(view.apply(uncertainty), view.apply(regions), strict=True)
     ):
-        inside = doubt[label > 0]
-        uncertain = np.count_nonzero(doubt >= DEFAULT_RULE.threshold)
+        uncertain = values >= DEFAULT_RULE.threshold
         profile.append(
             SliceUncertainty(
                 index=slices - 1 - k if view.flips[0] else k,
                 superior_mm=float(middles[2, k]),
-                mean_uncertainty=float(inside.mean(dtype=np.float64)) if inside.size else np.nan,
-                uncertain_ml=uncertain * grid.voxel_volume_mm3 / 1000.0,
+                uncertain_ml=np.count_nonzero(uncertain) * ml,
+                flagged_ml=np.count_nonzero(uncertain & (ids > 0)) * ml,
             )
         )
     return tuple(profile)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from MuscleFMSegmentLib.process.job_progress import eventOf
-
 HOSTILE = "\x1b]0;A\x07<img src='http://x/y'>\u202eB\u2028C"
 SHOWN = "\ufffd]0;A\ufffd<img src='http://x/y'>\ufffdB C"
 ESCAPED = "\ufffd]0;A\ufffd&lt;img src=&#x27;http://x/y&#x27;&gt;\ufffdB C"
@@ -46,6 +44,8 @@ def test_a_card_shows_all_its_fields_as_text(module: Any) -> None:
     assert damaged == f"<p><b>{ESCAPED}</b></p><p>{ESCAPED}</p>"
 
 
-def test_progress_tells_plain_text() -> None:
+def test_progress_is_plain_text(session: Any) -> None:
+    from MuscleFMSegmentLib.process.progress_updates import eventOf
+
     event = eventOf('{"stage": "read", "done": 0, "total": 0, "message": "\\u001b[31mA\\u202e"}')
     assert event and event.message == "\ufffd[31mA\ufffd"

@@ -79,6 +79,7 @@ class Learner:
         import qt
 
         from MuscleFMSegmentLib.controllers.learn_controller import LearnController
+        from MuscleFMSegmentLib.process.library_runner import LibraryRunner
         from MuscleFMSegmentLib.widgets.message_area import MessageArea
         from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
@@ -90,8 +91,7 @@ class Learner:
         self.messages = MessageArea(widgetsOf(self._frame))
         self.control = LearnController(
             self.messages,
-            self.library.start,
-            qt.QTimer,
+            lambda: LibraryRunner(qt.QTimer(), self.library.start),
             lambda: ("thigh-demo", "cpu"),
             self._onModelChanged,
         )
@@ -264,10 +264,10 @@ def test_the_end_of_the_module_ends_a_learning(learner: Any) -> None:
 
 
 def test_the_way_is_told_with_the_time_left(session: Any) -> None:
-    from MuscleFMSegmentLib.process.learning_progress import LearningProgress
+    from MuscleFMSegmentLib.process.progress_updates import LEARN_STAGES, ProgressReader
 
     now = [0.0]
-    progress = LearningProgress(lambda: now[0])
+    progress = ProgressReader(LEARN_STAGES, lambda: now[0])
     texts, fractions, news = [], [], []
     for seconds, line in (
         (0, event("read", 3, 0, "3 cases")),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import slicer
 from playing import settle, sidedLabels
+
+from musclefm.review.leg_profile import PROFILE_TITLE
 
 VIEWS = ("Red", "Yellow", "Green")
 
@@ -72,11 +76,29 @@ def test_a_click_on_the_plot_goes_to_the_slice(opened: Any, session: Any) -> Non
     plot = opened.control.uncertainty.plot
     case = opened.control.openCase.review.case
     count = case.grid.shape[0]
-    assert [index for index, _volume in plot._bars] == list(range(count))
+    assert [bar.index for bar in plot._bars] == list(range(count))
     for bar in (0, count - 1):
         x = 34 + (bar + 0.5) * (plot.width - 40) / count
         session.click(plot, round(x), 40)
         assert voxelAt(case, "Red")[2] == bar and plot._current == bar
+
+
+def test_the_plot_shows_what_the_report_shows(opened: Any, session: Any, results: Path) -> None:
+    report = (results / "report.html").read_text("utf-8")
+    shown = re.findall(
+        r"<title>Slice (\d+), [^:]*: ([\d.]+) mL uncertain, ([\d.]+) mL of it in regions", report
+    )
+    import qt
+
+    panel = opened.control.uncertainty
+    expected = [
+        (str(bar.index), f"{bar.uncertain_ml:.1f}", f"{bar.flagged_ml:.1f}")
+        for bar in panel.plot._bars
+    ]
+    assert shown == expected and len(shown) == opened.control.openCase.review.case.grid.shape[0]
+    assert any(float(whole) > float(flagged) > 0 for _index, whole, flagged in shown)
+    titles = [label.text for label in panel.form.findChildren(qt.QLabel)]
+    assert PROFILE_TITLE in titles and f"<h3>{PROFILE_TITLE}</h3>" in report
 
 
 def test_a_click_on_the_queue_goes_to_the_region(opened: Any, session: Any) -> None:

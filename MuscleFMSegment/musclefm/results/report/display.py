@@ -93,8 +93,12 @@ class CaseDisplay:
         """Return where the middle of a slice lies, e.g. ``"S 12.5 mm"`` or ``"I 3.0 mm"``."""
         _, rows, columns = self.grid.shape
         middle = self.grid.ijk_to_ras @ ((columns - 1) / 2, (rows - 1) / 2, k, 1.0)
-        height = round(float(middle[2]), 1)
-        return f"{'I' if height < 0 else 'S'} {abs(height):.1f} mm"
+        return position(float(middle[2]))
+
+    @property
+    def uncertainty(self) -> npt.NDArray[np.float32]:
+        """Total uncertainty ``(K, J, I)`` in [0, 1] on the input grid."""
+        return self.case.maps.total / np.float32(self.case.maps.max_entropy)
 
     def heat(self, k: int) -> npt.NDArray[np.float32]:
         """Return the total uncertainty ``(J, I)`` of a slice, normalised to [0, 1]."""
@@ -168,6 +172,12 @@ class CaseDisplay:
         top, bottom = _around(float(rows.mean()), side / step_j, self.grid.shape[1])
         left, right = _around(float(columns.mean()), side / step_i, self.grid.shape[2])
         return Window(top, bottom, left, right)
+
+
+def position(superior_mm: float) -> str:
+    """Return a place along the leg, from S of RAS in mm, e.g. ``"S 12.5 mm"``."""
+    height = round(superior_mm, 1)
+    return f"{'I' if height < 0 else 'S'} {abs(height):.1f} mm"
 
 
 def _around(centre: float, length: float, size: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from musclefm.results.report.case import ReportCase
 from musclefm.results.report.display import CaseDisplay
 from musclefm.results.report.gallery import heat_legend, region_picture, slice_pictures
 from musclefm.results.report.palettes import HEAT_FROM
-from musclefm.results.report.profile_chart import leg_profile
+from musclefm.results.report.profile_chart import profile_chart
 from musclefm.results.report.summary import (
     muscle_rows,
     number,
@@ -22,6 +22,8 @@ from musclefm.results.report.summary import (
     slice_range,
     summarise,
 )
+from musclefm.review.leg_profile import PROFILE_TITLE
+from musclefm.review.regions import DEFAULT_RULE
 
 _SLICES_AT_MOST = 12
 _THUMBNAILS_AT_MOST = 40
@@ -47,7 +49,9 @@ def render_report(case: ReportCase) -> str:
         version=__version__,
         axis=display.slice_axis,
         summary=summary,
-        profile=leg_profile(display),
+        profile=profile_chart(display),
+        profile_title=PROFILE_TITLE,
+        uncertain_from=DEFAULT_RULE.threshold,
         slices=slice_pictures(display, _SLICES_AT_MOST),
         heat_legend=heat_legend(),
         heat_from=HEAT_FROM,

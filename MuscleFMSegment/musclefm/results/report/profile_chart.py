@@ -1,13 +1,12 @@
-"""Where along the leg the labels are expected to be wrong: bars for an inline SVG."""
+"""The uncertain volume along the leg as bars of an inline SVG."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from musclefm.results.report.display import CaseDisplay
+from musclefm.results.report.display import CaseDisplay, position
+from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 880.0, 130.0
 _TICKS_AT_MOST = 16
@@ -19,33 +18,29 @@ class Bar:
 
     Attributes
     ----------
-    index : int
-        Of the slice, on the input grid.
+    slice : SliceUncertainty
+        What the bar shows.
     position : str
         Of its middle, e.g. ``"S 12.5 mm"``.
-    wrong, queued : float
-        Expected wrong voxels of the slice, and of its part in the queue.
     x, width : float
         Where the bar stands.
-    height, queued_height : float
-        Of the whole and of the part in the queue.
+    height, flagged_height : float
+        Of the whole and of the part in flagged regions.
     labelled : bool
         Whether its index is written below.
     """
 
-    index: int
+    slice: SliceUncertainty
     position: str
-    wrong: float
-    queued: float
     x: float
     width: float
     height: float
-    queued_height: float
+    flagged_height: float
     labelled: bool
 
 
 @dataclass(frozen=True)
-class LegProfile:
+class ProfileChart:
     """The plot.
 
     Attributes
@@ -53,7 +48,7 @@ class LegProfile:
     width, height : float
         Of the area of the bars, in the SVG's units.
     top : float
-        Expected wrong voxels at the upper edge, a round number.
+        Uncertain volume in mL at the upper edge, a round number.
     bars : tuple of Bar
         From inferior to superior.
     """
@@ -64,42 +59,35 @@ class LegProfile:
     bars: tuple[Bar, ...]
 
     @property
-    def worst(self) -> Bar:
-        """The slice with the most expected wrong voxels."""
-        return max(self.bars, key=lambda bar: bar.wrong)
+    def highest(self) -> Bar:
+        """The slice with the largest uncertain volume."""
+        return max(self.bars, key=lambda bar: bar.slice.uncertain_ml)
 
 
-def leg_profile(display: CaseDisplay) -> LegProfile:
-    """Sum up the expected wrong voxels of each slice, inside and outside the queue."""
-    count = display.grid.shape[0]
-    wrong = [float(display.error[k].sum(dtype=np.float64)) for k in range(count)]
-    queued = [
-        float(display.error[k][display.region_ids[k] > 0].sum(dtype=np.float64))
-        for k in range(count)
-    ]
-    top = _round_up(max(wrong))
-    step = _PLOT_WIDTH / count
-    every = math.ceil(count / _TICKS_AT_MOST)
+def profile_chart(display: CaseDisplay) -> ProfileChart:
+    """Return the plot of a case."""
+    profile = leg_profile(display.uncertainty, display.case.region_labels, display.case.image.grid)
+    top = _round_up(max(part.uncertain_ml for part in profile))
+    step = _PLOT_WIDTH / len(profile)
+    every = math.ceil(len(profile) / _TICKS_AT_MOST)
     bars = tuple(
         Bar(
-            index=display.input_index(k),
-            position=display.position(k),
-            wrong=wrong[k],
-            queued=queued[k],
-            x=k * step + 0.1 * step,
+            slice=part,
+            position=position(part.superior_mm),
+            x=number * step + 0.1 * step,
             width=0.8 * step,
-            height=_PLOT_HEIGHT * wrong[k] / top,
-            queued_height=_PLOT_HEIGHT * queued[k] / top,
-            labelled=display.input_index(k) % every == 0,
+            height=_PLOT_HEIGHT * part.uncertain_ml / top,
+            flagged_height=_PLOT_HEIGHT * part.flagged_ml / top,
+            labelled=part.index % every == 0,
         )
-        for k in range(count)
+        for number, part in enumerate(profile)
     )
-    return LegProfile(_PLOT_WIDTH, _PLOT_HEIGHT, top, bars)
+    return ProfileChart(_PLOT_WIDTH, _PLOT_HEIGHT, top, bars)
 
 
 def _round_up(value: float) -> float:
-    """Return the next 1, 2, 4, 5 or 8 times a power of ten, at least 1."""
-    if value <= 1:
+    """Return the next 1, 2, 4, 5 or 8 times a power of ten; 1 for nothing."""
+    if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(m * power for m in (1, 2, 4, 5, 8, 10) if m * power >= value)
