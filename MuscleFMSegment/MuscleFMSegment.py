@@ -22,6 +22,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from MuscleFMSegmentLib.parameter_node import DixonPair, MuscleFMSegmentParameterNode
 from MuscleFMSegmentLib.startup.citation import ACKNOWLEDGEMENT
 
@@ -148,8 +149,8 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         volumeNode: slicer.vtkMRMLScalarVolumeNode,
         secondVolumeNode: slicer.vtkMRMLScalarVolumeNode | None = None,
         pair: DixonPair = DixonPair.WATER_AND_FAT,
-        model: str = "thigh-demo",
-        device: str = "auto",
+        model: str = DEFAULT_MODEL,
+        device: str = DEFAULT_DEVICE,
         folder: Path | None = None,
         onProgress: Callable[[ProgressUpdate], None] = lambda update: None,
         onLog: Callable[[str], None] = lambda line: None,

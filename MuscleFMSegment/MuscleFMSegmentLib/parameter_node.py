@@ -7,6 +7,8 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL, HEAT_OPACITY, UNCERTAIN_FROM
+
 Share = Annotated[float, WithinRange(0.0, 1.0)]
 
 
@@ -80,12 +82,12 @@ class MuscleFMSegmentParameterNode:
     inputVolume: slicer.vtkMRMLScalarVolumeNode
     secondVolume: slicer.vtkMRMLScalarVolumeNode
     dixonPair: DixonPair = DixonPair.WATER_AND_FAT
-    modelName: str = "thigh-demo"
-    deviceName: str = "auto"
+    modelName: str = DEFAULT_MODEL
+    deviceName: str = DEFAULT_DEVICE
     heatVisible: bool = True
     heatKind: HeatKindChoice = HeatKindChoice.TOTAL
-    heatOpacity: Share = 0.6
-    heatThreshold: Share = 0.25
+    heatOpacity: Share = HEAT_OPACITY
+    heatThreshold: Share = UNCERTAIN_FROM
     protectNeighbours: bool = True
     compareWithModel: bool = False
     reviewedExtent: ReviewedExtent = ReviewedExtent.SLICES

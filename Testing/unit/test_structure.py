@@ -7,6 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from musclefm.defaults import (
+    DEFAULT_DEVICE,
+    DEFAULT_MODEL,
+    DEFAULT_SCHEME,
+    HEAT_OPACITY,
+    UNCERTAIN_FROM,
+)
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.results.files import PROVENANCE_FILE, RESULT_FILES
 from musclefm.storage.resources import resource_folder
@@ -21,7 +28,7 @@ LARGEST_FOLDER = 14
 # The whole order, lowest first: a room imports from the lines before its own, never
 # from its own line or a later one. ``musclefm`` alone is the package's own file.
 LAYERS = (
-    ("musclefm", "musclefm.plain_text", "musclefm.progress"),
+    ("musclefm", "musclefm.defaults", "musclefm.plain_text", "musclefm.progress"),
     ("musclefm.errors",),
     ("musclefm.out_of_memory", "musclefm.storage", "musclefm.networks"),
     ("musclefm.labels", "musclefm.volumes"),
@@ -188,6 +195,28 @@ def test_nothing_but_its_owner_spells_the_names_of_a_results_folder() -> None:
         if (found := {name for name in names for text in texts(module) if name in text})
     }
     assert spelled == {"musclefm.results.files": names}
+
+
+def constants(module: str) -> list[object]:
+    """Return the values of all constants of a module, docstrings included."""
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+
+
+@pytest.mark.parametrize(
+    ("default", "rooms"),
+    [
+        (DEFAULT_MODEL, ("musclefm", "MuscleFMSegment")),
+        (DEFAULT_SCHEME, ("musclefm", "MuscleFMSegment")),
+        # These values mean other things elsewhere.
+        (DEFAULT_DEVICE, ("MuscleFMSegment",)),
+        (HEAT_OPACITY, ("MuscleFMSegment",)),
+        (UNCERTAIN_FROM, ("MuscleFMSegment", "musclefm.review", "musclefm.results")),
+    ],
+)
+def test_a_default_is_in_one_place(default: object, rooms: tuple[str, ...]) -> None:
+    modules = {module for module in MODULES if module.startswith(rooms)} - {"musclefm.defaults"}
+    assert {module for module in modules if default in constants(module)} == set()
 
 
 def test_no_file_is_too_long_to_read() -> None:

@@ -7,16 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import slicer
 
+from musclefm.defaults import HEAT_OPACITY, UNCERTAIN_FROM
 from musclefm.uncertainty.maps import UncertaintyKind
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
-
-DEFAULT_OPACITY = 0.5
-DEFAULT_THRESHOLD = 0.25
-"""Normalised uncertainty from which on a voxel may belong to a flagged region.
-
-The border of every muscle is a little uncertain; slice views cannot let that
-fade as the library's report does, and it would hide the image.
-"""
 
 _TAG = "MuscleFMHeat"
 _LEGEND_TITLES = {
@@ -89,8 +82,10 @@ class Heatmap:
         self._scene = scene
         self._nodes = dict(heatmapNodes)
         self._kind: UncertaintyKind = "total"
-        self._opacity = DEFAULT_OPACITY
-        self._threshold = DEFAULT_THRESHOLD
+        self._opacity = HEAT_OPACITY
+        # The border of every muscle is a little uncertain; slice views cannot let that fade
+        # as the library's report does, and it would hide the image.
+        self._threshold = UNCERTAIN_FROM
         self._visible = False
         # What the user had in front, by view: volume and opacity.
         self._before: dict[str, tuple[str | None, float]] = {}

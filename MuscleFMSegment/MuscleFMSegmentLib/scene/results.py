@@ -9,6 +9,7 @@ import numpy.typing as npt
 import slicer
 import vtk
 
+from musclefm.defaults import UNCERTAIN_FROM
 from musclefm.errors import MuscleFMError
 from musclefm.results.case import CaseResults, read_results
 from musclefm.review.queue import ReviewQueue
@@ -22,7 +23,7 @@ from MuscleFMSegmentLib.scene.geometry import (
     volumeGrid,
     vtkMatrix,
 )
-from MuscleFMSegmentLib.scene.heatmap import DEFAULT_THRESHOLD, showAsHeat
+from MuscleFMSegmentLib.scene.heatmap import showAsHeat
 from MuscleFMSegmentLib.scene.labels import addMuscles
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass, removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
@@ -139,5 +140,5 @@ def _addHeatmap(
     node.SetIJKToRASMatrix(vtkMatrix(ijkToRas(volumeNode)))
     node.SetAndObserveImageData(image)
     node = scene.AddNode(node)
-    showAsHeat(node, DEFAULT_THRESHOLD)
+    showAsHeat(node, UNCERTAIN_FROM)
     return node

@@ -7,12 +7,12 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from musclefm.defaults import DEFAULT_DEVICE
 from musclefm.plain_text import printable
 from MuscleFMSegmentLib.process.progress_updates import ProgressUpdate, duration
 from MuscleFMSegmentLib.widgets.model_card import cardHtml
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
-_AUTOMATIC = "auto"
 _GIGA = 1e9
 
 
@@ -48,7 +48,7 @@ class SegmentPanel:
         ui.progressFrame.setVisible(False)
         ui.logGroup.collapsed = True
         ui.cardGroup.collapsed = True
-        ui.deviceSelector.addItem(_("Automatic"), _AUTOMATIC)
+        ui.deviceSelector.addItem(_("Automatic"), DEFAULT_DEVICE)
 
     @property
     def model(self) -> str:
@@ -58,7 +58,7 @@ class SegmentPanel:
     @property
     def device(self) -> str:
         """Name of the chosen device."""
-        return str(self.ui.deviceSelector.currentData or _AUTOMATIC)
+        return str(self.ui.deviceSelector.currentData or DEFAULT_DEVICE)
 
     @property
     def hasInventory(self) -> bool:
@@ -69,7 +69,7 @@ class SegmentPanel:
     def runsOnCpu(self) -> bool:
         """Whether the chosen device is the CPU, as far as is known."""
         gpus = [device for device in self._devices if device["name"] != "cpu"]
-        return self.device == "cpu" or (self.device == _AUTOMATIC and not gpus)
+        return self.device == "cpu" or (self.device == DEFAULT_DEVICE and not gpus)
 
     def showChoice(self, model: str, device: str) -> None:
         """Show the model and the device that are chosen, known ones or not."""
@@ -95,14 +95,14 @@ class SegmentPanel:
         self._fill(
             self.ui.deviceSelector,
             [
-                (_("Automatic: {device}").format(device=best), _AUTOMATIC),
+                (_("Automatic: {device}").format(device=best), DEFAULT_DEVICE),
                 *((_deviceTitle(entry), entry["name"]) for entry in devices),
             ],
         )
         names = [entry["name"] for entry in usable]
         self.showChoice(
             model if model in names or not names else names[0],
-            device if self.ui.deviceSelector.findData(device) >= 0 else _AUTOMATIC,
+            device if self.ui.deviceSelector.findData(device) >= 0 else DEFAULT_DEVICE,
         )
         self._showDevice()
 

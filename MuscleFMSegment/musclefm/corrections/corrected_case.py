@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
+from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.label_mapping import read_mapping
 from musclefm.exchange.read_labels import read_labels
@@ -18,7 +19,6 @@ from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 
-_DEFAULT_SCHEME = "thigh-11"
 _UNCERTAINTY_FILE = UNCERTAINTY_FILES["total"]
 
 
@@ -133,4 +133,4 @@ def read_corrected_case(
 
 
 def _scheme_of(provenance: Mapping[str, Any]) -> str:
-    return provenance["model"]["label_scheme"] if provenance else _DEFAULT_SCHEME
+    return provenance["model"]["label_scheme"] if provenance else DEFAULT_SCHEME

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import draw_contrast
 from musclefm.demo.phantom.parametric import parametric_labelmap
@@ -32,7 +33,9 @@ def sample_channels() -> Mapping[str, Path]:
     return {name: folder / _FILE.format(name) for name in ("water", "fat")}
 
 
-def render_case(severity: Severity, seed: int, out: Path, scheme_name: str = "thigh-11") -> None:
+def render_case(
+    severity: Severity, seed: int, out: Path, scheme_name: str = DEFAULT_SCHEME
+) -> None:
     """Render a Dixon scan of both thighs of a random person, with its labels.
 
     Writes ``water.nii.gz``, ``fat.nii.gz`` (int16) and ``labels.nii.gz`` (uint8).

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musclefm.defaults import DEFAULT_MODEL, DEFAULT_SCHEME
 from musclefm.demo.ensemble import MemberTask, train_members
 from musclefm.demo.evaluate import mean_scores, score_on_renderings
 from musclefm.demo.member import MemberRecipe, score_members
@@ -26,7 +27,7 @@ from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.targets import require_free
 from musclefm.storage.work_folder import claim_work_folder
 
-SCHEME = "thigh-11"
+SCHEME = DEFAULT_SCHEME
 
 TEST_SUBJECTS = frozenset({"THIGH_014", "THIGH_031", "THIGH_042", "THIGH_061", "THIGH_123"})
 """Held out of all training: two controls, LGMDR1, LGMDR2 and TMD, of two hospitals."""
@@ -157,7 +158,7 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> Bund
         else "random parametric anatomies"
     )
     return BundleCard(
-        name="thigh-demo",
+        name=DEFAULT_MODEL,
         title="Thigh demo ensemble",
         version="2",
         description=(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from musclefm.defaults import DEFAULT_MODEL
 from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import MANIFEST_FILE, Bundle, open_bundle
 from musclefm.models.versions import (
@@ -19,9 +20,6 @@ from musclefm.models.versions import (
     version_folder,
 )
 from musclefm.storage.resources import resource_folder
-
-DEFAULT_MODEL = "thigh-demo"
-"""The shipped ensemble, which runs when no model is named."""
 
 Origin = Literal["shipped", "user"]
 

@@ -25,6 +25,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from musclefm.defaults import UNCERTAIN_FROM
 from musclefm.labels.scheme import SIDES
 from musclefm.labels.sides import RIGHT
 from musclefm.review.findings import FlaggedRegion
@@ -44,7 +45,7 @@ class FlagRule:
     ----------
     threshold : float
         Least total uncertainty of an uncertain voxel, normalised to [0, 1] by
-        ln(classes). With 12 classes, 0.25 is a chance of 1 in 3 for one other class.
+        ln(classes). With 12 classes, the default is a chance of 1 in 3 for one other class.
     opening_mm : float
         Radius in mm of the disc that must fit in the plane: rims of less than
         twice this width are removed.
@@ -63,7 +64,7 @@ class FlagRule:
         The queue ends here; at most 65535, the largest id of the labelmap.
     """
 
-    threshold: float = 0.25
+    threshold: float = UNCERTAIN_FROM
     opening_mm: float = 2.0
     merge_mm: float = 3.0
     gap_mm: float = 15.0

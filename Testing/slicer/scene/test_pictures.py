@@ -12,12 +12,13 @@ from made_results import addVolume
 from PIL import Image
 from segment_editor import SegmentEditor
 
+from musclefm.defaults import HEAT_OPACITY
 from musclefm.volumes.reading import read_volume
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import MODEL_COLOUR, Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.geometry import voxels
-from MuscleFMSegmentLib.scene.heatmap import DEFAULT_OPACITY, Heatmap, heatColours
+from MuscleFMSegmentLib.scene.heatmap import Heatmap, heatColours
 from MuscleFMSegmentLib.scene.region_marker import COLOUR, RegionMarker
 from MuscleFMSegmentLib.scene.results import loadResults
 from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
@@ -118,7 +119,7 @@ def test_heat_is_drawn_where_the_map_is_high_in_its_colour_and_nowhere_else(read
     # The legend lies over some voxels of the picture.
     assert beneath.mean() > 0.8
     expected = np.array([reading.colour(reading.heat()[tuple(at)]) for at in hot])
-    mixed = (1 - DEFAULT_OPACITY) * grey["hot"] + DEFAULT_OPACITY * expected
+    mixed = (1 - HEAT_OPACITY) * grey["hot"] + HEAT_OPACITY * expected
     apart = np.abs(reading.pixels(hot) - mixed).max(axis=1)
     assert np.median(apart) <= 4
     reading.heatmap.setVisible(False)
@@ -270,7 +271,7 @@ def test_a_real_scan_is_seen_with_outlines_heat_and_mark(real, views) -> None:
     real.heatmap.setVisible(True)
     real.marker.show(case, region)
     expected = np.array([real.colour(real.heat()[tuple(at)]) for at in hot])
-    mixed = (1 - DEFAULT_OPACITY) * grey + DEFAULT_OPACITY * expected
+    mixed = (1 - HEAT_OPACITY) * grey + HEAT_OPACITY * expected
     assert np.median(np.abs(real.pixels(hot) - mixed).max(axis=1)) <= 6
     picture = views["Red"].render()
     assert (picture == CYAN).all(axis=2).sum() > 50

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from musclefm.cli.terminal import output
 from musclefm.cli.terminal.inputs import add_image_choices, read_input
+from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.results.files import REGIONS_FILE
 
@@ -47,7 +48,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "the model are taken from there",
     )
     parser.add_argument(
-        "--scheme", metavar="NAME", help="label scheme (default: that of the results, or thigh-11)"
+        "--scheme",
+        metavar="NAME",
+        help=f"label scheme (default: that of the results, or {DEFAULT_SCHEME})",
     )
     parser.add_argument(
         "--mapping", type=Path, metavar="FILE", help="JSON or CSV that says what foreign ids are"

@@ -12,6 +12,7 @@ from pathlib import Path
 from musclefm.cli.commands import segment
 from musclefm.cli.terminal.output import say
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
+from musclefm.defaults import DEFAULT_MODEL
 from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.demo.sample import render_case, sample_channels
 from musclefm.progress import Progress
@@ -50,7 +51,7 @@ def segment_sample(arguments: argparse.Namespace) -> None:
     """Segment the sample with the shipped ensemble."""
     arguments.input, arguments.series, arguments.echo = None, None, None
     arguments.channel = [f"{name}={path}" for name, path in sample_channels().items()]
-    arguments.model = "thigh-demo"
+    arguments.model = DEFAULT_MODEL
     segment.run(arguments)
 
 

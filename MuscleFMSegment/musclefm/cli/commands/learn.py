@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from musclefm.cli.commands.compare import print_comparison
 from musclefm.cli.terminal.output import note, say_json
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
+from musclefm.defaults import DEFAULT_MODEL
 from musclefm.progress import Progress
 from musclefm.storage.work_folder import kept_training
 
@@ -27,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--store", type=Path, metavar="DIR", help="default: the user's store")
     parser.add_argument(
-        "--model", default="thigh-demo", metavar="NAME", help="that learns (default: %(default)s)"
+        "--model", default=DEFAULT_MODEL, metavar="NAME", help="that learns (default: %(default)s)"
     )
     parser.add_argument(
         "--out",

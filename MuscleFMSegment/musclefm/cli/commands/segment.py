@@ -11,6 +11,7 @@ from rich.table import Table
 from musclefm.cli.terminal import output
 from musclefm.cli.terminal.inputs import add_input_options, input_paths, read_input
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
+from musclefm.defaults import DEFAULT_MODEL
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.results.files import REPORT_FILE
 from musclefm.results.folder import check_results_folder
@@ -29,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results")
     parser.add_argument(
         "--model",
-        default="thigh-demo",
+        default=DEFAULT_MODEL,
         metavar="NAME|DIR",
         help="an installed model or a bundle's folder (default: %(default)s)",
     )

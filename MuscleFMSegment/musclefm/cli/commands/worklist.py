@@ -9,6 +9,7 @@ from rich.table import Table
 
 from musclefm.cli.terminal.output import console
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
+from musclefm.defaults import DEFAULT_MODEL
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.worklist import Worklist
 from musclefm.progress import Progress
@@ -33,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--model",
-        default="thigh-demo",
+        default=DEFAULT_MODEL,
         metavar="NAME|DIR",
         help="an installed model or a bundle's folder (default: %(default)s)",
     )

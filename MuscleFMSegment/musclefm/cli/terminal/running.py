@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from musclefm.cli.terminal.interruption import Result, run_interruptibly
 from musclefm.cli.terminal.progress_output import PROGRESS_STYLES, progress_output
+from musclefm.defaults import DEFAULT_DEVICE
 from musclefm.progress import Progress
 
 
@@ -23,7 +24,7 @@ def add_progress_option(parser: argparse.ArgumentParser) -> None:
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--device`` and ``--precision``."""
     parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+        "--device", default=DEFAULT_DEVICE, help="auto, cpu, cuda or cuda:N (default: %(default)s)"
     )
     parser.add_argument(
         "--precision",
