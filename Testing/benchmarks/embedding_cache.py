@@ -26,7 +26,8 @@ from musclefm.demo.sample import sample_channels
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.device import choose_runtime
 from musclefm.labels.scheme import load_scheme
-from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
+from musclefm.models.intensity import PublishedIntensity
+from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.networks.architecture import VIT_B
 from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import silent

@@ -23,7 +23,8 @@ from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.models.bundle import Bundle
-from musclefm.models.manifest import ModelInput, PublishedIntensity, WholeSlice
+from musclefm.models.intensity import PublishedIntensity
+from musclefm.models.manifest import ModelInput, WholeSlice
 from musclefm.progress import silent
 from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.grid import Grid

@@ -18,7 +18,7 @@ from musclefm.inference.field_notes import field_findings, sparse_note
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.labels.sides import LEFT
-from musclefm.models.manifest import PercentileIntensity
+from musclefm.models.intensity import PercentileIntensity
 from musclefm.models.registry import find_bundle
 from musclefm.pipeline.segment import segment_case
 from musclefm.progress import silent

@@ -13,11 +13,10 @@ from torch import Tensor
 from musclefm.anatomy.thighs import Thighs
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime, choose_runtime
-from musclefm.inference.intensity import centre, percentile_scale
 from musclefm.inference.predictor import EnsemblePredictor, Prediction
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.models.bundle import Bundle
-from musclefm.models.manifest import PercentileIntensity
+from musclefm.models.intensity import PercentileIntensity, percentile_scale
 from musclefm.networks.encoder import ImageEncoder
 from musclefm.progress import ProgressEvent, silent
 
@@ -295,5 +294,7 @@ def test_intensities_are_scaled_between_percentiles() -> None:
     scaled = percentile_scale(values, 10, 90)
     assert scaled.dtype == np.float32 and scaled.min() == 0 and scaled.max() == 1
     np.testing.assert_allclose(scaled.ravel()[[100, 300, 500, 900]], [0, 0.25, 0.5, 1], atol=1e-6)
-    np.testing.assert_allclose(centre(scaled).ravel()[[0, 500, 1000]], [-2, 0, 2], atol=1e-6)
+    np.testing.assert_allclose(
+        PercentileIntensity().normalise(scaled).ravel()[[0, 500, 1000]], [-2, 0, 2], atol=1e-6
+    )
     assert (percentile_scale(np.full((4, 4), 3.0, np.float32)) == 0).all()

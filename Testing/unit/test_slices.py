@@ -15,7 +15,7 @@ from PIL import Image
 from test_sam import SMALL, reference, reference_logits
 
 from musclefm.inference.slices import SliceFraming
-from musclefm.models.manifest import PercentileIntensity, PublishedIntensity
+from musclefm.models.intensity import IntensityRule, PercentileIntensity, PublishedIntensity
 from musclefm.networks.architecture import LoraRanks
 from musclefm.networks.sam import MultiClassSam
 
@@ -148,7 +148,7 @@ def test_one_channel_is_shown_three_times() -> None:
 @pytest.mark.parametrize("intensity", [PublishedIntensity(), PercentileIntensity()])
 @pytest.mark.parametrize("orientation", ["stored", "canonical"])
 def test_what_is_seen_at_a_place_comes_back_to_it(
-    intensity: PublishedIntensity | PercentileIntensity, orientation: str
+    intensity: IntensityRule, orientation: str
 ) -> None:
     image = np.zeros((1, 1, 60, 90), np.float32)
     image[0, 0, 10:20, 65:85] = 100
@@ -166,7 +166,7 @@ def test_what_is_seen_at_a_place_comes_back_to_it(
 
 @pytest.mark.parametrize("intensity", [PublishedIntensity(), PercentileIntensity()])
 def test_a_constant_slice_gives_finite_tiles(
-    intensity: PublishedIntensity | PercentileIntensity,
+    intensity: IntensityRule,
 ) -> None:
     framing = SliceFraming(np.full((2, 1, 40, 50), 7, np.float32), 64, intensity, "canonical")
     assert torch.isfinite(framing.tiles(0)).all()

@@ -14,7 +14,7 @@ from musclefm.anatomy.thighs import Thighs
 from musclefm.demo.phantom.parametric import ParametricThigh, Person
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.labels.scheme import load_scheme
-from musclefm.models.manifest import PercentileIntensity
+from musclefm.models.intensity import PercentileIntensity
 
 SCHEME = load_scheme("thigh-11")
 CLASSES = SCHEME.class_count

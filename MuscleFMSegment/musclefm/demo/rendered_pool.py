@@ -13,8 +13,8 @@ from musclefm.demo.phantom.fields import StreakTexture
 from musclefm.demo.phantom.legs import LegSlice
 from musclefm.demo.phantom.parametric import ParametricThigh
 from musclefm.demo.rendering import SliceRenderer
-from musclefm.inference.intensity import percentile_scale
 from musclefm.labels.scheme import LabelScheme
+from musclefm.models.intensity import percentile_scale
 from musclefm.progress import Progress, ProgressEvent
 
 _CHUNK = 250

@@ -23,7 +23,7 @@ from musclefm.inference.slices import SliceFraming
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.models.bundle import Bundle
-from musclefm.models.manifest import BundleCard, PercentileIntensity, ThighTiles
+from musclefm.models.manifest import BundleCard, ThighTiles
 from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView, canonical_view
@@ -144,14 +144,14 @@ def orient_case(
         The card joins rules that do not fit.
     """
     rule, intensity = card.input.framing, card.input.intensity
-    if isinstance(intensity, PercentileIntensity):
+    if intensity.for_tiles:
         canonical = np.stack([cleaned(channel) for channel in canonical])
     size = card.architecture.input_size
     if isinstance(rule, ThighTiles):
-        if not isinstance(intensity, PercentileIntensity):
+        if not intensity.for_tiles:
             raise MuscleFMError(
                 f"model '{card.name}' joins thigh tiles with intensity rule '{intensity.kind}'",
-                "use a model whose tiles are scaled by percentiles",
+                "use a model whose intensity rule suits tiles, e.g. percentile",
             )
         columns_mm, rows_mm, _ = view.grid.spacing
 

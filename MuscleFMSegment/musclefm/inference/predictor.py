@@ -18,7 +18,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.inference.framing import Framing
 from musclefm.models.bundle import Bundle
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.uncertainty.decomposition import decompose
 from musclefm.uncertainty.maps import ClassStatistics
@@ -84,7 +84,7 @@ class EnsemblePredictor:
         size = bundle.manifest.architecture.input_size
         kind = runtime.device.type
         self._tiles_at_once = min(max(_PIXELS_AT_ONCE[kind] // size**2, 1), _TILES_AT_MOST[kind])
-        self._members: list[MultiClassSam] = []
+        self._members: list[SegmentationNetwork] = []
         count = len(bundle.manifest.members)
         for index in range(count):
             progress(ProgressEvent("load", index, count, "loading the ensemble"))

@@ -10,7 +10,7 @@ softmax is resized to the slice by Pillow's bicubic filter.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from musclefm.inference.intensity import centre, percentile_scale
-from musclefm.models.manifest import PercentileIntensity, PublishedIntensity
+from musclefm.models.intensity import IntensityRule
 
 SEEN_CHANNELS = 3
 """Channels of the images that SAM was trained on."""
-
-_IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406]).reshape(-1, 1, 1)
-_IMAGENET_DEVIATION = torch.tensor([0.229, 0.224, 0.225]).reshape(-1, 1, 1)
 
 FloatImages = npt.NDArray[np.float32]
 
@@ -41,7 +37,7 @@ class SliceFraming:
         three times; the third of two is their mean.
     input_size : int
         Edge of the square in pixels.
-    intensity : PublishedIntensity or PercentileIntensity
+    intensity : IntensityRule
         How values become what the network sees.
     orientation : str
         ``"stored"``: the channels lie as in the file and the network's rows
@@ -52,7 +48,7 @@ class SliceFraming:
         self,
         channels: FloatImages,
         input_size: int,
-        intensity: PublishedIntensity | PercentileIntensity,
+        intensity: IntensityRule,
         orientation: Literal["stored", "canonical"],
     ) -> None:
         if not 1 <= len(channels) <= SEEN_CHANNELS:
@@ -72,18 +68,9 @@ class SliceFraming:
 
     def tiles(self, k: int) -> Tensor:
         """Return the slice as one tile, ``(1, 3, S, S) float32``."""
-        images = self._channels[:, k]
-        if isinstance(self._intensity, PublishedIntensity):
-            return published_tile(images, self._size, self._intensity.normalisation)[None]
-        low, high = self._intensity.low, self._intensity.high
-        scaled = np.stack([percentile_scale(image, low, high) for image in images])
-        tile = functional.interpolate(
-            torch.from_numpy(_three_channels(scaled))[None],
-            size=(self._size, self._size),
-            mode="bilinear",
-            antialias=True,
-        )
-        return torch.from_numpy(centre(tile.numpy()))
+        scaled = np.stack([self._intensity.scale(image) for image in self._channels[:, k]])
+        resized = _resized(_three_channels(scaled), self._size)
+        return torch.from_numpy(self._intensity.normalise(resized))[None]
 
     def label_tiles(self, k: int, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return reference labels of the slice, ``(1, S, S) uint8``, see :class:`Framing`."""
@@ -102,53 +89,23 @@ class SliceFraming:
         seen = self._channels.shape[2:]
         resized = resize_probabilities(probabilities[0].flatten(0, 1), seen)
         restored = resized.reshape(members, classes, *seen).clamp_(min=0)
-        if self._is_void(k):
+        if not self._intensity.sees(self._channels[:, k]):
             restored = torch.zeros_like(restored)
             restored[:, 0] = 1
         restored /= restored.sum(dim=1, keepdim=True)
         return restored.transpose(2, 3) if self._transposed else restored
 
-    def _is_void(self, k: int) -> bool:
-        """Tell whether the published pipeline finds nothing to divide by in a slice.
 
-        MedSAM's normalisation of a constant slice is 0 / 0 there, and the label
-        of the resulting NaN is background.
-        """
-        if not isinstance(self._intensity, PublishedIntensity):
-            return False
-        images = self._channels[:, k]
-        constant = bool((images.max(axis=(1, 2)) == images.min(axis=(1, 2))).all())
-        return constant and self._intensity.normalisation == "medsam"
-
-
-def published_tile(
-    images: FloatImages, size: int, normalisation: Literal["sam", "medsam"]
-) -> Tensor:
-    """Return what the published pipeline shows the network of a slice.
-
-    Parameters
-    ----------
-    images : ndarray
-        ``(N, rows, columns) float32``: the channels.
-    size : int
-        Edge of the tile in pixels.
-    normalisation : str
-        ``"sam"``: ImageNet's mean and deviation. ``"medsam"``: [0, 1] over all
-        channels together.
-
-    Returns
-    -------
-    Tensor
-        ``(3, size, size) float32``; zeros for MedSAM's rule of a constant slice.
-    """
-    whole = np.stack([_to_bytes(image) for image in images])
-    picture = Image.fromarray(np.moveaxis(_three_channels(whole), 0, -1).copy())
-    resized = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
-    tile = torch.from_numpy(np.moveaxis(resized, -1, 0).copy()).float() / 255
-    if normalisation == "sam":
-        return (tile - _IMAGENET_MEAN) / _IMAGENET_DEVIATION
-    bottom, top = tile.min(), tile.max()
-    return (tile - bottom) / (top - bottom) if top > bottom else torch.zeros_like(tile)
+def _resized(image: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Return an image ``(3, rows, columns)`` as ``(3, size, size)``, of the same type."""
+    if image.dtype == np.uint8:
+        picture = Image.fromarray(np.moveaxis(image, 0, -1).copy())
+        resized = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+        return np.moveaxis(resized, -1, 0)
+    tile = functional.interpolate(
+        torch.from_numpy(image)[None], size=(size, size), mode="bilinear", antialias=True
+    )
+    return tile[0].numpy()
 
 
 def resize_probabilities(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -169,15 +126,7 @@ def resize_probabilities(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
     return functional.interpolate(maps[None], size=shape, mode="bicubic", antialias=True)[0]
 
 
-def _to_bytes(image: FloatImages) -> npt.NDArray[np.uint8]:
-    bottom = image.min()
-    # The small term is the published one; all of it stays float32, as there.
-    scaled = (image - bottom) / (image.max() - bottom + np.float32(1e-8)) * np.float32(255)
-    cut: npt.NDArray[np.uint8] = scaled.astype(np.uint8)
-    return cut
-
-
-def _three_channels(images: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _three_channels(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Fill channels up to three with their mean, in their own dtype."""
     missing = SEEN_CHANNELS - len(images)
     mean = images.mean(axis=0, keepdims=True, dtype=np.float64).astype(images.dtype)

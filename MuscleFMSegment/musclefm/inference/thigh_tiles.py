@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from musclefm.anatomy.thighs import Thighs
 from musclefm.inference.framing import UNSEEN_LABEL
-from musclefm.inference.intensity import centre, percentile_scale
-from musclefm.models.manifest import PercentileIntensity
+from musclefm.models.intensity import IntensityRule
 
 _ROUNDING = 1e-6
 
@@ -35,7 +34,7 @@ class ThighFraming:
         Edge of a tile in pixels.
     tile_mm : float
         Edge of a tile's pixel in mm.
-    intensity : PercentileIntensity
+    intensity : IntensityRule
         How a tile's values are scaled.
     """
 
@@ -47,7 +46,7 @@ class ThighFraming:
         mirrored: tuple[bool, ...],
         size: int,
         tile_mm: float,
-        intensity: PercentileIntensity,
+        intensity: IntensityRule,
     ) -> None:
         self._channels = channels
         self._thighs = thighs
@@ -77,8 +76,8 @@ class ThighFraming:
             for channel, image in enumerate(smooth):
                 tile = ndimage.map_coordinates(image, points, order=1, mode="constant")
                 tile[~own] = 0
-                scaled = percentile_scale(tile, self._intensity.low, self._intensity.high)
-                tiles[thigh, channel] = centre(scaled)
+                tiles[thigh, channel] = self._intensity.scale(tile)
+            tiles[thigh] = self._intensity.normalise(tiles[thigh])
         return torch.from_numpy(tiles)
 
     def label_tiles(self, k: int, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

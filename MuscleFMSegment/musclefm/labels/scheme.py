@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from musclefm.errors import MuscleFMError
 from musclefm.storage.resources import resource_folder
+from musclefm.storage.user_data import user_data_folder
 
 
 class Code(BaseModel):
@@ -99,24 +101,36 @@ def segment_name(side: Side, label: Label) -> str:
     return f"{side.capitalize()} {label.name}"
 
 
-@lru_cache
 def load_scheme(name: str) -> LabelScheme:
-    """Load a shipped scheme by its name, e.g. ``"thigh-11"``.
+    """Load a scheme by its name: a shipped one, e.g. ``"thigh-11"``, or one of the user's.
+
+    The user's are JSON files of the same kind in the folder ``label-schemes`` of the
+    user's data; a shipped one goes before one of the same name.
 
     Raises
     ------
     MuscleFMError
         No such scheme, or its file is damaged.
     """
-    folder = resource_folder() / "LabelSchemes"
-    path = folder / f"{name}.json"
-    known = ", ".join(sorted(p.stem for p in folder.glob("*.json")))
-    if path.parent != folder or not path.is_file():
-        raise MuscleFMError(f"unknown label scheme '{name}'", f"use one of {known}")
+    shipped, own = resource_folder() / "LabelSchemes", user_data_folder() / "label-schemes"
+    for folder in (shipped, own):
+        path = folder / f"{name}.json"
+        # A name is no path that leads elsewhere.
+        if path.parent == folder and path.is_file():
+            remedy = "correct the file" if folder == own else "install musclefm again"
+            return _read_scheme(path, remedy)
+    known = ", ".join(sorted({p.stem for folder in (shipped, own) for p in folder.glob("*.json")}))
+    raise MuscleFMError(f"unknown label scheme '{name}'", f"use one of {known}")
+
+
+@lru_cache
+def _read_scheme(path: Path, remedy: str) -> LabelScheme:
     try:
-        return LabelScheme.model_validate_json(path.read_text("utf-8"))
+        scheme = LabelScheme.model_validate_json(path.read_text("utf-8"))
     except ValidationError as error:
         raise MuscleFMError(
-            f"label scheme '{name}' is damaged ({error.error_count()} faults)",
-            "install musclefm again",
+            f"label scheme '{path.stem}' is damaged ({error.error_count()} faults)", remedy
         ) from error
+    if scheme.name != path.stem:
+        raise MuscleFMError(f"label scheme '{path.stem}' calls itself '{scheme.name}'", remedy)
+    return scheme

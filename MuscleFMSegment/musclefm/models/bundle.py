@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from musclefm.models.member_files import MemberState
-    from musclefm.networks.sam import MultiClassSam
+    from musclefm.networks.network import SegmentationNetwork
 
 MANIFEST_FILE = "model.json"
 
@@ -71,7 +71,7 @@ class Bundle:
         index: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
-    ) -> MultiClassSam:
+    ) -> SegmentationNetwork:
         """Load one network, in evaluation mode.
 
         Parameters

@@ -6,13 +6,25 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from musclefm.errors import MuscleFMError
-from musclefm.networks.architecture import SamArchitecture
-
-Architecture = SamArchitecture
-"""The network of a bundle, told apart by ``kind``; other kinds join this union."""
+from musclefm.models.intensity import (
+    INTENSITY_RULES,
+    IntensityRule,
+    PercentileIntensity,
+    PublishedIntensity,
+)
+from musclefm.models.kinds import UNKNOWN_KIND, one_of
+from musclefm.networks.architecture import Architecture, SamArchitecture
+from musclefm.networks.families import FAMILIES
 
 LARGEST_MANIFEST = 1 << 20
 """Bytes of ``model.json`` at most."""
@@ -27,42 +39,6 @@ class Strict(BaseModel):
     """Data that refuses unknown fields and never changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PercentileIntensity(Strict):
-    """Clip to percentiles of the tile's pixels, scale to [0, 1], then (x - 0.5) / 0.25.
-
-    Attributes
-    ----------
-    low, high : float
-        Percentiles, 0 to 100.
-    """
-
-    kind: Literal["percentile"] = "percentile"
-    low: float = Field(default=0.5, ge=0.0, lt=100.0)
-    high: float = Field(default=99.5, gt=0.0, le=100.0)
-
-    @model_validator(mode="after")
-    def _low_is_below_high(self) -> PercentileIntensity:
-        if self.low >= self.high:
-            raise ValueError("low must be below high")
-        return self
-
-
-class PublishedIntensity(Strict):
-    """The published pipeline: min-max of the slice to uint8, then SAM's or MedSAM's rule.
-
-    Attributes
-    ----------
-    normalisation : str
-        ``"sam"`` (ImageNet mean and deviation) or ``"medsam"`` (min-max).
-    """
-
-    kind: Literal["published"] = "published"
-    normalisation: Literal["sam", "medsam"] = "sam"
-
-
-Intensity = Annotated[PercentileIntensity | PublishedIntensity, Field(discriminator="kind")]
 
 
 class ThighTiles(Strict):
@@ -93,6 +69,24 @@ class WholeSlice(Strict):
     orientation: Literal["stored", "canonical"] = "canonical"
 
 
+_Architecture = Annotated[
+    SerializeAsAny[Architecture],
+    one_of(
+        Architecture,
+        lambda kind: FAMILIES[kind].architecture if kind in FAMILIES else None,
+        default="sam",
+        shipped=SamArchitecture,
+    ),
+]
+_Intensity = Annotated[
+    SerializeAsAny[IntensityRule],
+    one_of(
+        IntensityRule,
+        INTENSITY_RULES.get,
+        default="percentile",
+        shipped=Annotated[PercentileIntensity | PublishedIntensity, Field(discriminator="kind")],
+    ),
+]
 FramingRule = Annotated[ThighTiles | WholeSlice, Field(discriminator="kind")]
 
 
@@ -104,14 +98,14 @@ class ModelInput(Strict):
     channels : tuple of str
         What the user has to give, in order: ``("image",)`` for any contrast,
         or e.g. ``("in-phase", "out-of-phase")``.
-    intensity : PercentileIntensity or PublishedIntensity
+    intensity : IntensityRule
         From stored intensities to what the network sees.
     framing : ThighTiles or WholeSlice
         From slices to tiles.
     """
 
     channels: tuple[str, ...] = Field(default=("image",), min_length=1, max_length=3)
-    intensity: Intensity = PercentileIntensity()
+    intensity: _Intensity = PercentileIntensity()
     framing: FramingRule = ThighTiles()
 
 
@@ -167,7 +161,7 @@ class BundleCard(Strict):
     role : str
         ``"ensemble"`` segments; ``"start"`` holds pretrained weights whose
         class outputs are untrained, as a start for training.
-    architecture : SamArchitecture
+    architecture : Architecture
         The network, the same for all members.
     scheme : str
         Name of the label scheme; its order is that of the output channels.
@@ -188,7 +182,7 @@ class BundleCard(Strict):
     version: str = Field(min_length=1, max_length=100)
     description: str = Field(max_length=10_000)
     role: Literal["ensemble", "start"] = "ensemble"
-    architecture: Architecture
+    architecture: _Architecture
     scheme: str = Field(pattern=NAME_PATTERN)
     input: ModelInput
     temperature: float = Field(default=1.0, ge=0.01, le=100.0)
@@ -268,9 +262,11 @@ def parse_manifest(text: str | bytes, name: str) -> BundleManifest:
 def _in_one_line(error: ValidationError, name: str) -> MuscleFMError:
     faults = error.errors(include_url=False)
     for fault in faults:
-        if fault["loc"] in (("architecture", "kind"), ("format_version",)):
-            what = "architecture" if fault["loc"][0] == "architecture" else "format version"
-            given = str(fault["input"])[:60]
+        if fault["type"] == UNKNOWN_KIND or fault["loc"] == ("format_version",):
+            what = {"architecture": "architecture", "format_version": "format version"}.get(
+                str(fault["loc"][0]), "intensity rule"
+            )
+            given = fault.get("ctx", {}).get("kind", str(fault["input"])[:60])
             return MuscleFMError(
                 f"model '{name}' has {what} '{given}', which this musclefm does not know",
                 "update musclefm, or use another model",

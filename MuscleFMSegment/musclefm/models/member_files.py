@@ -15,7 +15,8 @@ from musclefm.models.manifest import BundleCard, BundleManifest, Member
 from musclefm.models.usable_weights import require_usable
 from musclefm.models.weight_files import GET_AGAIN
 from musclefm.models.weights import read_weights, write_weights
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.families import build
+from musclefm.networks.network import SegmentationNetwork
 
 SHARED_ENCODER_FILE = "encoder.safetensors"
 
@@ -47,7 +48,7 @@ def load_network(
     index: int,
     device: torch.device | str,
     dtype: torch.dtype,
-) -> MultiClassSam:
+) -> SegmentationNetwork:
     """Load one network, in evaluation mode.
 
     Parameters
@@ -77,7 +78,7 @@ def load_network(
         state |= read_weights(folder / entry.file, manifest.name)
     # Built without storage: every tensor comes from the files.
     with torch.device("meta"):
-        model = MultiClassSam(manifest.architecture, class_count)
+        model = build(manifest.architecture, class_count)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     given = {name: tensor.shape for name, tensor in state.items()}
     odd = sorted(name for name in expected | given if expected.get(name) != given.get(name))

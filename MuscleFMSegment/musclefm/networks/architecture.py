@@ -30,18 +30,34 @@ class LoraRanks(BaseModel):
     decoder: int = Field(default=0, ge=0, le=LARGEST_RANK)
 
 
-class SamArchitecture(BaseModel):
+class Architecture(BaseModel):
+    """What every family of networks has; a family adds its own fields.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the family in :data:`musclefm.networks.families.FAMILIES`.
+    input_size : int
+        Edge in pixels of the square image that the network is run on.
+    input_channels : int
+        Channels of the image.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    input_size: int = Field(default=448, ge=32, le=4096)
+    input_channels: int = Field(default=3, ge=1, le=16)
+
+
+class SamArchitecture(Architecture):
     """A multi-class Segment Anything model.
 
     Attributes
     ----------
-    input_size : int
-        Edge in pixels of the square image that the network is run on.
     trained_size : int
         Edge that its position embeddings were learned for; they are
         interpolated where it differs from ``input_size``.
-    input_channels : int
-        Channels of the image.
     patch_size : int
         Pixels of the image for each token, along an edge.
     embed_dim, depth, heads, global_blocks, window : int or tuple of int
@@ -59,12 +75,8 @@ class SamArchitecture(BaseModel):
         Adapters on q and v.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["sam"] = "sam"
-    input_size: int = Field(default=448, ge=32, le=4096)
     trained_size: int = Field(default=1024, ge=32, le=4096)
-    input_channels: int = Field(default=3, ge=1, le=16)
     patch_size: int = Field(default=16, ge=2, le=64)
     embed_dim: int = Field(default=768, ge=16, le=4096)
     depth: int = Field(default=12, ge=1, le=64)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from segment_anything.modeling import PromptEncoder
-from torch import Tensor, nn
+from torch import Tensor
 
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.decoder import MultiClassMaskDecoder
 from musclefm.networks.encoder import ImageEncoder
 from musclefm.networks.lora import attach_lora
+from musclefm.networks.network import SegmentationNetwork
+
+# The parts whose size is the number of classes, which official checkpoints lack.
+_CLASS_PARTS = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")
 
 
-class MultiClassSam(nn.Module):
+class MultiClassSam(SegmentationNetwork):
     """SAM without prompts whose mask decoder gives one channel a class.
 
     The names of its parameters are those of segment-anything's ``Sam``, so
@@ -25,10 +29,10 @@ class MultiClassSam(nn.Module):
         Classes with background.
     """
 
+    architecture: SamArchitecture
+
     def __init__(self, architecture: SamArchitecture, class_count: int) -> None:
-        super().__init__()
-        self.architecture = architecture
-        self.class_count = class_count
+        super().__init__(architecture, class_count)
         grid = architecture.trained_size // architecture.patch_size
         self.image_encoder = ImageEncoder(architecture)
         self.prompt_encoder = PromptEncoder(
@@ -46,7 +50,7 @@ class MultiClassSam(nn.Module):
         return encoded
 
     def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:
-        """Return logits ``(N, C, h, w)`` from what :meth:`encode` gave."""
+        """Return logits ``(N, C, h, w)``; for SAM's own decoder h = w = S / 4."""
         height, width = embedding.shape[-2:]
         positions = self.prompt_encoder.pe_layer((height, width)).unsqueeze(0)
         no_prompt = self.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
@@ -55,17 +59,8 @@ class MultiClassSam(nn.Module):
         )
         return logits
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Return class logits.
-
-        Parameters
-        ----------
-        image : Tensor
-            ``(N, channels, S, S)``, normalised as the bundle says.
-
-        Returns
-        -------
-        Tensor
-            ``(N, C, h, w)``; for SAM's own decoder h = w = S / 4.
-        """
-        return self.decode(*self.encode(image))
+    def draw_class_outputs(self) -> None:
+        """Draw the class tokens and their heads anew."""
+        fresh = MultiClassMaskDecoder(self.architecture, self.class_count)
+        for part in _CLASS_PARTS:
+            getattr(self.mask_decoder, part).load_state_dict(getattr(fresh, part).state_dict())

@@ -7,18 +7,19 @@ from typing import Literal
 
 from musclefm.networks.architecture import LoraRanks
 from musclefm.networks.lora import adapter_parameters, detach_lora
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.networks.sam import MultiClassSam
 
 Preset = Literal["decoder", "lora", "full"]
 """Which parameters are trained, see :func:`freeze_for`."""
 
 
-def freeze_for(model: MultiClassSam, preset: Preset) -> None:
+def freeze_for(model: SegmentationNetwork, preset: Preset) -> None:
     """Set which parameters receive gradients.
 
     Parameters
     ----------
-    model : MultiClassSam
+    model : SegmentationNetwork
         Changed in place.
     preset : str
         ``"decoder"``: all but the image encoder. ``"lora"``: of the image
@@ -32,14 +33,15 @@ def freeze_for(model: MultiClassSam, preset: Preset) -> None:
     ValueError
         ``"lora"`` of a model whose encoder has no adapters.
     """
-    if preset == "lora" and not model.architecture.lora.encoder:
+    ranks = model.architecture.lora if isinstance(model, MultiClassSam) else LoraRanks()
+    if preset == "lora" and not ranks.encoder:
         raise ValueError("the model has no adapters: set architecture.lora.encoder")
     model.requires_grad_(True)
     if preset == "full":
         return
     model.image_encoder.requires_grad_(False)
-    if preset == "lora":
-        if model.architecture.lora.decoder:
+    if preset == "lora" and isinstance(model, MultiClassSam):
+        if ranks.decoder:
             model.mask_decoder.transformer.requires_grad_(False)
         for parameter in adapter_parameters(model):
             parameter.requires_grad_(True)

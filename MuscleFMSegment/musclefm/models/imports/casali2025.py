@@ -16,7 +16,8 @@ from torch import Tensor
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.imports.state_dicts import read_state, require_fit
-from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
+from musclefm.models.intensity import PublishedIntensity
+from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import (
     LARGEST_RANK,

@@ -10,7 +10,8 @@ from torch import Tensor
 from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.imports.state_dicts import read_state, require_fit
-from musclefm.models.manifest import BundleCard, ModelInput, PublishedIntensity, WholeSlice
+from musclefm.models.intensity import PublishedIntensity
+from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import OFFICIAL_ENCODERS, SamArchitecture
 from musclefm.networks.decoder import MultiClassMaskDecoder

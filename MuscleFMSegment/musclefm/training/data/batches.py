@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from musclefm.inference.device import Runtime
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.training.data.augmentation import vary
 from musclefm.training.data.tiles import TileFolder, Tiles
 from musclefm.training.recipe import FineTuning
@@ -27,12 +27,14 @@ class Source(Protocol):
         """Return which version of the tiles an epoch of training shows."""
         ...
 
-    def answer(self, model: MultiClassSam, tiles: Tiles, version: int) -> tuple[Tensor, Tensor]:
+    def answer(
+        self, model: SegmentationNetwork, tiles: Tiles, version: int
+    ) -> tuple[Tensor, Tensor]:
         """Return what a network says of tiles.
 
         Parameters
         ----------
-        model : MultiClassSam
+        model : SegmentationNetwork
             On the runtime's device.
         tiles : ndarray
             ``(n,)``: their numbers.
@@ -71,7 +73,9 @@ class TileSource:
         """Return a version of its own for every epoch."""
         return epoch + 1
 
-    def answer(self, model: MultiClassSam, tiles: Tiles, version: int) -> tuple[Tensor, Tensor]:
+    def answer(
+        self, model: SegmentationNetwork, tiles: Tiles, version: int
+    ) -> tuple[Tensor, Tensor]:
         """Return logits and labels of tiles, see :class:`Source`."""
         images, labels = self.shown(tiles, version)
         with precision(self._runtime):

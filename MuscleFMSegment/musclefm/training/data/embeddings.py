@@ -19,7 +19,7 @@ from torch import Tensor
 
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import acquired_lock
@@ -43,7 +43,7 @@ class EmbeddingSource:
         For the embeddings of all encoders.
     shown : TileSource
         What is encoded.
-    encoder : MultiClassSam
+    encoder : SegmentationNetwork
         Whose image encoder is used, on the runtime's device.
     everything, trained_on : ndarray
         Numbers of all tiles, and of those that are trained on: only these are
@@ -67,7 +67,7 @@ class EmbeddingSource:
         self,
         folder: Path,
         shown: TileSource,
-        encoder: MultiClassSam,
+        encoder: SegmentationNetwork,
         everything: Tiles,
         trained_on: Tiles,
         recipe: FineTuning,
@@ -91,7 +91,9 @@ class EmbeddingSource:
         """Return the versions in turn."""
         return epoch % self._recipe.views
 
-    def answer(self, model: MultiClassSam, tiles: Tiles, version: int) -> tuple[Tensor, Tensor]:
+    def answer(
+        self, model: SegmentationNetwork, tiles: Tiles, version: int
+    ) -> tuple[Tensor, Tensor]:
         """Return logits and labels of tiles, see :class:`Source`."""
         if version not in self._open:
             self._open[version] = self._load(version)
@@ -162,7 +164,7 @@ class EmbeddingSource:
         return self._folder / f"version-{version}-{name}.npy"
 
 
-def _digest(encoder: MultiClassSam) -> str:
+def _digest(encoder: SegmentationNetwork) -> str:
     digest = hashlib.sha256()
     for name, tensor in encoder.image_encoder.state_dict().items():
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())

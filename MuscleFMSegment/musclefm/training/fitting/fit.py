@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from musclefm.inference.device import Runtime
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.networks.trainable import freeze_for
 from musclefm.training.data.batches import ORIGINAL, Source
 from musclefm.training.data.tiles import Tiles
@@ -51,7 +51,7 @@ class MemberTiles:
 
 
 def fit_member(
-    model: MultiClassSam,
+    model: SegmentationNetwork,
     source: Source,
     tiles: MemberTiles,
     recipe: FineTuning,
@@ -70,7 +70,7 @@ def fit_member(
 
     Parameters
     ----------
-    model : MultiClassSam
+    model : SegmentationNetwork
         On the runtime's device; changed in place.
     source : Source
         Shows it tiles.
@@ -153,7 +153,7 @@ def fit_member(
     return progress
 
 
-def _prepare(model: MultiClassSam) -> None:
+def _prepare(model: SegmentationNetwork) -> None:
     model.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -174,7 +174,7 @@ def _learning_rate(recipe: FineTuning, step: int, total: int) -> float:
 
 
 def _step(
-    model: MultiClassSam,
+    model: SegmentationNetwork,
     source: Source,
     batch: Tiles,
     epoch: int,
@@ -198,7 +198,7 @@ def _step(
 
 
 def _score(
-    model: MultiClassSam,
+    model: SegmentationNetwork,
     source: Source,
     tiles: MemberTiles,
     recipe: FineTuning,

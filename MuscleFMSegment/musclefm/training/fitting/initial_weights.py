@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import torch
 
+from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import WholeSlice
-from musclefm.networks.architecture import LoraRanks, SamArchitecture
-from musclefm.networks.decoder import MultiClassMaskDecoder
+from musclefm.networks.architecture import Architecture, LoraRanks, SamArchitecture
 from musclefm.networks.lora import attach_lora
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.networks.sam import MultiClassSam
 from musclefm.networks.trainable import merge_lora
 from musclefm.training.recipe import FineTuning
 
-# What official checkpoints lack: the parts whose size is the number of classes.
-_CLASS_PARTS = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")
 
+def trained_architecture(start: Bundle, recipe: FineTuning) -> Architecture:
+    """Return the architecture of the members to be.
 
-def trained_architecture(start: Bundle, recipe: FineTuning) -> SamArchitecture:
-    """Return the architecture of the members to be."""
+    Raises
+    ------
+    MuscleFMError
+        Adapters are to be trained of networks that take none.
+    """
     architecture = start.manifest.architecture
     changes: dict[str, object] = {}
     if isinstance(start.manifest.input.framing, WholeSlice):
         changes["input_size"] = recipe.slice_size
     if recipe.trained == "lora":
+        if not isinstance(architecture, SamArchitecture):
+            raise MuscleFMError(
+                f"model '{start.manifest.name}' is of the family '{architecture.kind}', which"
+                " takes no low-rank adapters",
+                "train the decoder or all weights: --train decoder or --train full",
+            )
         changes["lora"] = recipe.lora
     # Not a copy: sizes that do not fit each other are refused.
-    return SamArchitecture.model_validate(architecture.model_dump() | changes)
+    return type(architecture).model_validate(architecture.model_dump() | changes)
 
 
-def starting_member(start: Bundle, recipe: FineTuning, member: int) -> MultiClassSam:
+def starting_member(start: Bundle, recipe: FineTuning, member: int) -> SegmentationNetwork:
     """Return the network that a member is trained from, on the CPU.
 
     Members of an ensemble go on as they are. Of a start for training every
@@ -54,15 +64,13 @@ def starting_member(start: Bundle, recipe: FineTuning, member: int) -> MultiClas
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed + member)
         if start.manifest.role == "start":
-            _draw_class_outputs(model)
-        if architecture.lora not in (LoraRanks(), model.architecture.lora):
+            model.draw_class_outputs()
+        if (
+            isinstance(model, MultiClassSam)
+            and isinstance(architecture, SamArchitecture)
+            and architecture.lora not in (LoraRanks(), model.architecture.lora)
+        ):
             model = merge_lora(model)
             attach_lora(model.image_encoder, model.mask_decoder, architecture.lora)
     model.architecture = architecture
     return model
-
-
-def _draw_class_outputs(model: MultiClassSam) -> None:
-    fresh = MultiClassMaskDecoder(model.architecture, model.class_count)
-    for part in _CLASS_PARTS:
-        getattr(model.mask_decoder, part).load_state_dict(getattr(fresh, part).state_dict())

@@ -14,7 +14,7 @@ from musclefm.evaluation.member_selection import select_members
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle
 from musclefm.models.member_files import MemberState
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.data.batches import ORIGINAL, Source
 from musclefm.training.data.tiles import TileFolder, Tiles
@@ -123,14 +123,18 @@ def validate_members(
 
 
 @torch.inference_mode()
-def _answers(member: MultiClassSam, source: Source, tiles: Tiles, batch: int) -> Tensor:
+def _answers(member: SegmentationNetwork, source: Source, tiles: Tiles, batch: int) -> Tensor:
     """Return a member's logits of tiles, ``(n, C, h, w) float16``, on the CPU."""
     parts = np.split(tiles, range(batch, len(tiles), batch))
     return torch.cat([source.answer(member, part, ORIGINAL)[0].half().cpu() for part in parts])
 
 
 def _member_state(
-    job: FineTuningJob, index: int, state: MemberProgress, member: MultiClassSam, alone: TileScores
+    job: FineTuningJob,
+    index: int,
+    state: MemberProgress,
+    member: SegmentationNetwork,
+    alone: TileScores,
 ) -> MemberState:
     best = state.history[state.best_epoch]
     metrics = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle, open_bundle
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.data.batches import Source, TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
@@ -77,7 +77,7 @@ class FineTuningJob:
 
     def source(
         self,
-        model: MultiClassSam,
+        model: SegmentationNetwork,
         tiles: TileFolder,
         runtime: Runtime,
         context: DistributedContext,
@@ -171,7 +171,7 @@ def train_member(
 
 def trained_member(
     start: Bundle, job: FineTuningJob, member: int, state: MemberProgress
-) -> MultiClassSam:
+) -> SegmentationNetwork:
     """Return a member with its best weights, on the CPU."""
     model = starting_member(start, job.recipe, member)
     model.load_state_dict(state.best, strict=False)

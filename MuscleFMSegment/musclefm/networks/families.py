@@ -1,0 +1,53 @@
+"""The families of networks: the one place to add another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from musclefm.networks.architecture import Architecture, SamArchitecture
+
+if TYPE_CHECKING:
+    from musclefm.networks.network import SegmentationNetwork
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of networks.
+
+    Attributes
+    ----------
+    architecture : type of Architecture
+        Its parameters with their limits, as they stand in ``model.json``.
+    network : callable
+        From an architecture of that type, and the number of classes with background,
+        to a network. It must also work under ``torch.device("meta")``.
+    """
+
+    architecture: type[Architecture]
+    network: Callable[[Any, int], SegmentationNetwork]
+
+
+def _sam(architecture: SamArchitecture, class_count: int) -> SegmentationNetwork:
+    # Imported late: what only reads a manifest need not wait for torch.
+    from musclefm.networks.sam import MultiClassSam
+
+    return MultiClassSam(architecture, class_count)
+
+
+FAMILIES: dict[str, Family] = {"sam": Family(SamArchitecture, _sam)}
+"""Families by the ``kind`` of their architectures."""
+
+
+def build(architecture: Architecture, class_count: int) -> SegmentationNetwork:
+    """Build a network with weights as its family draws them.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Of a family in :data:`FAMILIES`.
+    class_count : int
+        Classes with background.
+    """
+    return FAMILIES[architecture.kind].network(architecture, class_count)

@@ -1,0 +1,52 @@
+"""What every network of an ensemble is: an image encoder, and a decoder of class logits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from musclefm.networks.architecture import Architecture
+
+
+class SegmentationNetwork(nn.Module, ABC):
+    """A network from a square image to class logits.
+
+    Members of an ensemble whose image encoders hold equal weights share one, and
+    training can leave it frozen: its parameters lie in ``image_encoder``, all others
+    outside it.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What it is built from.
+    class_count : int
+        Classes with background.
+    """
+
+    image_encoder: nn.Module
+
+    def __init__(self, architecture: Architecture, class_count: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.class_count = class_count
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return an embedding and finer features from ``(N, channels, S, S)``.
+
+        Only ``image_encoder`` takes part. The embedding and each of the features,
+        of which there may be none, have N as first axis.
+        """
+
+    @abstractmethod
+    def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:
+        """Return logits ``(N, C, h, w)`` from what :meth:`encode` gave; h and w may be below S."""
+
+    @abstractmethod
+    def draw_class_outputs(self) -> None:
+        """Draw the parameters anew whose number is that of the classes."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits ``(N, C, h, w)`` from ``(N, channels, S, S)``, normalised."""
+        return self.decode(*self.encode(image))

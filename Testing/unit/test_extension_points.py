@@ -1,0 +1,235 @@
+"""What a researcher adds from outside, without an edit to the package, works all the way."""
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from musclefm.cli.main import main
+from musclefm.errors import MuscleFMError
+from musclefm.inference.case import run_case
+from musclefm.inference.device import Runtime
+from musclefm.inference.predictor import EnsemblePredictor
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.models.bundle import Bundle, open_bundle, save_bundle
+from musclefm.models.intensity import INTENSITY_RULES, IntensityRule, PercentileIntensity
+from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles, WholeSlice
+from musclefm.models.member_files import MemberState
+from musclefm.models.registry import find_bundle
+from musclefm.networks.architecture import Architecture
+from musclefm.networks.families import FAMILIES, Family, build
+from musclefm.networks.network import SegmentationNetwork
+from musclefm.progress import silent
+from musclefm.results.tables import muscles_from_csv
+from musclefm.storage.user_data import HOME_VARIABLE
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
+from musclefm.volumes.writing import write_volume
+
+CPU = Runtime(torch.device("cpu"), bf16=False)
+
+
+class ConvArchitecture(Architecture):
+    """A family of one convolution and a head."""
+
+    kind: Literal["conv"] = "conv"
+    width: int = Field(default=4, ge=1, le=8)
+
+
+class ConvNetwork(SegmentationNetwork):
+    """Half the resolution of its input."""
+
+    def __init__(self, architecture: ConvArchitecture, class_count: int) -> None:
+        super().__init__(architecture, class_count)
+        self.image_encoder = nn.Conv2d(
+            architecture.input_channels, architecture.width, 3, stride=2, padding=1
+        )
+        self.head = nn.Conv2d(architecture.width, class_count, 1)
+
+    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return self.image_encoder(image).relu(), []
+
+    def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:
+        logits: Tensor = self.head(embedding)
+        return logits
+
+    def draw_class_outputs(self) -> None:
+        self.head.reset_parameters()
+
+
+@pytest.fixture
+def conv(monkeypatch: pytest.MonkeyPatch) -> ConvArchitecture:
+    """Return an architecture of a family that only this file knows."""
+    monkeypatch.setitem(FAMILIES, "conv", Family(ConvArchitecture, ConvNetwork))
+    return ConvArchitecture(input_size=32, input_channels=1)
+
+
+@pytest.fixture
+def image() -> Volume:
+    """Return noise in two discs, which are found as thighs."""
+    grid = Grid((4, 40, 80), (4.0, 4.0, 8.0), (-160.0, -80.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    rng = np.random.default_rng(5)
+    rows, columns = np.mgrid[:40, :80]
+    inside = np.hypot(rows - 20, np.abs(columns - 39.5) - 20) < 15
+    return Volume((inside * rng.gamma(9.0, 20.0, grid.shape)).astype(np.float32), grid)
+
+
+def saved(folder: Path, architecture: Architecture, scheme: str, **model_input: Any) -> Bundle:
+    """Save two networks as a bundle."""
+    card = BundleCard(
+        name="mine",
+        title="Mine",
+        version="1",
+        description="Random weights, for tests.",
+        architecture=architecture,
+        scheme=scheme,
+        input=ModelInput(**({"framing": ThighTiles(spacing_mm=5.0)} | model_input)),
+        training_data="none",
+        licence="Apache-2.0",
+    )
+    members = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        members.append(
+            MemberState(build(architecture, load_scheme(scheme).class_count).state_dict())
+        )
+    return save_bundle(folder, card, members, precision="fp32")
+
+
+def probabilities(bundle: Bundle, image: Volume) -> npt.NDArray[np.float32]:
+    """Segment an image and return the mean probabilities, ``(C, K, J, I) float32``."""
+    slices: dict[int, npt.NDArray[np.float32]] = {}
+    maps = run_case(
+        image.array[None],
+        image.grid,
+        bundle,
+        EnsemblePredictor(bundle, CPU, silent),
+        lambda k, mean: slices.__setitem__(k, mean.numpy()),
+    )
+    assert maps.labels.shape == image.array.shape
+    return np.stack([slices[k] for k in sorted(slices)], axis=1)
+
+
+def test_a_network_family(conv: ConvArchitecture, image: Volume, tmp_path: Path) -> None:
+    saved(tmp_path / "mine", conv, "thigh-11")
+    bundle = find_bundle(str(tmp_path / "mine"))
+    assert bundle.manifest.architecture == conv
+    found = probabilities(bundle, image)
+    assert found.shape == (12, *image.array.shape)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+    assert np.ptp(found[1][image.array > 0]) > 0, "the network's answers are in it"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("width", 9), ("input_size", 8), ("input_size", 10**6), ("input_channels", 99), ("extra", 1)],
+)
+def test_limits_of_architectures_hold_for_every_family(
+    conv: ConvArchitecture, tmp_path: Path, field: str, value: int
+) -> None:
+    bundle = saved(tmp_path / "mine", conv, "thigh-11")
+    path = bundle.folder / "model.json"
+    document = json.loads(path.read_text())
+    document["architecture"][field] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(MuscleFMError, match=f"architecture.{field}"):
+        open_bundle(bundle.folder)
+
+
+class RankIntensity(IntensityRule):
+    """The rank of each voxel among those of its tile, to a power."""
+
+    kind: Literal["rank"] = "rank"
+    power: float = Field(default=1.0, gt=0.0, le=4.0)
+    used: ClassVar[list[float]] = []
+
+    def scale(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self.used.append(self.power)
+        ranks = image.ravel().argsort(kind="stable").argsort().reshape(image.shape)
+        return ((ranks / image.size) ** self.power).astype(np.float32)
+
+    def normalise(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        return (image - np.float32(0.5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_intensity_rule(
+    conv: ConvArchitecture,
+    image: Volume,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,
+) -> None:
+    monkeypatch.setitem(INTENSITY_RULES, "rank", RankIntensity)
+    changes: dict[str, Any] = {"framing": WholeSlice()} if whole else {}
+    architecture = conv.model_copy(update={"input_channels": 3 if whole else 1})
+    bundles = [
+        saved(tmp_path / rule.kind, architecture, "thigh-11", intensity=rule, **changes)
+        for rule in (RankIntensity(power=2.0), PercentileIntensity())
+    ]
+    RankIntensity.used.clear()
+    ranked, plain = (probabilities(open_bundle(bundle.folder), image) for bundle in bundles)
+    assert set(RankIntensity.used) == {2.0}, "the parameter of the manifest"
+    assert not np.allclose(ranked, plain, atol=1e-3)
+    monkeypatch.delitem(INTENSITY_RULES, "rank")
+    with pytest.raises(MuscleFMError, match="intensity rule 'rank', which this musclefm does not"):
+        open_bundle(bundles[0].folder)
+
+
+CALF = ("soleus", "tibialis anterior", "medial gastrocnemius")
+
+
+@pytest.fixture
+def calf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put a scheme of other muscles into the user's folder and return its name."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    labels = [
+        {
+            "id": number,
+            "name": name,
+            "abbreviation": name[:2].upper(),
+            "colour": [40 * number, 100, 200],
+            "code": {"value": f"calf-{number}", "scheme": "99TEST", "meaning": name},
+            "medial_lateral": 0.0,
+        }
+        for number, name in enumerate(CALF, start=1)
+    ]
+    document = {"name": "calf-3", "title": "Calf", "source": "A test.", "labels": labels}
+    folder = tmp_path / "home" / "label-schemes"
+    folder.mkdir(parents=True)
+    (folder / "calf-3.json").write_text(json.dumps(document))
+    return "calf-3"
+
+
+def test_a_label_scheme(conv: ConvArchitecture, calf: str, image: Volume, tmp_path: Path) -> None:
+    bundle = saved(tmp_path / "mine", conv, calf)
+    write_volume(image, tmp_path / "scan.nii.gz")
+    results, exported = tmp_path / "results", tmp_path / "exported"
+    segment = ["segment", tmp_path / "scan.nii.gz", "--model", bundle.folder, "--out", results]
+    assert main([str(argument) for argument in (*segment, "--device", "cpu")]) == 0
+    rows = muscles_from_csv((results / "muscles.csv").read_text())
+    names = {row.name for row in rows}
+    assert names and names <= set(CALF)
+    export = ["export", "--case", results, "--format", "nifti", "--out", exported]
+    assert main(list(map(str, export))) == 0
+    table = json.loads((exported / "labels.json").read_text())
+    assert table["1"] == "right soleus" and table["6"] == "left medial gastrocnemius"
+
+
+def test_a_scheme_of_the_user_must_be_what_it_is_called(calf: str, tmp_path: Path) -> None:
+    assert isinstance(load_scheme(calf), LabelScheme)
+    folder = tmp_path / "home" / "label-schemes"
+    (folder / "calf-3.json").rename(folder / "calf-4.json")
+    with pytest.raises(MuscleFMError, match="'calf-4' calls itself 'calf-3'"):
+        load_scheme("calf-4")
+    (folder / "calf-5.json").write_text("{}")
+    with pytest.raises(MuscleFMError, match="'calf-5' is damaged"):
+        load_scheme("calf-5")
+    with pytest.raises(MuscleFMError, match="calf-4, calf-5, thigh-11"):
+        load_scheme("../calf-3")
