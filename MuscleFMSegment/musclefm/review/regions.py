@@ -18,12 +18,12 @@ gives the same regions whichever way its axes are stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from musclefm.defaults import UNCERTAIN_FROM
 from musclefm.labels.scheme import SIDES
@@ -33,7 +33,6 @@ from musclefm.review.groups import connected_groups, join_small_groups
 from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.orientation import CanonicalView, canonical_view
 
-_Bools = npt.NDArray[np.bool_]
 _Index = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 
@@ -118,11 +117,11 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     slices_at_most = max(1, int(rule.height_mm / slices_mm))
 
     uncertain = np.ascontiguousarray(view.apply(maps.total)) >= rule.threshold * maps.max_entropy
-    uncertain = _dilated(_eroded(uncertain, rule.opening_mm, plane), rule.opening_mm, plane)
+    uncertain = ndimage.binary_opening(uncertain, _disc(rule.opening_mm, plane))
     wrong = np.where(uncertain, view.apply(maps.error), np.float32(0))
     sides = np.ascontiguousarray(view.apply(maps.sides))
     keys = (sides.astype(np.uint16) - RIGHT) * len(maps.scheme.labels) + view.apply(maps.muscle)
-    keys[~_dilated(uncertain, rule.merge_mm / 2, plane)] = 0
+    keys[~ndimage.binary_dilation(uncertain, _disc(rule.merge_mm / 2, plane))] = 0
 
     groups = connected_groups(keys, wrong, spacing, rule.gap_mm, slices_at_most)
     least_weight = rule.least_wrong_mm3 / maps.grid.voxel_volume_mm3
@@ -148,34 +147,12 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     return Regions(rule=rule, queue=queue, labelmap=view.undo(labelmap))
 
 
-def _shifted(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> Iterator[_Bools]:
-    """Yield the mask ``(K, J, I)`` shifted by each step of at most a radius in the plane.
-
-    Nothing is set beyond the image.
-    """
-    rows, columns = (int(radius_mm / step) for step in plane)
-    _, height, width = mask.shape
-    padded = np.pad(mask, ((0, 0), (rows, rows), (columns, columns)))
-    for row in range(-rows, rows + 1):
-        for column in range(-columns, columns + 1):
-            if (row * plane[0]) ** 2 + (column * plane[1]) ** 2 <= radius_mm**2:
-                yield padded[:, rows + row :, columns + column :][:, :height, :width]
-
-
-def _eroded(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> _Bools:
-    """Return where a disc fits into the mask, slice by slice."""
-    result: _Bools = mask.copy()
-    for shifted in _shifted(mask, radius_mm, plane):
-        np.logical_and(result, shifted, out=result)
-    return result
-
-
-def _dilated(mask: _Bools, radius_mm: float, plane: tuple[float, float]) -> _Bools:
-    """Return the mask grown by a disc, slice by slice."""
-    result: _Bools = mask.copy()
-    for shifted in _shifted(mask, radius_mm, plane):
-        np.logical_or(result, shifted, out=result)
-    return result
+def _disc(radius_mm: float, plane: tuple[float, float]) -> npt.NDArray[np.bool_]:
+    """Return a disc in the plane, ``(1, rows, columns) bool``; its pixels' edges are in mm."""
+    rows, columns = (int(radius_mm / edge) for edge in plane)
+    row, column = np.ogrid[-rows : rows + 1, -columns : columns + 1]
+    disc = (row * plane[0]) ** 2 + (column * plane[1]) ** 2 <= radius_mm**2
+    return np.asarray(disc[None])
 
 
 def _ranked(
