@@ -151,7 +151,7 @@ def orient_case(
         if not intensity.for_tiles:
             raise MuscleFMError(
                 f"model '{card.name}' joins thigh tiles with intensity rule '{intensity.kind}'",
-                "use a model whose intensity rule suits tiles, e.g. percentile",
+                "use a model whose tiles are scaled by percentiles",
             )
         columns_mm, rows_mm, _ = view.grid.spacing
 
