@@ -1,4 +1,4 @@
-"""MuscleFMSegment's library: SAM ensembles for thigh muscles, with their doubt.
+"""MuscleFMSegment's library: SAM ensembles for thigh muscles, with their uncertainty.
 
 The library knows neither 3D Slicer nor Qt. Research use only.
 """

@@ -6,7 +6,7 @@ _LONGEST_PART = 400
 
 
 class MuscleFMError(Exception):
-    """Something the user can mend.
+    """Something the user can fix.
 
     The message is one line that names the cause, then the remedy. The command
     line prints it and exits with code 2; the Slicer module shows it as it is.

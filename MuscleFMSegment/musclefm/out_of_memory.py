@@ -39,7 +39,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory_error() -> MuscleFMError:
-    """Return what the user is told of it."""
+    """Return the error that the user reads."""
     return MuscleFMError("there is too little memory", "close other programs or crop the image")
 
 
@@ -56,8 +56,8 @@ def _says_so(error: BaseException) -> bool:
     named = type(error).__name__ in ("OutOfMemoryError", "SafetensorError")
     if not isinstance(error, _KINDS) and not named:
         return False
-    said = str(error).lower()
-    return any(word in said for word in _WORDS)
+    message = str(error).lower()
+    return any(word in message for word in _WORDS)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -37,7 +37,7 @@ SHORT = FineTuning(
     learning_rate=5e-3,
     warm_up=2,
     averaging=0.5,
-    variation=GENTLE,
+    augmentation=GENTLE,
     views=2,
     seed=3,
 )

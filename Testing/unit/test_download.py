@@ -112,7 +112,7 @@ def test_a_connection_that_always_breaks_is_given_up_and_the_part_kept(
 ) -> None:
     server.cuts = [PART] + [0] * 50
     said = refusal(server, tmp_path)
-    assert "goes on where it stopped" in said and "127.0.0.1" in said
+    assert "resumes where it stopped" in said and "127.0.0.1" in said
     assert (tmp_path / "weights.pth.part").read_bytes() == CONTENT[:PART]
     assert len(server.asked) < 10
 

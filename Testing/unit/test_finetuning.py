@@ -109,14 +109,14 @@ def test_decoder_training_leaves_the_image_encoder_as_it_is(tmp_path, tiny, stor
 
 
 def test_kept_embeddings_give_the_answers_of_the_network_itself(tmp_path, tiny, store):
-    # Without variation both see the same images in every epoch.
+    # Without augmentation both see the same images in every epoch.
     still = dataclasses.replace(
-        SHORT.variation, rotation_deg=0, zoom=1, shift=0, gamma=1, bias=0, noise=0
+        SHORT.augmentation, rotation_deg=0, zoom=1, shift=0, gamma=1, bias=0, noise=0
     )
     histories = []
     for views in (0, 2):
         _, record = train(
-            tmp_path / str(views), tiny, store, trained="decoder", views=views, variation=still
+            tmp_path / str(views), tiny, store, trained="decoder", views=views, augmentation=still
         )
         histories.append([x["fold_nll"] for x in record["members"][0]])
     # They are kept in half precision: each is off by up to 0.05 %, and three epochs of training

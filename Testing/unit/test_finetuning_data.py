@@ -17,7 +17,7 @@ from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.labels.sided import IGNORE, without_sides
 from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.progress import silent
-from musclefm.training.data.augmentation import vary
+from musclefm.training.data.augmentation import augment
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.split import held_out_subjects, split_subjects
 from musclefm.training.data.tiles import TileFolder, cut_tiles, write_tiles
@@ -194,7 +194,7 @@ def test_variation_moves_labels_with_the_image_and_never_mirrors():
 
     def varied(seed):
         rngs = [np.random.default_rng([seed, number]) for number in range(24)]
-        return vary(images, labels, strong, rngs)
+        return augment(images, labels, strong, rngs)
 
     moved, answers = varied(0)
     assert moved.min() >= -2 and moved.max() <= 2 and IGNORE in answers
@@ -213,6 +213,6 @@ def test_without_variation_a_tile_stays_as_it_is():
     images = torch.rand(2, 1, 16, 16)
     labels = (images[:, 0] > 0.5).to(torch.uint8)
     still = Augmentation(0, 0, 1, 0, 1, 0, 0)
-    moved, answers = vary(images, labels, still, [np.random.default_rng(n) for n in range(2)])
+    moved, answers = augment(images, labels, still, [np.random.default_rng(n) for n in range(2)])
     torch.testing.assert_close(moved, images, atol=1e-5, rtol=0)
     assert torch.equal(answers, labels)

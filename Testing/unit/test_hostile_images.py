@@ -237,7 +237,7 @@ class TestZipped:
             patch.setattr(byte_source.ByteSource, "read", counted)
             read = read_volume(path)
         np.testing.assert_array_equal(read.volume.array, oblique_volume.array)
-        assert "goes on behind its voxels" in read.notes[0]
+        assert "continues behind its voxels" in read.notes[0]
         assert inflated < len(content) + 5 * MEGABYTE
 
     def test_a_name_without_end_in_the_gzip_header(self, tmp_path, content, little_memory):

@@ -18,7 +18,7 @@ from musclefm.demo.phantom.anatomies import Anatomy
 from musclefm.demo.phantom.legs import LegSlice, leg_slices
 from musclefm.demo.phantom.parametric import ParametricThigh, Person, parametric_labelmap
 from musclefm.demo.rendered_pool import PoolRecipe, SlicePool, render_pool
-from musclefm.demo.rendering import waste
+from musclefm.demo.rendering import atrophied
 from musclefm.demo.train import (
     TEST_SUBJECTS,
     DemoRecipe,
@@ -124,12 +124,12 @@ def test_wasting_thins_every_muscle_in_its_place() -> None:
     )
     kept = []
     for seed in range(20):
-        thinner = waste(labels, 1.4, np.random.default_rng(seed))
+        thinner = atrophied(labels, 1.4, np.random.default_rng(seed))
         assert ((thinner == labels) | (thinner == 0)).all()
         kept.append((thinner > 0).sum() / (labels > 0).sum())
     assert min(kept) < 0.7 and max(kept) > 0.9
-    again = waste(labels, 1.4, np.random.default_rng(0))
-    np.testing.assert_array_equal(again, waste(labels, 1.4, np.random.default_rng(0)))
+    again = atrophied(labels, 1.4, np.random.default_rng(0))
+    np.testing.assert_array_equal(again, atrophied(labels, 1.4, np.random.default_rng(0)))
 
 
 def test_a_pool_is_split_by_subject(pool: SlicePool) -> None:

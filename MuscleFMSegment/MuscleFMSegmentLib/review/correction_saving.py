@@ -12,7 +12,7 @@ import slicer
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
-from musclefm.review.queue import DEALT_WITH, ReviewEntry
+from musclefm.review.queue import RESOLVED, ReviewEntry
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.scene.case import CaseInScene
@@ -35,7 +35,7 @@ def reviewedPart(case: CaseInScene, extent: Extent) -> Reviewed:
     MuscleFMError
         There are none of these.
     """
-    left = [entry for entry in case.queue.entries if entry.status not in DEALT_WITH]
+    left = [entry for entry in case.queue.entries if entry.status not in RESOLVED]
     if extent == "all" or not left:
         return Reviewed("all")
     if extent == "slices":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from musclefm.errors import MuscleFMError
-from musclefm.review.queue import DEALT_WITH
+from musclefm.review.queue import RESOLVED
 from musclefm.review.session import ReviewSession
 from musclefm.review.session_file import read_session
 from MuscleFMSegmentLib.review.review_folders import ReviewFolder, ReviewFolders
@@ -34,7 +34,7 @@ class InterruptedReview:
     @property
     def done(self) -> int:
         """How many regions are dealt with."""
-        return sum(entry.status in DEALT_WITH for entry in self.session.entries)
+        return sum(entry.status in RESOLVED for entry in self.session.entries)
 
 
 def findKeptReviews(folders: ReviewFolders) -> list[InterruptedReview]:

@@ -8,7 +8,7 @@ import slicer
 
 from musclefm.labels.scheme import LabelScheme
 from musclefm.labels.segment_names import segment_id
-from musclefm.review.queue import DEALT_WITH, ReviewEntry
+from musclefm.review.queue import RESOLVED, ReviewEntry
 
 LINE_WIDTH = 2
 """In pixels of the screen."""
@@ -62,7 +62,7 @@ def showStatuses(
 
 def _statusOf(entries: list[ReviewEntry]) -> int:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    done = [entry.status in DEALT_WITH for entry in entries]
+    done = [entry.status in RESOLVED for entry in entries]
     if any(entry.flagged for entry in entries):
         return logic.Flagged
     if all(done):

@@ -135,7 +135,7 @@ def _bright(
         return np.zeros(coarse.shape, bool)
     padding = coarse <= coarse.min()
     if padding[~mask].mean() > 0.5 and mask[_frame(~padding)].mean() > _LARGEST_SHARE_OF_FRAME:
-        # The field of view was told from its padding: look again within it.
+        # The threshold separated the field of view from its padding: look again within it.
         searched = mask
         mask = even > _otsu_threshold(even[searched])
     air = even[searched & ~mask]

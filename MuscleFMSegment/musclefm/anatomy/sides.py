@@ -15,7 +15,7 @@ def name_sides(
 ) -> tuple[Side, ...]:
     """Name the patient's side of each thigh.
 
-    Of two thighs the first is the right one. A thigh alone is told by its
+    Of two thighs the first is the right one. A thigh alone is known by its
     muscles: where lateral muscles lie toward the patient's right, i.e. toward
     smaller columns unless the patient is turned, it is a right thigh. With one
     muscle only, or muscles of equal ``medial_lateral``, the offset of the

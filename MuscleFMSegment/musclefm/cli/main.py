@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 on success, 2 on an error that the user can mend, 1 on a fault of the
+        0 on success, 2 on an error that the user can fix, 1 on a fault of the
         program itself; both are printed as one line. On Ctrl-C or SIGTERM the
         process ends with 128 + the signal's number.
     """
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refusal(error: Exception) -> MuscleFMError | None:
-    """Return what the user is told of an error, or None where it is a fault of the program."""
+    """Return the error that the user reads, or None where it is a fault of the program."""
     if isinstance(error, MuscleFMError):
         return error
     if is_out_of_memory(error):

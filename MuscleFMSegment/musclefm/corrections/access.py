@@ -79,7 +79,7 @@ def sole_writer(folder: Path) -> Iterator[bytes]:
         stack.callback(_remove_empty, made)
         try:
             make_private_folder(folder)
-            _refuse_foreign(folder)
+            _refuse_other_folders(folder)
             stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _TIMEOUT_S).release)
             _clear_half_written(folder)
         except OSError as error:
@@ -103,7 +103,7 @@ def _new_store(folder: Path) -> Iterator[None]:
         raise
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _refuse_other_folders(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     if STORE_FILE not in names and any(not name.startswith(".") for name in names):
         raise MuscleFMError(
@@ -179,5 +179,5 @@ def unwritable(error: OSError) -> MuscleFMError:
 def _damaged() -> MuscleFMError:
     return MuscleFMError(
         f"{STORE_FILE} of the store is missing or damaged",
-        "restore it from a backup: without it no new sample can be told from an old one's case",
+        "restore it from a backup: without it new samples are not matched to the cases of old ones",
     )

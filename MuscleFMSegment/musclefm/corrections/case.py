@@ -132,7 +132,7 @@ class ReviewLog:
 
     @classmethod
     def of(cls, queue: ReviewQueue, reader: str = "") -> ReviewLog:
-        """Take down a reader's walk through the queue.
+        """Record what a reader did with the queue.
 
         Raises
         ------
@@ -181,7 +181,7 @@ class CorrectedCase:
         The same for all versions of a case. The store fills it in, with a salted hash
         of the voxels, when the case is added.
     subject_key : str or None
-        The same for all cases of a person, where that was told to the store.
+        The same for all cases of a person, where the store knows it.
     parent : str or None
         Id of the sample that this one corrects. The store fills in the newest one of
         the same case.

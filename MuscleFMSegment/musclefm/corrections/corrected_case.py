@@ -33,7 +33,7 @@ class CorrectionFiles:
     scheme : str or None
         Name of their label scheme; by default that of the results.
     mapping : Path or None
-        What foreign labels mean, see :func:`read_mapping`.
+        What external labels mean, see :func:`read_mapping`.
     model_labels : Path or None
         The labels before they were corrected.
     results : Path or None

@@ -67,7 +67,7 @@ def train_members(
     work : Path
         Folder for finished members.
     progress : Progress
-        Told of the steps of all members together.
+        Called at the steps of all members together.
 
     Raises
     ------

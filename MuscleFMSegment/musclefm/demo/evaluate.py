@@ -72,7 +72,7 @@ def score_on_renderings(
     seed : int
         Of the renderings.
     progress : Progress
-        Told of each rendering.
+        Called for each rendering.
     """
     predictor = EnsemblePredictor(bundle, runtime, silent)
     scores = []

@@ -175,7 +175,7 @@ def member_probabilities(member: MultiClassSam, images: Tensor) -> Tensor:
     """Return softmax ``(N, C, S, S) float32`` at the size of the images."""
     with torch.autocast("cpu", torch.bfloat16):
         logits = member(images)
-    grown = functional.interpolate(
+    upsampled = functional.interpolate(
         logits.float(), size=images.shape[-2:], mode="bilinear", align_corners=False
     )
-    return grown.softmax(dim=1)
+    return upsampled.softmax(dim=1)

@@ -99,7 +99,7 @@ def render_pool(
     jobs : int
         Processes.
     progress : Progress
-        Told after each chunk.
+        Called after each chunk.
     """
     chunks = -(-recipe.count // _CHUNK)
     tasks = [

@@ -29,7 +29,7 @@ _CONTRASTS: tuple[ContrastName, ...] = (
 )
 _MARGIN_PX = 14
 # Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
-_WASTED = 0.5
+_ATROPHIED = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class SliceRenderer:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return an image ``(S, S) float32`` and its labels ``(S, S) uint8``."""
         labels = self._deform(leg, rng)
-        if rng.random() < _WASTED:
-            labels = waste(labels, self.pixel_mm, rng)
+        if rng.random() < _ATROPHIED:
+            labels = atrophied(labels, self.pixel_mm, rng)
         if not labels.any():
             return self.render(leg, rng)
         severity = SEVERITIES[rng.integers(len(SEVERITIES))]
@@ -136,7 +136,7 @@ class SliceRenderer:
         return image[window], labels[window]
 
 
-def waste(
+def atrophied(
     labels: npt.NDArray[np.uint8], pixel_mm: float, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
     """Return labels ``(J, I) uint8`` whose muscles are thinner, each by its own share.

@@ -109,12 +109,12 @@ def train_demo(
     out : Path
         The bundle's folder; it must not exist yet.
     work : Path
-        Folder for pools and finished members, so that a run goes on where it
+        Folder for pools and finished members, so that a run resumes where it
         was cut short.
     jobs : int
         Processes for rendering; members train side by side in any case.
     progress : Progress
-        Told of all stages.
+        Called at all stages.
 
     Raises
     ------

@@ -118,9 +118,9 @@ def _slice_dice(
 ) -> float:
     """Return the mean over slices ``(K, J, I)`` of the mean Dice of the muscles shown."""
     means = []
-    for said, truth in zip(labels, reference, strict=True):
+    for found, truth in zip(labels, reference, strict=True):
         known = truth != IGNORE
         shown = np.isin(np.arange(1, class_count), truth)
         if shown.any():
-            means.append(dice(said[known], truth[known], class_count)[1:][shown].mean())
+            means.append(dice(found[known], truth[known], class_count)[1:][shown].mean())
     return mean_of(np.array(means))

@@ -142,7 +142,7 @@ def compare_models(
     runtime : Runtime
         Where both run.
     progress : Progress
-        Told of each case.
+        Called for each case.
 
     Raises
     ------

@@ -25,7 +25,7 @@ class LabelledCase:
     scheme : LabelScheme
         What the labels mean.
     side : str or None
-        The patient's side of most labelled voxels, where that was told.
+        The patient's side of most labelled voxels, where that is known.
     """
 
     subject: str

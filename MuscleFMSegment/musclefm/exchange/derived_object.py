@@ -67,8 +67,8 @@ def volume_in_frame_of_reference(volume: Volume, source: SourceSeries) -> Any:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Say in a line that a series lacks what a derived object must copy from it."""
+def source_errors() -> Iterator[None]:
+    """Report in a line that a series lacks what a derived object must copy from it."""
     try:
         with warnings.catch_warnings():
             # They cite odd values of the source's headers.

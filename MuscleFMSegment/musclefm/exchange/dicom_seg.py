@@ -12,7 +12,7 @@ from musclefm import __version__
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.derived_object import (
     identification,
-    told,
+    source_errors,
     volume_in_frame_of_reference,
     write_object,
 )
@@ -86,7 +86,7 @@ def write_dicom_segmentation(
     volume = volume_in_frame_of_reference(labels.with_array(numbers[array]), source)
     kind = "SEMIAUTOMATIC" if corrected else "AUTOMATIC"
     segments = [_segment(number, *named[value], kind) for number, value in enumerate(values, 1)]
-    with told():
+    with source_errors():
         segmentation = highdicom.seg.Segmentation(
             source_images=source.instances,
             pixel_array=volume,

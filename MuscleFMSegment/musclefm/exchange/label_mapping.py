@@ -30,7 +30,7 @@ _LISTED = 8
 
 @dataclass(frozen=True)
 class Target:
-    """What becomes of a foreign label.
+    """What becomes of an external label.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Target:
 
 
 LabelMapping = Mapping[str, Target]
-"""From a foreign value (``"13"``) or a segment's name in lower case to what it becomes."""
+"""From an external value (``"13"``) or a segment's name in lower case to what it becomes."""
 
 
 def read_mapping(path: Path, scheme: LabelScheme) -> LabelMapping:
@@ -127,7 +127,7 @@ def _rows(text: str) -> dict[str, str]:
 
 
 def find_meanings(
-    foreign: ExternalLabels,
+    external: ExternalLabels,
     scheme: LabelScheme,
     source: LabelScheme,
     mapping: LabelMapping | None,
@@ -139,7 +139,7 @@ def find_meanings(
 
     Parameters
     ----------
-    foreign : ExternalLabels
+    external : ExternalLabels
         All that the file holds.
     scheme : LabelScheme
         In which the labels are wanted.
@@ -158,14 +158,14 @@ def find_meanings(
     MuscleFMError
         The meaning of a segment is not known.
     """
-    numbers = source if numbered and foreign.numbered and mapping is None else None
+    numbers = source if numbered and external.numbered and mapping is None else None
     sided = numbers is not None and any(
-        len(numbers.labels) < segment.value < IGNORE for segment in foreign.segments
+        len(numbers.labels) < segment.value < IGNORE for segment in external.segments
     )
     meanings: dict[int, Target] = {}
     unknown: list[str] = []
     lost: set[str] = set()
-    for segment in foreign.segments:
+    for segment in external.segments:
         target = _mapped(segment, mapping)
         if target is None:
             target, name = _known(segment, scheme, source, numbers, sided)
@@ -187,14 +187,14 @@ def find_meanings(
     )
 
 
-def contradicting_sides(foreign: ExternalLabels, mapping: LabelMapping | None) -> tuple[str, ...]:
+def contradicting_sides(external: ExternalLabels, mapping: LabelMapping | None) -> tuple[str, ...]:
     """Return the segments whose name says another side than their code, a line each.
 
     Segments that a mapping names are right by the user's word.
     """
     return tuple(
         f"segment '{segment.name}' is coded as {segment.side}"
-        for segment in foreign.segments
+        for segment in external.segments
         if segment.side
         and _mapped(segment, mapping) is None
         and side_in(segment.name) not in (None, segment.side)

@@ -12,7 +12,7 @@ import pydicom
 
 from musclefm.exchange.derived_object import (
     identification,
-    told,
+    source_errors,
     volume_in_frame_of_reference,
     write_object,
 )
@@ -79,7 +79,7 @@ def write_parametric_map(
         intercept=0.0,
         quantity_definition=coded(code, "99MUSCLEFM", meaning),
     )
-    with told():
+    with source_errors():
         parametric_map = highdicom.pm.ParametricMap(
             source_images=source.instances,
             **_voxels_and_window(volume),

@@ -62,7 +62,7 @@ def read_labels(
     Segments are known by their codes, or else by their names. The values of a plain
     labelmap are those of ``source``, with sides where any is beyond its number of
     labels, and 255 to be ignored. Where the file does not say the
-    side, each voxel's place does: right and left thigh are told apart as in the
+    side, each voxel's place does: right and left thigh are found as in the
     segmentation.
 
     Parameters
@@ -92,11 +92,11 @@ def read_labels(
         The file cannot be read, its segments overlap, a label is not known, or
         the labels lie on another grid than the image.
     """
-    foreign = _read(path, what)
+    external = _read(path, what)
     meanings, notes = find_meanings(
-        foreign, scheme, source or scheme, mapping, what, numbered=numbered
+        external, scheme, source or scheme, mapping, what, numbered=numbered
     )
-    labels = align_to_grid(foreign.volume, image.grid) if image else foreign.volume
+    labels = align_to_grid(external.volume, image.grid) if image else external.volume
     array = _sided(labels, meanings, scheme, image)
     check_sided_labels(array, scheme)
     sided = labels.with_array(array.astype(np.uint8))
@@ -127,7 +127,7 @@ def _read_file(path: Path, what: str) -> ExternalLabels:
 def _sided(
     labels: Volume, meanings: Mapping[int, Target], scheme: LabelScheme, image: Volume | None
 ) -> npt.NDArray[np.int64]:
-    """Return sided values for foreign ones, ``(K, J, I) int64``."""
+    """Return sided values for external ones, ``(K, J, I) int64``."""
     values = np.array(sorted({0, *meanings}))
     index = np.searchsorted(values, labels.array)
     targets = [meanings.get(value, Target(0)) for value in values.tolist()]
@@ -150,7 +150,7 @@ def _value(target: Target, place: Side, scheme: LabelScheme) -> int:
 def _misplaced(labels: Volume, scheme: LabelScheme, image: Volume) -> tuple[str, ...]:
     """Return the muscles of which most voxels lie on the patient's other side, a line each.
 
-    Only where two thighs are seen: a thigh alone has no other side to be told by.
+    Only where two thighs are seen: a thigh alone has no other side to compare with.
     """
     canonical, view = to_canonical(image)
     thighs = find_thighs(canonical)

@@ -96,7 +96,7 @@ def _write(path: Path, values: Volume, scheme: LabelScheme, sides: Collection[Si
 
 
 def _segmentation_fields(grid: Grid) -> list[str]:
-    # Slicer crops what it saves to the segments unless it is told the image's geometry.
+    # Slicer crops what it saves to the segments unless the header states the image's geometry.
     matrix = [repr(value) for value in grid.ijk_to_ras.ravel().tolist()]
     geometry = ";".join([*matrix, *_extent(grid).split(), ""])
     return [

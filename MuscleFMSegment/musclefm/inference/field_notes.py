@@ -1,4 +1,4 @@
-"""What a reader is told of the field of view: which thighs, how they lie, what lies beyond them."""
+"""Remarks on the field of view: which thighs, how they lie, what lies beyond them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FieldFindings:
     Attributes
     ----------
     notes : tuple of str
-        What the reader is to be told, a line each.
+        Remarks for the reader, a line each.
     beyond_thigh : tuple of int
         Slices of pelvis or knee, as indices along the input's slice axis.
     """
@@ -115,7 +115,7 @@ def _thigh_notes(thighs: Thighs, sides: tuple[Side, ...]) -> tuple[str, ...]:
     turn = thighs.turn_degrees
     if abs(turn) > 90:
         notes += (
-            "the slices seem to be turned by 180 degrees (a prone patient?): sides were told by"
+            "the slices seem to be turned by 180 degrees (a prone patient?): sides were found by"
             " the anatomy, against the image's orientation, so check them",
         )
         turn -= 180 if turn > 0 else -180

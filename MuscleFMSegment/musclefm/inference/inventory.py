@@ -29,7 +29,7 @@ class ModelEntry(BaseModel):
         Whether it can be asked for by its name and can segment.
     installed_version : str
         Id of the version that is in use, ``"base"`` for the first one; empty where it
-        cannot be told.
+        is unknown.
     former_version : str
         Id of the version that going back leads to; empty where there is none.
     title, version, description, training_data, licence, intended_use : str

@@ -66,7 +66,7 @@ class EnsemblePredictor:
     runtime : Runtime
         Where and how precisely it runs.
     progress : Progress
-        Told of loading, of each batch of slices, and once if GPU memory forces
+        Called while loading, for each batch of slices, and once if GPU memory forces
         smaller batches.
 
     Raises
@@ -219,8 +219,8 @@ class EnsemblePredictor:
                 torch.cuda.empty_cache()
         if fitting < self._tiles_at_once:
             self._tiles_at_once = fitting
-            said = f"GPU memory is full: {fitting} tiles at a time"
-            self._progress(ProgressEvent("segment", 0, 0, said))
+            message = f"GPU memory is full: {fitting} tiles at a time"
+            self._progress(ProgressEvent("segment", 0, 0, message))
         return answers
 
 

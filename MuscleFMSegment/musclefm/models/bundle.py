@@ -150,7 +150,7 @@ def save_bundle(
     folder : Path
         To be made, with its parents.
     card : BundleCard
-        What is said of the model.
+        What its maker says of the model.
     members : sequence of MemberState
         At least one. Tensors of the image encoder that are equal in all of
         several members are stored once.

@@ -77,7 +77,7 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
     folder : Path
         Where to; made where it is not there.
     progress : Progress
-        Told in megabytes.
+        Called with megabytes.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
             if failures == _TRIES:
                 raise MuscleFMError(
                     f"{remote.file} cannot be downloaded from {remote.host} ({reason})",
-                    "check the network and its proxy and start again: it goes on where it"
+                    "check the network and its proxy and start again: it resumes where it"
                     " stopped; or give a folder that holds the file with --from",
                 )
             time.sleep(_REST_S * failures)
@@ -270,7 +270,7 @@ def _another_file(remote: RemoteFile) -> MuscleFMError:
 def _no_space() -> MuscleFMError:
     return MuscleFMError(
         "the disk is too full for the download",
-        "free some space and start again: it goes on where it stopped",
+        "free some space and start again: it resumes where it stopped",
     )
 
 

@@ -181,7 +181,7 @@ def _before(name: str) -> tuple[str, ...]:
 
 
 def _used_or_nothing(name: str) -> tuple[str, ...]:
-    # Choosing a version is what mends a damaged history.
+    # Choosing a version repairs a damaged history.
     try:
         return versions_in_use(name)
     except MuscleFMError:

@@ -40,8 +40,8 @@ def one_of(
         kind = value.get("kind", default) if isinstance(value, dict) else None
         known = find(kind) if isinstance(kind, str) else None
         if known is None:
-            said = str(kind)[:60]
-            raise PydanticCustomError(UNKNOWN_KIND, "unknown kind '{kind}'", {"kind": said})
+            shown = str(kind)[:60]
+            raise PydanticCustomError(UNKNOWN_KIND, "unknown kind '{kind}'", {"kind": shown})
         return known.model_validate(value)
 
     return PlainValidator(validated, json_schema_input_type=shipped)

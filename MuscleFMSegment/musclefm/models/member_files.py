@@ -107,7 +107,7 @@ def write_members(
     staged : Path
         An empty folder.
     card : BundleCard
-        What is said of the model.
+        What its maker says of the model.
     members : sequence of MemberState
         At least one.
     half : bool
@@ -135,9 +135,9 @@ def write_members(
                 metrics=dict(member.metrics),
             )
         )
-    said = {name: getattr(card, name) for name in BundleCard.model_fields}
+    described = {name: getattr(card, name) for name in BundleCard.model_fields}
     return BundleManifest(
-        **said,
+        **described,
         members=tuple(written),
         created_with={"musclefm": __version__, "torch": str(torch.__version__)},
     )

@@ -41,7 +41,7 @@ class ListedBundle:
     fault : str
         What keeps it from being used by its name; empty where nothing does.
     version : str
-        Id of the installed version, or ``"base"``; empty where it cannot be told.
+        Id of the installed version, or ``"base"``; empty where it is unknown.
     """
 
     name: str

@@ -51,7 +51,7 @@ def require_usable(tensors: Mapping[str, Tensor], label: str, remedy: str) -> No
         raise MuscleFMError(f"{label} cannot be used: a tensor {fault} ({name[:80]})", remedy)
 
 
-def refuse_foreign_objects(path: Path, label: str) -> None:
+def refuse_other_objects(path: Path, label: str) -> None:
     """Refuse a checkpoint whose pickle makes anything else than tensors.
 
     ``torch.load(weights_only=True)`` runs no code, but it makes what the pickle

@@ -178,7 +178,7 @@ def discard(folder: Path) -> None:
 def damaged_history(name: str) -> MuscleFMError:
     """Return the error for a model of which nobody knows what is in use."""
     return MuscleFMError(
-        f"which version of model '{name}' is in use cannot be told: its {HISTORY_FILE} is damaged",
+        f"which version of model '{name}' is in use is unknown: its {HISTORY_FILE} is damaged",
         f"choose one of 'musclefm models show {name}' with"
         f" 'musclefm models rollback {name}@VERSION'",
     )

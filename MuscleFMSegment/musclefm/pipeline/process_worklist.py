@@ -35,13 +35,13 @@ def process_worklist(
     Parameters
     ----------
     worklist : Worklist
-        Told how far each case is, with what kept those from it that failed.
+        Updated with how far each case is, and with what kept those from it that failed.
     bundle : Bundle
         The ensemble.
     runtime : Runtime
         Where it runs.
     progress : Progress
-        Told of the cases as stage ``"worklist"``, and of all stages of each.
+        Called for the cases as stage ``"worklist"``, and at all stages of each.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def _process(worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Pro
             regions = read_regions(results)
             worklist.note(case, "ready", regions.expected_wrong_voxels)
         except Exception as error:
-            worklist.note(case, "failed", fault=_told(error))
+            worklist.note(case, "failed", fault=_fault_text(error))
     progress(ProgressEvent("worklist", total, total, "done"))
 
 
@@ -109,7 +109,7 @@ def _killed_again() -> MuscleFMError:
     )
 
 
-def _told(error: Exception) -> str:
+def _fault_text(error: Exception) -> str:
     if isinstance(error, MuscleFMError):
         return str(error)
     if is_out_of_memory(error):

@@ -44,7 +44,7 @@ def segment_case(
     runtime : Runtime
         Where it runs.
     progress : Progress
-        Told of all stages.
+        Called at all stages.
     rule : FlagRule
         What is flagged.
 

@@ -1,10 +1,10 @@
-"""A folder of cases under way: which are segmented, reviewed and saved, most doubtful first.
+"""A folder of cases under way: which are segmented, reviewed and saved, most expected errors first.
 
 The folder of a worklist holds ``worklist.json`` and a folder a case, whose name
 is a keyed hash of the scan's path, as file names often name patients. In it,
 ``input`` has the images as they were segmented, a NRRD file a channel, and
 ``results`` what the library found. Only who segments writes the index; that a
-case is in review or saved is told by the session beside its results.
+case is in review or saved stands in the session beside its results.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def _status(known: IndexedCase, results: Path, processing: bool) -> CaseStatus:
     try:
         session = read_session(results)
     except MuscleFMError:
-        # Whoever opens the case is told what is wrong with it.
+        # Opening the case reports what is wrong with it.
         return "in review"
     if session is None:
         return "ready"

@@ -50,7 +50,7 @@ def check_results_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
     out = out.resolve()
     with writing_errors():
         _refuse_inputs(out, inputs)
-        _refuse_foreign(out)
+        _refuse_other_files(out)
     with staged_contents(out):
         pass
 
@@ -80,12 +80,12 @@ def staged_results(out: Path) -> Iterator[Path]:
     """
     out = out.resolve()
     with writing_errors():
-        _refuse_foreign(out)
+        _refuse_other_files(out)
     with staged_contents(out) as folder:
         yield folder
         with writing_errors(), publication(folder):
             if out.is_dir():
-                _refuse_foreign(out)
+                _refuse_other_files(out)
                 _replace(folder, out)
             else:
                 sync_folder(folder)
@@ -117,7 +117,7 @@ def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
             raise MuscleFMError("the results would replace the image itself", ANOTHER_FOLDER)
 
 
-def _refuse_foreign(out: Path) -> None:
+def _refuse_other_files(out: Path) -> None:
     """Refuse a folder in which something of the user's could be replaced."""
     if not out.is_dir():
         return

@@ -131,7 +131,7 @@ def join_small_groups(
 
     A group below ``least_weight`` joins the group of its side with which it
     shares the largest face, if both together have ``slices_at_most`` slices or
-    fewer; groups that have grown so are treated like any other.
+    fewer; joined groups are treated like any other.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The reader's walk through what is flagged: order, statuses, and how much is dealt with."""
+"""The reader's way through what is flagged: order, statuses, and how much is resolved."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Literal
 from musclefm.review.findings import FlaggedRegion
 
 Status = Literal["to do", "corrected", "accepted", "skipped"]
-"""What the reader did with a region; ``"skipped"`` puts it off, it is not dealt with."""
+"""What the reader did with a region; ``"skipped"`` puts it off, it is not resolved."""
 
-DEALT_WITH: frozenset[Status] = frozenset({"corrected", "accepted"})
+RESOLVED: frozenset[Status] = frozenset({"corrected", "accepted"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ReviewQueue:
     Parameters
     ----------
     regions : sequence of FlaggedRegion
-        In any order. None is current yet: :meth:`next` begins the walk.
+        In any order. None is current yet: :meth:`next` goes to the first.
     """
 
     def __init__(self, regions: Sequence[FlaggedRegion]) -> None:
@@ -85,12 +85,12 @@ class ReviewQueue:
 
     @property
     def position(self) -> int | None:
-        """Index of the current entry, from 0; None before the walk."""
+        """Index of the current entry, from 0; None before the first."""
         return self._position
 
     @property
     def current(self) -> ReviewEntry | None:
-        """The current entry; None before the walk."""
+        """The current entry; None before the first."""
         return None if self._position is None else self._entries[self._position]
 
     @property
@@ -100,7 +100,7 @@ class ReviewQueue:
 
     @property
     def share_done(self) -> float:
-        """Share of the queue's expected wrong voxels that is dealt with, in [0, 1].
+        """Share of the queue's expected wrong voxels that is resolved, in [0, 1].
 
         It is 1 where nothing is expected to be wrong.
         """
@@ -108,7 +108,7 @@ class ReviewQueue:
         left = sum(
             entry.region.expected_wrong_voxels
             for entry in self._entries
-            if entry.status not in DEALT_WITH
+            if entry.status not in RESOLVED
         )
         return 1.0 - left / expected if expected > 0 else 1.0
 
@@ -145,7 +145,7 @@ class ReviewQueue:
         return self._dismiss("accepted")
 
     def skip(self) -> ReviewEntry | None:
-        """Put the current region off, and go on as :meth:`accept` does."""
+        """Put the current region off, and go to the next as :meth:`accept` does."""
         return self._dismiss("skipped")
 
     def toggle_flag(self) -> ReviewEntry | None:

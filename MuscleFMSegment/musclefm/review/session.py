@@ -50,7 +50,7 @@ class ReviewSession(BaseModel):
     entries : tuple of SessionEntry
         In the queue's order.
     position : int or None
-        Index of the current entry; None before the walk.
+        Index of the current entry; None before the first.
     reader : str
         The reader's pseudonym, empty where none was given.
     saved_at : datetime

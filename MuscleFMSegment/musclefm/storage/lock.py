@@ -20,7 +20,7 @@ class NoLocksError(MuscleFMError):
     """The disk knows no locks."""
 
 
-def acquired_lock(path: Path, busy: MuscleFMError, patience_s: float = 0.0) -> FileLock:
+def acquired_lock(path: Path, busy: MuscleFMError, timeout_s: float = 0.0) -> FileLock:
     """Take a lock, which its ``release`` gives back.
 
     Parameters
@@ -30,7 +30,7 @@ def acquired_lock(path: Path, busy: MuscleFMError, patience_s: float = 0.0) -> F
         user gives new files, so that a group can share it, and stays.
     busy : MuscleFMError
         Raised where another program holds the lock.
-    patience_s : float
+    timeout_s : float
         How many seconds to wait for that program.
 
     Raises
@@ -38,12 +38,12 @@ def acquired_lock(path: Path, busy: MuscleFMError, patience_s: float = 0.0) -> F
     MuscleFMError
         ``busy``; or the lock file is a link, a folder or a device.
     NoLocksError
-        The disk knows no locks; this is said without waiting.
+        The disk knows no locks; raised without waiting.
     OSError
         The lock file cannot be made or opened.
     """
     _require_locks(path)
-    lock = FileLock(path, timeout=patience_s)
+    lock = FileLock(path, timeout=timeout_s)
     try:
         lock.acquire()
     except Timeout:

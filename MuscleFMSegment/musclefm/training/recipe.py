@@ -79,7 +79,7 @@ class FineTuning:
     averaging : float
         Decay, a step, of the moving average of the weights, which is what is
         validated and kept; 0 keeps the weights themselves.
-    variation : Augmentation
+    augmentation : Augmentation
         Of the tiles.
     views : int
         Variations of each tile whose image embeddings are kept on disk where
@@ -103,7 +103,7 @@ class FineTuning:
     power: float = 0.9
     warm_up: int = 50
     averaging: float = 0.99
-    variation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation = field(default_factory=Augmentation)
     views: int = 8
     seed: int = 0
 
@@ -126,7 +126,7 @@ RECIPES: dict[RecipeName, FineTuning] = {
         weight_decay=0.1,
         warm_up=200,
         averaging=0.0,
-        variation=Augmentation(
+        augmentation=Augmentation(
             rotation_deg=10.0, shear_deg=5.0, zoom=1.2, shift=0.1, gamma=1.0, bias=0.0, noise=0.0
         ),
         views=0,

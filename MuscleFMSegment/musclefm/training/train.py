@@ -51,7 +51,7 @@ def train_ensemble(
     runtime : Runtime
         Where.
     progress : Progress
-        Told of all stages.
+        Called at all stages.
     context : DistributedContext
         Processes that train each member together.
 
@@ -121,17 +121,17 @@ def _begin(plan: TrainingPlan, job: FineTuningJob, progress: Progress) -> None:
         "recipe": asdict(plan.recipe) | {"lora": plan.recipe.lora.model_dump()},
         "channels": plan.channels,
     }
-    told = json.dumps(settings, indent=2) + "\n"
+    text = json.dumps(settings, indent=2) + "\n"
     file = plan.work / _PLAN_FILE
     if not file.is_file():
         write_tiles(read_cases(plan.data, plan.start.scheme), card, job.tiles, progress)
         job.split(TileFolder(job.tiles))
         # From here on the cases stay as they are.
-        atomic_text(file, told)
-    elif file.read_text("utf-8") != told:
+        atomic_text(file, text)
+    elif file.read_text("utf-8") != text:
         raise MuscleFMError(
             "the work folder holds another training that has not ended",
-            "go on with it by the same options, give another --work, or remove the folder",
+            "resume it by the same options, give another --work, or remove the folder",
         )
 
 
@@ -149,7 +149,7 @@ def finish_ensemble(
     runtime : Runtime
         Where the members are validated.
     progress : Progress
-        Told of each member.
+        Called for each member.
 
     Raises
     ------

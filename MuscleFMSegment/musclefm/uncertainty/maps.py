@@ -1,4 +1,4 @@
-"""What an ensemble says of a volume: labels, and its doubt in every voxel."""
+"""What an ensemble says of a volume: labels, and its uncertainty in every voxel."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class EnsembleMaps:
     statistics : ClassStatistics
         Sums by side and class.
     notes : tuple of str
-        What the reader is to be told of the field of view, a line each.
+        Remarks on the field of view, a line each.
     beyond_thigh : tuple of int
         Slices of pelvis or knee, as indices along the input's slice axis.
     """

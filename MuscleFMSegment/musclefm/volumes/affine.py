@@ -82,15 +82,15 @@ def check_spacing(spacing: npt.NDArray[np.float64], what: str) -> None:
     MuscleFMError
         A spacing is zero, negative, not finite, or outside 0.05 to 100 mm.
     """
-    told = " x ".join(f"{value:.4g}" for value in spacing)
+    shown = " x ".join(f"{value:.4g}" for value in spacing)
     if not np.isfinite(spacing).all() or (spacing <= 0).any():
         raise MuscleFMError(
-            f"{what} has a spacing of {told} mm, where each must be above zero",
+            f"{what} has a spacing of {shown} mm, where each must be above zero",
             "correct its header or export it again",
         )
     if (spacing < SMALLEST_SPACING_MM).any() or (spacing > LARGEST_SPACING_MM).any():
         raise MuscleFMError(
-            f"{what} has a spacing of {told} mm, which no scan has",
+            f"{what} has a spacing of {shown} mm, which no scan has",
             "correct its header, where the unit may be wrong",
         )
 

@@ -216,9 +216,9 @@ def _check_distinct(read: Mapping[str, ReadVolume]) -> None:
 def _check_same_grid(one: str, grid: Grid, other: str, other_grid: Grid) -> None:
     if grid.matches(other_grid):
         return
-    told = [(_size(grid.shape), _size(other_grid.shape), "voxels")]
-    told.append((_mm(grid.spacing), _mm(other_grid.spacing), "mm a voxel"))
-    differences = [f"{a} against {b} {unit}" for a, b, unit in told if a != b]
+    compared = [(_size(grid.shape), _size(other_grid.shape), "voxels")]
+    compared.append((_mm(grid.spacing), _mm(other_grid.spacing), "mm a voxel"))
+    differences = [f"{a} against {b} {unit}" for a, b, unit in compared if a != b]
     if not differences:
         apart = largest_distance_mm(grid.ijk_to_lps, other_grid.ijk_to_lps, grid.shape)
         differences = [f"the same voxel is up to {apart:.2g} mm apart"]

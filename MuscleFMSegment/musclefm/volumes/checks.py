@@ -1,4 +1,4 @@
-"""What no image may be, said in one line each with the remedy.
+"""What no image may be, reported in one line each with the remedy.
 
 ``what`` is what the image is called in a message, e.g. ``"the image"`` or
 ``"the fat image"``; no message holds a file name, which may name a patient.

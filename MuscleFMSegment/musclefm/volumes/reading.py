@@ -94,7 +94,7 @@ def read_volume(
         volume = checked_intensities(volume, what)
     return ReadVolume(
         volume=volume,
-        notes=decoded.notes + told + _unexpected_modality(decoded, what),
+        notes=decoded.notes + grid_notes + _unexpected_modality(decoded, what),
         modality=decoded.modality,
         sha256=volume_sha256(volume),
         series=series,
@@ -143,5 +143,5 @@ def _unexpected_modality(decoded: Decoded, what: str) -> tuple[str, ...]:
         modality = "CT"
     if modality in ("", "MR"):
         return ()
-    told = "looks like CT" if not decoded.modality else f"is {modality}"
-    return (f"{what} {told}, while the models know only MR: expect poor labels",)
+    kind = "looks like CT" if not decoded.modality else f"is {modality}"
+    return (f"{what} {kind}, while the models know only MR: expect poor labels",)

@@ -53,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"label scheme (default: that of the results, or {DEFAULT_SCHEME})",
     )
     parser.add_argument(
-        "--mapping", type=Path, metavar="FILE", help="JSON or CSV that says what foreign ids are"
+        "--mapping", type=Path, metavar="FILE", help="JSON or CSV that says what external ids are"
     )
     parser.add_argument(
         "--reviewed",

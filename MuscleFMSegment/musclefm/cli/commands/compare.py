@@ -70,7 +70,7 @@ def print_comparison(comparison: Comparison) -> None:
             f"{muscle.old_expected_wrong_voxels:.0f}",
             f"{muscle.new_expected_wrong_voxels:.0f}",
             f"{muscle.p:.3f}",
-            _told(muscle.verdict),
+            _verdict_text(muscle.verdict),
         )
     table.add_section()
     table.add_row(
@@ -79,15 +79,15 @@ def print_comparison(comparison: Comparison) -> None:
         f"{old.expected_wrong_voxels:.0f}",
         f"{new.expected_wrong_voxels:.0f}",
         f"{comparison.p:.3f}",
-        _told(comparison.verdict),
+        _verdict_text(comparison.verdict),
     )
     terminal.print(table)
     terminal.print("Errors: voxels of a case that the model expects to be wrong.")
-    told = f"On {comparison.cases} cases of {comparison.subjects} subjects the new model is"
+    finding = f"On {comparison.cases} cases of {comparison.subjects} subjects the new model is"
     terminal.print(
-        f"{told} not worse."
+        f"{finding} not worse."
         if comparison.not_worse
-        else f"{told} worse: {'; '.join(comparison.reasons)}."
+        else f"{finding} worse: {'; '.join(comparison.reasons)}."
     )
 
 
@@ -116,5 +116,5 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _told(verdict: Verdict) -> str:
+def _verdict_text(verdict: Verdict) -> str:
     return "" if verdict == "not different" else verdict

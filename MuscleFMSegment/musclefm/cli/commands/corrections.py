@@ -28,8 +28,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    def action(name: str, told: str) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=told, description=told)
+    def action(name: str, summary: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=summary, description=summary)
         added.add_argument(
             "--store", type=Path, metavar="DIR", help="folder of the store (default: the user's)"
         )
@@ -100,18 +100,18 @@ def _show(arguments: argparse.Namespace) -> None:
         "Id": sample.id,
         "Corrects": record.parent or "nothing before it",
         "Case": record.case_key,
-        "Subject": record.subject_key or "not told",
+        "Subject": record.subject_key or "unknown",
         "Saved": f"{record.saved_at:%Y-%m-%d %H:%M:%S} UTC",
         "Label scheme": record.scheme,
         "Size (i, j, k)": " x ".join(map(str, record.grid.shape[::-1])),
         "Spacing": " x ".join(figures(value) for value in record.grid.spacing) + " mm",
         "Reviewed": _reviewed(record),
         "Model": " ".join(str(model[name]) for name in ("name", "version") if name in model)
-        or "not told",
+        or "unknown",
     }
     if record.review:
         done = [entry.status for entry in record.review.entries]
-        facts["Reader"] = record.review.reader or "not told"
+        facts["Reader"] = record.review.reader or "unknown"
         facts["Review"] = f"{len(done)} regions, {record.review.seconds:.0f} s" + "".join(
             f", {done.count(status)} {status}" for status in sorted(set(done))
         )

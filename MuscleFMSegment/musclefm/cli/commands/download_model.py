@@ -70,8 +70,8 @@ def _ask(checkpoint: OfficialCheckpoint) -> None:
     remote = checkpoint.remote
     if not sys.stdin.isatty():
         raise MuscleFMError(
-            "nothing is downloaded without a yes",
-            f"say it with --yes ({remote.bytes / 1e6:.0f} MB from {remote.host}), or give a"
+            "a download needs confirmation",
+            f"confirm with --yes ({remote.bytes / 1e6:.0f} MB from {remote.host}), or give a"
             " folder that holds the file with --from",
         )
     question = (

@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="let a model learn from corrections, and compare it with what it was",
         description="Fine-tune a model on all reviewed corrections of a store but some that are "
         "held out, and compare old and new on those. Nothing is installed: 'musclefm models "
-        "import DIR/candidate' does that. Stopped, it goes on when the command is given again.",
+        "import DIR/candidate' does that. Stopped, it is resumed by the same command.",
     )
     parser.add_argument("--store", type=Path, metavar="DIR", help="default: the user's store")
     parser.add_argument(

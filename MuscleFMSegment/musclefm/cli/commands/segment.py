@@ -58,7 +58,7 @@ def segment(arguments: argparse.Namespace, progress: Progress) -> CaseResults:
     progress(ProgressEvent("read", 0, 1, "reading the image"))
     channels = read_input(arguments)
     progress(ProgressEvent("read", 1, 1, "read"))
-    # Imported late: torch takes seconds, and a bad input is said before that.
+    # Imported late: torch takes seconds, and a bad input is refused before that.
     from musclefm.inference.device import choose_runtime
     from musclefm.models.registry import find_bundle
     from musclefm.pipeline.segment import segment_case

@@ -24,8 +24,8 @@ _NUMBERS: tuple[tuple[str, type, str], ...] = (
     ("batch", int, "tiles a step"),
     ("learning-rate", float, "its peak"),
     ("slice-size", int, "edge in pixels that whole slices are squeezed to"),
-    ("views", int, "variations of a tile whose image embeddings are kept; 0 encodes every time"),
-    ("validation", float, "share of the subjects for the gate and the temperature"),
+    ("views", int, "augmentations of a tile whose image embeddings are kept; 0 encodes every time"),
+    ("validation", float, "share of the subjects for member selection and the temperature"),
     ("held-out", float, "share of the subjects that is kept for 'musclefm compare'"),
     ("seed", int, "of all randomness"),
 )
@@ -37,8 +37,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="fine-tune an ensemble on corrected cases",
         description="Fine-tune an ensemble, or an imported SAM or MedSAM, on a store of "
-        "corrections or a data list. A run that was stopped goes on when it is started again "
-        "with the same options. Several GPUs: torchrun --nproc-per-node N -m musclefm train ...",
+        "corrections or a data list. A run that was stopped is resumed by the same command. "
+        "Several GPUs: torchrun --nproc-per-node N -m musclefm train ...",
     )
     parser.add_argument(
         "--data",
@@ -60,8 +60,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--train", choices=("decoder", "lora", "full"), help="what is trained")
     parser.add_argument("--rank", type=int, help="of LoRA in encoder and decoder")
-    for name, kind, told in _NUMBERS:
-        parser.add_argument(f"--{name}", type=kind, metavar="N", help=told)
+    for name, kind, meaning in _NUMBERS:
+        parser.add_argument(f"--{name}", type=kind, metavar="N", help=meaning)
     parser.add_argument(
         "--channels",
         metavar="NAMES",

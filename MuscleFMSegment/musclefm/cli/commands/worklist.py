@@ -58,13 +58,13 @@ def run(arguments: argparse.Namespace) -> None:
         cause, _, _ = failed[0].fault.partition(":")
         raise MuscleFMError(
             f"{len(failed)} of {len(worklist.cases)} cases failed (the first one: {cause})",
-            "mend them and give the same command again: the others are not segmented twice",
+            "fix them and rerun: the others are not segmented twice",
         )
 
 
 def process(worklist: Worklist, arguments: argparse.Namespace, progress: Progress) -> None:
     """Segment what is to be segmented."""
-    # Imported late: torch takes seconds, and a folder without scans is said before that.
+    # Imported late: torch takes seconds, and a folder without scans is refused before that.
     from musclefm.inference.device import choose_runtime
     from musclefm.models.registry import find_bundle
     from musclefm.pipeline.process_worklist import process_worklist
@@ -86,7 +86,7 @@ def kept_cases(worklist: Worklist) -> str:
 
 def summarise(worklist: Worklist) -> None:
     """Print the cases by their folders in the worklist, which name no patient."""
-    table = Table(title="Most doubtful first", title_justify="left")
+    table = Table(title="Most expected errors first", title_justify="left")
     table.add_column("Folder", no_wrap=True)
     table.add_column("Status", no_wrap=True)
     table.add_column("Expected wrong voxels", justify="right")

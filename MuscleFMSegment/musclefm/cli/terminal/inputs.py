@@ -1,4 +1,4 @@
-"""How a command is told which images to read."""
+"""The options that name the images to read."""
 
 from __future__ import annotations
 

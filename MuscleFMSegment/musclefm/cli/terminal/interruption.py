@@ -66,9 +66,9 @@ def run_interruptibly(
     Parameters
     ----------
     work : callable
-        Takes the progress that it has to tell.
+        Takes the callback for its progress.
     progress : Progress
-        Is told.
+        Called at each step of the work.
     kept : callable, optional
         See :class:`InterruptedWork`.
 
@@ -125,8 +125,8 @@ def end_process(interrupted: InterruptedWork) -> NoReturn:
             kept = interrupted.kept()
     elif published_count():
         kept = "what was written before is kept"
-    said = f"musclefm: stopped, {kept or 'no result was written'}"
-    print(said, file=sys.stderr, flush=True)  # noqa: T201
+    message = f"musclefm: stopped, {kept or 'no result was written'}"
+    print(message, file=sys.stderr, flush=True)  # noqa: T201
     # The working thread may sit in native code that nothing else can end.
     os._exit(128 + interrupted.signal_number)
 

@@ -42,7 +42,7 @@ class Contrast:
 
 
 def draw_contrast(name: ContrastName, rng: np.random.Generator) -> Contrast:
-    """Draw the parameters of a contrast as scanners and protocols vary them.
+    """Draw the parameters of a contrast as scanners and protocols choose them.
 
     Ranges are relative signals at 1.5 and 3 T of turbo spin echo and two-point
     Dixon protocols, from the tissues' published relaxation times (muscle T1

@@ -87,7 +87,7 @@ def read_published(folders: list[Path], name: str) -> tuple[BundleCard, list[Mem
     Returns
     -------
     card : BundleCard
-        What is said of the ensemble.
+        What its makers say of the ensemble.
     members : list of MemberState
         In the order of the folders.
 

@@ -30,7 +30,7 @@ def obtain_pretrained(
     checkpoint : OfficialCheckpoint
         Which one.
     progress : Progress
-        Is told.
+        Called at each stage.
     folder : Path, optional
         Holds the file, which then is not downloaded.
     scheme : str

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.usable_weights import refuse_foreign_objects, require_usable
+from musclefm.models.usable_weights import refuse_other_objects, require_usable
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
 
@@ -39,7 +39,7 @@ def read_state(path: Path, label: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise MuscleFMError(f"{label} is missing", "download the checkpoint again")
     try:
-        refuse_foreign_objects(path, label)
+        refuse_other_objects(path, label)
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except MuscleFMError:
         raise
@@ -88,9 +88,11 @@ def require_fit(
     )
     faults = {"missing": missing, "unused": unused, "of another shape": misshapen}
     if any(faults.values()):
-        said = ", ".join(f"{len(names)} tensors {what}" for what, names in faults.items() if names)
+        differences = ", ".join(
+            f"{len(names)} tensors {what}" for what, names in faults.items() if names
+        )
         example = next(names[0] for names in faults.values() if names)
         raise MuscleFMError(
-            f"{label} does not fit a SAM with {class_count} classes: {said}, e.g. {example}",
+            f"{label} does not fit a SAM with {class_count} classes: {differences}, e.g. {example}",
             "import an official SAM or MedSAM checkpoint, or one of the published muscle folds",
         )

@@ -55,7 +55,7 @@ def render_report(case: ReportCase) -> str:
         slices=slice_pictures(display, _SLICES_AT_MOST),
         heat_legend=heat_legend(),
         heat_from=HEAT_FROM,
-        doubt_of_two=math.log(2) / case.maps.max_entropy,
+        uncertainty_of_two=math.log(2) / case.maps.max_entropy,
         cards=[
             (entry, region_picture(display, entry.region)) for entry in queue[:_THUMBNAILS_AT_MOST]
         ],

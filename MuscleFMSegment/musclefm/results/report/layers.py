@@ -88,8 +88,8 @@ def region_layer(
     """
     drawn = _enlarged(frame.window.cut(region_ids), frame.size)
     inside = drawn > 0
-    line = _grown(inside, line_px)
-    ink = np.where(_grown(line, 1), _BLACK, 0).astype(np.uint8)
+    line = _dilated(inside, line_px)
+    ink = np.where(_dilated(line, 1), _BLACK, 0).astype(np.uint8)
     ink[line] = _CYAN
     meets_another = ndimage.maximum_filter(drawn, 3) != drawn
     ink[inside] = np.where(meets_another, _CYAN, 0)[inside]
@@ -195,8 +195,8 @@ def _inner_border(drawn: npt.NDArray[Any], line_px: int) -> npt.NDArray[np.bool_
     return border & (drawn > 0)
 
 
-def _grown(mask: npt.NDArray[np.bool_], pixels: int) -> npt.NDArray[np.bool_]:
-    """Return a mask grown by some pixels in every direction."""
+def _dilated(mask: npt.NDArray[np.bool_], pixels: int) -> npt.NDArray[np.bool_]:
+    """Return a mask dilated by some pixels in every direction."""
     return np.asarray(ndimage.maximum_filter(mask, 2 * pixels + 1))
 
 

@@ -26,7 +26,7 @@ def heat_palette() -> Palette:
     """Return the colours ``(256, 4) uint8`` of normalised uncertainty 0 to 1.
 
     Plasma is perceptually uniform and safe for the colour-blind, and its low
-    end is a visible blue: doubt between two of twelve muscles is 0.28 at most,
+    end is a visible blue: uncertainty between two of twelve muscles is 0.28 at most,
     which inferno or magma would show nearly black.
     """
     value = np.linspace(0.0, 1.0, 256)

@@ -1,4 +1,4 @@
-"""Random variations of tiles, the same for the same tile, number and seed."""
+"""Random augmentations of tiles, the same for the same tile, number and seed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from musclefm.training.recipe import Augmentation
 _BIAS_KNOTS = 4
 
 
-def vary(
-    images: Tensor, labels: Tensor, variation: Augmentation, rngs: Sequence[np.random.Generator]
+def augment(
+    images: Tensor, labels: Tensor, augmentation: Augmentation, rngs: Sequence[np.random.Generator]
 ) -> tuple[Tensor, Tensor]:
-    """Turn, scale, shear, shift and re-tone tiles.
+    """Turn, scale, shear, shift tiles and change their intensities.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def vary(
         changed within each channel's own range.
     labels : Tensor
         ``(N, S, S) uint8``.
-    variation : Augmentation
+    augmentation : Augmentation
         How far.
     rngs : sequence of numpy.random.Generator
         One for each tile.
@@ -43,7 +43,7 @@ def vary(
     device, size = images.device, images.shape[-1]
     lowest = images.amin(dim=(2, 3), keepdim=True)
     width = (images.amax(dim=(2, 3), keepdim=True) - lowest).clamp(min=1e-6)
-    theta = torch.from_numpy(np.stack([_placement(variation, rng) for rng in rngs])).to(device)
+    theta = torch.from_numpy(np.stack([_alignment(augmentation, rng) for rng in rngs])).to(device)
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     unit = functional.grid_sample((images - lowest) / width, grid, align_corners=False)
     # What is sampled from beyond the tile is 0.
@@ -51,30 +51,32 @@ def vary(
     moved = functional.grid_sample(shifted, grid, mode="nearest", align_corners=False) + IGNORE
     gamma, knots, noise = (
         torch.from_numpy(np.stack(drawn)).to(device)
-        for drawn in zip(*(_tone(variation, rng, images.shape[1:]) for rng in rngs), strict=True)
+        for drawn in zip(
+            *(_intensity(augmentation, rng, images.shape[1:]) for rng in rngs), strict=True
+        )
     )
     gain = functional.interpolate(knots, size=(size, size), mode="bicubic").exp()
     toned = (unit.clamp(0, 1) ** gamma * gain + noise).clamp(0, 1)
     return toned * width + lowest, moved[:, 0].round().to(torch.uint8)
 
 
-def _placement(variation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Return the affine from the varied tile to the tile, ``(2, 3)``, in half edges."""
-    angle = np.deg2rad(rng.uniform(-1, 1) * variation.rotation_deg)
-    shear = np.tan(np.deg2rad(rng.uniform(-1, 1) * variation.shear_deg))
-    zoom = variation.zoom ** rng.uniform(-1, 1)
-    shift = rng.uniform(-1, 1, 2) * 2 * variation.shift
+def _alignment(augmentation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return the affine from the augmented tile to the tile, ``(2, 3)``, in half edges."""
+    angle = np.deg2rad(rng.uniform(-1, 1) * augmentation.rotation_deg)
+    shear = np.tan(np.deg2rad(rng.uniform(-1, 1) * augmentation.shear_deg))
+    zoom = augmentation.zoom ** rng.uniform(-1, 1)
+    shift = rng.uniform(-1, 1, 2) * 2 * augmentation.shift
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = turn @ np.array([[1.0, shear], [0.0, 1.0]]) / zoom
     return np.column_stack([matrix, shift]).astype(np.float32)
 
 
-def _tone(
-    variation: Augmentation, rng: np.random.Generator, shape: Sequence[int]
+def _intensity(
+    augmentation: Augmentation, rng: np.random.Generator, shape: Sequence[int]
 ) -> tuple[npt.NDArray[np.float32], ...]:
     """Return exponent ``(1, 1, 1)``, knots of the logarithm of the gain, and noise."""
-    gamma = np.float32(variation.gamma ** rng.uniform(-1, 1)).reshape(1, 1, 1)
-    knots = variation.bias * rng.uniform(-1, 1, (1, _BIAS_KNOTS, _BIAS_KNOTS))
-    deviation = np.float32(variation.noise * rng.random())
+    gamma = np.float32(augmentation.gamma ** rng.uniform(-1, 1)).reshape(1, 1, 1)
+    knots = augmentation.bias * rng.uniform(-1, 1, (1, _BIAS_KNOTS, _BIAS_KNOTS))
+    deviation = np.float32(augmentation.noise * rng.random())
     noise = deviation * rng.standard_normal(tuple(shape) if deviation else (1, 1, 1), np.float32)
     return gamma, knots.astype(np.float32), noise

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from musclefm.inference.device import Runtime
 from musclefm.networks.network import SegmentationNetwork
-from musclefm.training.data.augmentation import vary
+from musclefm.training.data.augmentation import augment
 from musclefm.training.data.tiles import TileFolder, Tiles
 from musclefm.training.recipe import FineTuning
 
@@ -90,7 +90,7 @@ class TileSource:
         if version == ORIGINAL:
             return images, labels
         rngs = [np.random.default_rng([self._recipe.seed, version, int(n)]) for n in tiles]
-        return vary(images, labels, self._recipe.variation, rngs)
+        return augment(images, labels, self._recipe.augmentation, rngs)
 
 
 @contextmanager

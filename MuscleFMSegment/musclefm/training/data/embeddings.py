@@ -55,7 +55,7 @@ class EmbeddingSource:
     context : DistributedContext
         Shares out the encoding.
     progress : Progress
-        Told of each batch that is encoded.
+        Called for each batch that is encoded.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class EmbeddingSource:
         with ExitStack() as turn:
             # A member on another machine may have the same encoder and be at it already.
             if self._context.size == 1:
-                lock = acquired_lock(self._folder / ".lock", _BUSY, patience_s=_AS_LONG_AS_IT_TAKES)
+                lock = acquired_lock(self._folder / ".lock", _BUSY, timeout_s=_AS_LONG_AS_IT_TAKES)
                 turn.callback(lock.release)
             if not done.is_file():
                 self._encode(version)
@@ -138,8 +138,8 @@ class EmbeddingSource:
             chosen = mine[start : start + self._recipe.batch]
             for name, tensor in self._encoded(chosen, version).items():
                 np.load(self._file(version, name), mmap_mode="r+")[chosen] = tensor
-            told = f"image embeddings, version {version + 1}"
-            self._progress(ProgressEvent("encode", start + len(chosen), len(mine), told))
+            message = f"image embeddings, version {version + 1}"
+            self._progress(ProgressEvent("encode", start + len(chosen), len(mine), message))
 
     def _require_space(self, needed: int) -> None:
         # A mapped file on a full disk would end the process without a word.

@@ -22,7 +22,7 @@ class SubjectSplit:
     held_out : frozenset of str
         For a comparison afterwards; not looked at in training.
     validation : frozenset of str
-        That no member is trained on: for the gate and the temperature.
+        That no member is trained on: for member selection and the temperature.
     folds : tuple of frozenset of str
         The rest. Member n learns from all folds but its own, see :meth:`fold`.
     """

@@ -109,7 +109,7 @@ def write_tiles(
     folder : Path
         For the tiles.
     progress : Progress
-        Told of each case.
+        Called for each case.
 
     Raises
     ------
@@ -173,10 +173,10 @@ def cut_tiles(
     labels = [np.empty((0, size, size), np.uint8)]
     for k in range(framing.slice_count):
         shown = framing.label_tiles(k, reference)
-        teaches = (shown != IGNORE).any(axis=(1, 2))
-        if teaches.any():
-            images.append(framing.tiles(k).numpy()[teaches])
-            labels.append(shown[teaches])
+        trainable = (shown != IGNORE).any(axis=(1, 2))
+        if trainable.any():
+            images.append(framing.tiles(k).numpy()[trainable])
+            labels.append(shown[trainable])
     return np.concatenate(images), np.concatenate(labels)
 
 

@@ -59,12 +59,12 @@ def fit_member(
     runtime: Runtime,
     context: DistributedContext,
     state_file: Path,
-    told: Callable[[EpochRecord | None, int, int], None],
+    on_epoch: Callable[[EpochRecord | None, int, int], None],
 ) -> MemberProgress:
     """Train a network until its DSC on its fold no longer rises, and leave the best in it.
 
     Everything that is drawn at random follows from the seed, the epoch and the
-    tile. A training that goes on from the last epoch after a kill thus ends as
+    tile. A training that is resumed from the last epoch after a kill thus ends as
     it would have without. Where no epoch is better than the start, the start
     stays. Batch normalisation keeps the statistics of the start.
 
@@ -86,7 +86,7 @@ def fit_member(
         Processes that share each batch.
     state_file : Path
         Its state, after every epoch.
-    told : callable
+    on_epoch : callable
         After each step: the record where an epoch ended there (else None), and
         how many of how many steps are done.
 
@@ -116,7 +116,7 @@ def fit_member(
         first = scored()
         record = EpochRecord(0, math.nan, 0.0, first.dice, first.nll)
         progress = MemberProgress([record], best=_copied(trained))
-        told(record, 0, total)
+        on_epoch(record, 0, total)
     else:
         _restore(trained, progress.trained)
         _restore(averaged, progress.averaged)
@@ -134,7 +134,7 @@ def fit_member(
             losses.append(_step(model, source, batch, epoch - 1, optimiser, context))
             _average(averaged, trained, recipe.averaging)
             if step < steps - 1:
-                told(None, done + step + 1, total)
+                on_epoch(None, done + step + 1, total)
         scores = scored()
         record = EpochRecord(epoch, float(np.mean(losses)), rate, scores.dice, scores.nll)
         progress.history.append(record)
@@ -147,7 +147,7 @@ def fit_member(
         progress.finished = epoch == recipe.epochs or waited >= recipe.patience or diverged
         if context.is_main_process:
             write_progress(state_file, progress)
-        told(record, done + steps, total)
+        on_epoch(record, done + steps, total)
     _restore(trained, progress.best)
     model.eval()
     return progress

@@ -42,7 +42,7 @@ def trained_architecture(start: Bundle, recipe: FineTuning) -> Architecture:
 def starting_member(start: Bundle, recipe: FineTuning, member: int) -> SegmentationNetwork:
     """Return the network that a member is trained from, on the CPU.
 
-    Members of an ensemble go on as they are. Of a start for training every
+    Members of an ensemble are trained further as they are. Of a start for training every
     member gets class outputs of its own, drawn by its seed.
 
     Parameters

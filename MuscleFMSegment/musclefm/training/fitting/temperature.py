@@ -62,12 +62,12 @@ def pixel_logits(
     reference = [np.empty(0, np.intp)]
     most = -(-_MOST_PIXELS // max(len(labels), 1))
     for tile, (answer, true) in enumerate(zip(logits, labels, strict=True)):
-        grown = functional.interpolate(
+        upsampled = functional.interpolate(
             answer[None].float(), size=true.shape, mode="bilinear", align_corners=False
         )
         rng = np.random.default_rng([seed, tile])
         pixels = rng.permutation(np.flatnonzero(_near_muscle(true).numpy()))[:most]
-        chosen.append(grown[0].flatten(1).numpy()[:, pixels])
+        chosen.append(upsampled[0].flatten(1).numpy()[:, pixels])
         reference.append(true.numpy().ravel()[pixels].astype(np.intp))
     return np.concatenate(chosen, axis=1), np.concatenate(reference)
 

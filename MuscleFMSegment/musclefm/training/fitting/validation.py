@@ -80,8 +80,8 @@ def score_tiles(
         predicted = probabilities.argmax(dim=1)
         for row, place in enumerate(places[chosen]):
             here = known[row]
-            said, true = predicted[row][here], reference[row][here]
-            for which, values in enumerate((said[said == true], said, true)):
+            found, true = predicted[row][here], reference[row][here]
+            for which, values in enumerate((found[found == true], found, true)):
                 counts[place, which] += torch.bincount(values, minlength=class_count)
     counts, likelihood = context.all_reduce_sum(counts), context.all_reduce_sum(likelihood)
     shared, predicted, present = counts[:, :, 1:].unbind(dim=1)
@@ -94,7 +94,7 @@ def score_tiles(
 
 def upsampled_probabilities(logits: Tensor, size: int, temperature: float = 1.0) -> Tensor:
     """Return softmax ``(n, C, S, S) float32`` of logits ``(n, C, h, w)``, at the tiles' size."""
-    grown = functional.interpolate(
+    upsampled = functional.interpolate(
         logits.float() / temperature, size=(size, size), mode="bilinear", align_corners=False
     )
-    return grown.softmax(dim=1)
+    return upsampled.softmax(dim=1)

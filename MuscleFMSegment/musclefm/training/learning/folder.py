@@ -122,7 +122,7 @@ class LearningFolder:
                 ) from error
             return
         check_work_folder(self.work)
-        with _told():
+        with _removal_errors():
             others = _names(self.candidate) - _bundle_files(self.candidate)
         if others:
             raise MuscleFMError(
@@ -139,10 +139,10 @@ class LearningFolder:
         """
         if self.plan() is None:
             return
-        with _told():
+        with _removal_errors():
             self.comparison.unlink(missing_ok=True)
         self.discard_candidate()
-        with _told():
+        with _removal_errors():
             if self.work.exists():
                 shutil.rmtree(self.work)
             # Last: from there on nothing tells whose folder it is.
@@ -157,7 +157,7 @@ class LearningFolder:
             It cannot be removed.
         """
         hidden = self.path / _DISCARDED
-        with _told():
+        with _removal_errors():
             if self.candidate.exists():
                 shutil.rmtree(hidden, ignore_errors=True)
                 self.candidate.rename(hidden)
@@ -178,7 +178,7 @@ def _bundle_files(folder: Path) -> set[str]:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _removal_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:

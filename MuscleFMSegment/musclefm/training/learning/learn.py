@@ -31,7 +31,7 @@ def learn(
 ) -> Comparison:
     """Train a new version of a model on all reviewed samples but some, and compare on these.
 
-    Nothing is installed. Stopped at any moment, it goes on from there when it is
+    Nothing is installed. Stopped at any moment, it is resumed from there when it is
     called with the same model, recipe and samples; of others it begins anew.
 
     Parameters
@@ -47,7 +47,7 @@ def learn(
     runtime : Runtime
         Where.
     progress : Progress
-        Told of all stages of training, then of the comparison.
+        Called at all stages of training, then of the comparison.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def learn(
         folder.discard_candidate()
         train_ensemble(_training(store, model, recipe, folder), runtime, progress)
     candidate = open_bundle(folder.candidate)
-    # Training tells whom the candidate has not seen: the store may have grown since.
+    # Training recorded whom the candidate has not seen: the store may hold more by now.
     held_out = frozenset(json.loads(record.read_bytes())["subjects"]["held_out"])
     cases = (x for x in read_cases(store.folder, model.scheme) if x.subject in held_out)
     comparison = compare_models(model, candidate, cases, runtime, progress)

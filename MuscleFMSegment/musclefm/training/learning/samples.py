@@ -43,7 +43,7 @@ def trainable_samples(store: CorrectionStore, scheme: LabelScheme) -> tuple[Stor
 
 
 def subject_of(sample: StoredSample) -> str:
-    """Return the pseudonym of whom a sample shows; a case counts as a person where not told."""
+    """Return the pseudonym of whom a sample shows; a case counts as a person where unknown."""
     return sample.record.subject_key or sample.record.case_key
 
 

@@ -36,7 +36,7 @@ class LearningStatus(BaseModel):
     needed_subjects : int
         Fewer cannot be learned from.
     state : str
-        ``"none"``; ``"under way"``: the learning was stopped and can be gone on with;
+        ``"none"``; ``"under way"``: the learning was stopped and can be resumed;
         ``"finished"``: it has been compared, and is not in use yet.
     up_to_date : bool
         Whether that learning is one from all samples that there are now.

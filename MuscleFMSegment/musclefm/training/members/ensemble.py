@@ -76,7 +76,7 @@ def validate_members(
     runtime : Runtime
         Where they run.
     progress : Progress
-        Told of each member.
+        Called for each member.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def validate_members(
     if not kept:
         raise MuscleFMError("no member learned anything", "train with a lower learning rate")
     sampled = [pixel_logits(answers[index], labels, job.recipe.seed) for index in kept]
-    logits, reference = np.stack([said for said, _ in sampled]), sampled[0][1]
+    logits, reference = np.stack([answer for answer, _ in sampled]), sampled[0][1]
     temperature = fit_temperature(logits, reference)
     progress(ProgressEvent("validate", len(progresses), len(progresses), "done"))
     return ValidatedEnsemble(

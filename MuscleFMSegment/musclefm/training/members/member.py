@@ -108,7 +108,7 @@ def train_member(
     progress: Progress,
     context: DistributedContext = SINGLE_PROCESS,
 ) -> MemberProgress:
-    """Train one member of a job, or go on with it.
+    """Train one member of a job, or resume it.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def train_member(
     runtime : Runtime
         Where.
     progress : Progress
-        Told of every step of all members.
+        Called at every step of all members.
     context : DistributedContext
         Processes that share the work.
 
@@ -142,15 +142,15 @@ def train_member(
         else None
     )
 
-    def told(record: EpochRecord | None, done: int, total: int) -> None:
-        said = f"member {member + 1} of {members}"
+    def on_epoch(record: EpochRecord | None, done: int, total: int) -> None:
+        message = f"member {member + 1} of {members}"
         if record:
-            said += f", epoch {record.epoch}, DSC {record.fold_dice:.3f}"
+            message += f", epoch {record.epoch}, DSC {record.fold_dice:.3f}"
             if math.isfinite(record.loss):
-                said += f", loss {record.loss:.3f}"
+                message += f", loss {record.loss:.3f}"
             if board:
                 board.add(record)
-        progress(ProgressEvent("train", member * total + done, members * total, said))
+        progress(ProgressEvent("train", member * total + done, members * total, message))
 
     state = fit_member(
         model,
@@ -161,7 +161,7 @@ def train_member(
         runtime,
         context,
         job.state_file(member),
-        told,
+        on_epoch,
     )
     if board:
         board.close()

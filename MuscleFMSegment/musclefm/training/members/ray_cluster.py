@@ -31,7 +31,7 @@ def train_on_cluster(
     runtime : Runtime
         Each member gets a CPU or, where it is one, a GPU.
     progress : Progress
-        Told whenever a member is done.
+        Called whenever a member is done.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def train_on_cluster(
             ready, waiting = ray.wait(waiting, timeout=_CHECK_EVERY_S)
             machines.update(ray.get(ready))
             done = members - len(waiting)
-            told = f"{done} of {members} members, on {len(machines)} machines"
-            progress(ProgressEvent("train", done, members, told))
+            message = f"{done} of {members} members, on {len(machines)} machines"
+            progress(ProgressEvent("train", done, members, message))
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
         if isinstance(cause, MuscleFMError):

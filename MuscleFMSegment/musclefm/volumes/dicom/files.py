@@ -52,7 +52,7 @@ def files_below(folder: Path) -> list[Path]:
     """Return the files in a folder and those below it, sorted, links to folders not followed.
 
     Folders beyond 64 levels and files beyond 100,000 are passed over: no
-    archive has them, and walking on may never end.
+    archive has them, and searching on may never end.
     """
     found: list[Path] = []
     waiting = [(folder, 0)]

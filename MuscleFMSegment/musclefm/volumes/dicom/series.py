@@ -36,7 +36,7 @@ def read_dicom(
         What the image is called in messages.
     choice : SeriesChoice
         Without a choice a folder must hold a single series, and of several
-        images at the same place the first is taken and told.
+        images at the same place the first is taken, with a note.
 
     Raises
     ------
@@ -216,12 +216,12 @@ def _chosen_stack(series: Series, choice: SeriesChoice, what: str) -> tuple[Stac
     if count == 1:
         return stack, ()
     positions = len(series.stacks[0].frames)
-    told = f"{count} {series.kind} at each of {positions} positions of {what}"
+    found = f"{count} {series.kind} at each of {positions} positions of {what}"
     if number is None:
         return stack, (
-            f"{told}: the first, {stack.label}, was taken; choose another with --echo N",
+            f"{found}: the first, {stack.label}, was taken; choose another with --echo N",
         )
-    return stack, (f"{told}: number {number}, {stack.label}, was taken",)
+    return stack, (f"{found}: number {number}, {stack.label}, was taken",)
 
 
 def _decode(stack: Stack, what: str) -> Decoded:
@@ -269,5 +269,5 @@ def _slice(stored: npt.NDArray[np.generic], frame: Frame, what: str) -> npt.NDAr
 def _unexpected_body_part(body_part: str, what: str) -> tuple[str, ...]:
     if body_part in ("", "THIGH"):
         return ()
-    told = "another body part" if body_part == "another" else f"the body part {body_part}"
-    return (f"the header of {what} names {told}: make sure it shows thighs",)
+    named = "another body part" if body_part == "another" else f"the body part {body_part}"
+    return (f"the header of {what} names {named}: make sure it shows thighs",)

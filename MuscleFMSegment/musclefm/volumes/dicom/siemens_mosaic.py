@@ -2,7 +2,7 @@
 
 Functional and diffusion series of Siemens scanners come like this. The header
 gives the place of the large image; that of each slice follows from it. Which
-way the slices run is said only in the CSA header, a private attribute that
+way the slices run is stated only in the CSA header, a private attribute that
 some anonymisation removes.
 
 Both layouts are described in nibabel's documentation ("Siemens format DICOM with

@@ -228,10 +228,10 @@ def _naming_traits(keys: list[Traits]) -> list[int]:
 
 
 def _label(traits: Traits, naming: list[int]) -> str:
-    return ", ".join(_told(TRAITS[trait], traits[trait]) for trait in naming)
+    return ", ".join(_trait_text(TRAITS[trait], traits[trait]) for trait in naming)
 
 
-def _told(trait: str, value: str | float | None) -> str:
+def _trait_text(trait: str, value: str | float | None) -> str:
     if trait == "image type" and value is not None:
         return known_image_type(str(value))
     return f"no {trait}" if value is None else _LABEL[trait].format(value)

@@ -55,7 +55,7 @@ class SeriesChoice:
 
 @dataclass(frozen=True)
 class SeriesDescription:
-    """What may be told of a series without naming a patient.
+    """What may be reported of a series without naming a patient.
 
     Attributes
     ----------
@@ -83,10 +83,10 @@ class SeriesDescription:
     kind: str
 
     def __str__(self) -> str:
-        told = (
+        described = (
             f"{self.number}: {self.modality} {self.plane} {self.columns} x {self.rows},"
             f" {self.slices} slice{'s' if self.slices > 1 else ''}"
         )
         if not self.stacks:
-            return told
-        return f"{told}, {len(self.stacks)} {self.kind}"
+            return described
+        return f"{described}, {len(self.stacks)} {self.kind}"

@@ -72,14 +72,14 @@ def read_metaimage(path: Path, what: str, volume: int | None, *, alone: bool = F
         fields = _fields(file, what)
         layout = _layout(fields, what)
         number, notes = pick_volume(layout.volumes, volume, what)
-        matrix, told = _matrix(fields, what)
+        matrix, geometry_notes = _matrix(fields, what)
         data = fields[_LAST]
         if data.upper() != "LOCAL":
             if alone:
                 raise elsewhere_error(what)
             file = stack.enter_context(open_beside(path, data, what))
         array, found = _voxels(file, fields, layout, number, what)
-    return Decoded(array, matrix, notes + told + found)
+    return Decoded(array, matrix, notes + geometry_notes + found)
 
 
 def _fields(file: BinaryIO, what: str) -> dict[str, str]:
@@ -87,14 +87,14 @@ def _fields(file: BinaryIO, what: str) -> dict[str, str]:
     for line in read_lines(file, what, last=_LAST):
         key, separator, value = re.sub("[=:]", "=", line, count=1).partition("=")
         if not separator and line.strip():
-            raise _foreign_error(what)
+            raise _wrong_format_error(what)
         fields.setdefault(key.strip(), value.strip())
     if _LAST not in fields or fields.get("ObjectType", "Image") != "Image":
-        raise _foreign_error(what)
+        raise _wrong_format_error(what)
     return fields
 
 
-def _foreign_error(what: str) -> MuscleFMError:
+def _wrong_format_error(what: str) -> MuscleFMError:
     return MuscleFMError(
         f"{what} is damaged or incomplete, or not a MetaImage although its name says so",
         "copy it or export it again from its source",

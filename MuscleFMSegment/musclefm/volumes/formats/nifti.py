@@ -80,12 +80,12 @@ def read_nifti(path: Path, what: str, volume: int | None, *, alone: bool = False
         header = _header(source.read_up_to(_LARGEST_HEADER), bool(halves), what)
         layout = _layout(header, what)
         number, notes = pick_volume(layout.volumes, volume, what)
-        matrix, told = matrix_of(header, layout.shape, what)
+        matrix, geometry_notes = matrix_of(header, layout.shape, what)
         # The voxels begin where the header says, counted from the first byte.
         source = _source(opened(halves[1]) if halves else file)
         _go_to_voxels(source, header, bool(halves), what)
         array, found = read_voxels(source, layout, number, what, _scaling(header))
-    return Decoded(array, matrix, notes + told + found)
+    return Decoded(array, matrix, notes + geometry_notes + found)
 
 
 def _halves(path: Path) -> tuple[str, str] | None:
@@ -111,7 +111,7 @@ def _header(raw: bytes, pair: bool, what: str) -> AnalyzeHeader:
     sizes = [int.from_bytes(raw[:4], order, signed=True) for order in ("little", "big")]
     size = next((size for size in sizes if size in _HEADERS), None)
     if size is None:
-        raise _foreign_error(what)
+        raise _wrong_format_error(what)
     if len(raw) < size:
         raise damaged_error(what)
     order = "<" if size == sizes[0] else ">"
@@ -121,10 +121,10 @@ def _header(raw: bytes, pair: bool, what: str) -> AnalyzeHeader:
         return header
     if pair and size == AnalyzeHeader.sizeof_hdr and magic == _ANALYZE_MAGIC:
         return AnalyzeHeader(raw[:size], endianness=order, check=False)
-    raise _foreign_error(what)
+    raise _wrong_format_error(what)
 
 
-def _foreign_error(what: str) -> MuscleFMError:
+def _wrong_format_error(what: str) -> MuscleFMError:
     return MuscleFMError(
         f"{what} is not a NIfTI file, although its name says so",
         "save it again as .nii.gz, .nrrd or .mha",

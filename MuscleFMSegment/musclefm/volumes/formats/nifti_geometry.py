@@ -108,9 +108,9 @@ def _spaced(
     check_spacing(spacing, what)
     if largest_distance_mm(spaced, sform, shape) < lengths.min():
         return spaced, ()
-    told, other = (" x ".join(map(in_figures, values)) for values in (spacing, lengths))
+    pixdim, other = (" x ".join(map(in_figures, values)) for values in (spacing, lengths))
     return spaced, (
-        f"the header of {what} gives two spacings, {told} mm (pixdim) and {other} mm (sform):"
+        f"the header of {what} gives two spacings, {pixdim} mm (pixdim) and {other} mm (sform):"
         " the first was taken, as 3D Slicer does; volumes are wrong if the second is right",
     )
 

@@ -84,7 +84,7 @@ def read_nrrd(path: Path, what: str, volume: int | None, *, alone: bool = False)
             raise colour_error(what)
         layout, axes = _layout(fields, what)
         number, notes = pick_volume(layout.volumes, volume, what)
-        matrix, told = matrix_of(fields, axes, what)
+        matrix, geometry_notes = matrix_of(fields, axes, what)
         data = fields.get("data file", fields.get("datafile"))
         if data is not None:
             if alone:
@@ -94,9 +94,9 @@ def read_nrrd(path: Path, what: str, volume: int | None, *, alone: bool = False)
         if str(fields["encoding"]).lower() in _WRITTEN_OUT:
             if layout.volumes > 1:
                 raise colour_error(what)
-            return Decoded(read_written_out(source, layout, what), matrix, notes + told)
+            return Decoded(read_written_out(source, layout, what), matrix, notes + geometry_notes)
         array, found = read_voxels(source, layout, number, what)
-    return Decoded(array, matrix, notes + told + found)
+    return Decoded(array, matrix, notes + geometry_notes + found)
 
 
 def holds_no_voxels(file: BinaryIO) -> bool:

@@ -103,7 +103,7 @@ def read_voxels(
     found, goes_on = source.finish(others if filled == len(array) else 0)
     if filled < len(array) or found < others:
         raise truncated_error(what, (read + found) / total)
-    notes = (f"the file of {what} goes on behind its voxels: the rest was not read",)
+    notes = (f"the file of {what} continues behind its voxels: the rest was not read",)
     return array.reshape(layout.shape), notes if goes_on else ()
 
 
@@ -141,7 +141,7 @@ def read_written_out(source: ByteSource, layout: Layout, what: str) -> npt.NDArr
     while filled < size:
         piece = source.read(_BLOCK)
         words = (rest + piece).replace(b",", b" ").split()
-        # The last one may go on in the next piece.
+        # The last one may continue in the next piece.
         rest = words.pop() if piece and words and not piece[-1:].isspace() else b""
         if len(rest) > _LONGEST_NUMBER:
             raise damaged_error(what)
