@@ -77,7 +77,7 @@ class CaseResults:
     report : callable
         Returns the report as HTML; drawing it takes seconds.
     notes : tuple of str
-        What the reader is to be told, a line each; they are kept in the report alone.
+        Remarks for the reader, a line each; they are kept in the report alone.
     """
 
     grid: Grid
@@ -134,7 +134,7 @@ def write_results(case: CaseResults, out: Path, progress: Progress) -> None:
         progress(ProgressEvent("write", total - 1, total, REPORT_FILE))
         atomic_text(folder / REPORT_FILE, case.report())
         write_provenance(folder, case.provenance)
-        # Told just before the results appear: whoever stops the work here gets none of them.
+        # Called just before the results appear: whoever stops the work here gets none of them.
         progress(ProgressEvent("write", total, total, "done"))
 
 
