@@ -9,6 +9,9 @@ DEFAULT_MODEL = "thigh-demo"
 DEFAULT_SCHEME = "thigh-11"
 """The label scheme of the shipped ensemble."""
 
+PUBLISHED_SCHEME = "thigh-12"
+"""The label scheme of the published muscle checkpoints, and of what is trained from SAM."""
+
 DEFAULT_DEVICE = "auto"
 """A GPU where there is one, else the CPU."""
 

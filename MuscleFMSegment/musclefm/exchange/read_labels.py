@@ -101,7 +101,7 @@ def read_labels(
     check_sided_labels(array, scheme)
     sided = labels.with_array(array.astype(np.uint8))
     misplaced = () if image is None else _misplaced(sided, scheme, image)
-    return ReadLabels(sided, notes, contradicting_sides(foreign, mapping) + misplaced)
+    return ReadLabels(sided, notes, contradicting_sides(external, mapping) + misplaced)
 
 
 def _read(path: Path, what: str) -> ExternalLabels:

@@ -88,7 +88,7 @@ def read_volume(
         ) from error
     shape = decoded.array.shape
     check_size(shape, what)
-    grid, told = grid_of_affine(decoded.ijk_to_lps, (shape[0], shape[1], shape[2]), what)
+    grid, grid_notes = grid_of_affine(decoded.ijk_to_lps, (shape[0], shape[1], shape[2]), what)
     volume = Volume(np.ascontiguousarray(decoded.array), grid)
     if not labels:
         volume = checked_intensities(volume, what)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musclefm.cli.terminal.running import add_progress_option, run_heavy
+from musclefm.defaults import DEFAULT_SCHEME, PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def add_scheme_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--scheme``."""
     parser.add_argument(
         "--scheme",
-        default="thigh-12",
+        default=PUBLISHED_SCHEME,
         help="label scheme that a start for training shall learn, that of the corrections or "
-        "data to train on, e.g. thigh-11 (default: %(default)s)",
+        f"data to train on, e.g. {DEFAULT_SCHEME} (default: %(default)s)",
     )
 
 

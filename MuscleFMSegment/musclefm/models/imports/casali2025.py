@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
+from musclefm.defaults import PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.models.imports.state_dicts import read_state, require_fit
 from musclefm.models.intensity import PublishedIntensity
@@ -28,7 +29,6 @@ from musclefm.networks.architecture import (
 
 CHECKPOINT_FILE = "checkpoint_best.pth"
 ARGUMENTS_FILE = "args.json"
-SCHEME = "thigh-12"
 CLASS_COUNT = 13
 INPUT_SIZE = 1024
 
@@ -172,7 +172,7 @@ def _card(fold: PublishedFold, name: str, count: int) -> BundleCard:
             " (doi 10.1016/j.cmpb.2025.109035), run as the authors run them."
         ),
         architecture=fold.architecture,
-        scheme=SCHEME,
+        scheme=PUBLISHED_SCHEME,
         input=ModelInput(
             channels=("in-phase", "out-of-phase"),
             intensity=PublishedIntensity(normalisation=fold.arguments.normalize_type),

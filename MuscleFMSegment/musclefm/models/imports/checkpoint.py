@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from musclefm.defaults import PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import Bundle, save_bundle
-from musclefm.models.imports.casali2025 import CHECKPOINT_FILE, SCHEME, fold_folders, read_published
+from musclefm.models.imports.casali2025 import CHECKPOINT_FILE, fold_folders, read_published
 from musclefm.models.imports.official import read_official
 from musclefm.models.manifest import NAME_PATTERN
 from musclefm.models.registry import list_bundles
@@ -15,7 +16,7 @@ from musclefm.models.versions import user_models_folder
 
 
 def import_checkpoint(
-    path: Path, name: str, destination: Path | None = None, scheme: str = SCHEME
+    path: Path, name: str, destination: Path | None = None, scheme: str = PUBLISHED_SCHEME
 ) -> Bundle:
     """Turn a checkpoint into a bundle.
 

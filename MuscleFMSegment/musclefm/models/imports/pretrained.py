@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from musclefm.defaults import PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import Bundle
 from musclefm.models.download import discard_download, download, file_in_folder
-from musclefm.models.imports.casali2025 import SCHEME
 from musclefm.models.imports.checkpoint import import_checkpoint
 from musclefm.models.imports.sam import OfficialCheckpoint, downloads_folder
 from musclefm.models.registry import list_bundles
@@ -19,7 +19,7 @@ def obtain_pretrained(
     checkpoint: OfficialCheckpoint,
     progress: Progress,
     folder: Path | None = None,
-    scheme: str = SCHEME,
+    scheme: str = PUBLISHED_SCHEME,
 ) -> Bundle:
     """Make a checkpoint a model of the user's, from the web or from a folder.
 
