@@ -138,6 +138,23 @@ def countless_enhanced_frames(folder):
     return edited(folder / "scan.dcm", NumberOfFrames=10**9)
 
 
+def thousands_of_planes(folder):
+    """They were compared with one another for minutes."""
+    folder.mkdir(parents=True)
+    volume = sample_volume()
+    write_enhanced(folder / "scan.dcm", dict.fromkeys(map(float, range(1, 501)), volume))
+    header = pydicom.dcmread(folder / "scan.dcm")
+    del header.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    for group, angle in zip(header.PerFrameFunctionalGroupsSequence, range(2500), strict=True):
+        plane = pydicom.Dataset()
+        across, up = np.cos(angle / 2500), np.sin(angle / 2500)
+        cosines = [across, up, 0, 0, 0, 1]
+        plane.ImageOrientationPatient = [float(f"{value:.8g}") for value in cosines]
+        group.PlaneOrientationSequence = [plane]
+    header.save_as(folder / "scan.dcm")
+    return folder
+
+
 def countless_mosaic_tiles(folder):
     def field(name, value):
         text = value.encode().ljust(12, b"\0")
@@ -252,7 +269,7 @@ def edited(path, **attributes):
 KINDS = [
     deflate_bomb, deflate_bomb_named_late, deflated_items, nested_without_lengths,
     nested_with_lengths, nested_in_unknown, huge_rows, countless_frames,
-    countless_enhanced_frames, countless_mosaic_tiles, claimed_4_gigabytes,
+    countless_enhanced_frames, thousands_of_planes, countless_mosaic_tiles, claimed_4_gigabytes,
     claimed_4_gigabytes_behind_the_pixels, pixels_without_end, fragments_without_end,
     run_length_of_huge_rows, run_length_of_countless_frames, jpeg_of_huge_rows,
     jpeg_ls_of_huge_rows, jpeg_2000_of_huge_rows, jpeg_2000_of_many_values,

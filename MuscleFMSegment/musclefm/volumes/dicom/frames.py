@@ -27,7 +27,7 @@ _TAGS: list[Any] = [
     "InstanceNumber", "AcquisitionNumber", "ImageType", "Rows", "Columns", "NumberOfFrames",
     "SamplesPerPixel", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SliceThickness", "SpacingBetweenSlices", "EchoTime", "EchoNumbers", "InversionTime",
-    "DiffusionBValue", "ComplexImageComponent", "TemporalPositionIdentifier",
+    "DiffusionBValue", "ComplexImageComponent", "TemporalPositionIdentifier", "FrameOfReferenceUID",
     "RescaleSlope", "RescaleIntercept",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", CSA_HEADER,
 ]  # fmt: skip
@@ -52,6 +52,8 @@ class Frame:
         The same for two copies of the same frame.
     series : tuple
         Series number and SeriesInstanceUID.
+    frame_of_reference : str
+        FrameOfReferenceUID; empty where absent.
     modality, body_part : str
         DICOM's codes; empty where absent.
     shape : tuple of int
@@ -81,6 +83,7 @@ class Frame:
     tiles: int
     identity: str
     series: tuple[int, str]
+    frame_of_reference: str
     modality: str
     body_part: str
     shape: tuple[int, int]
@@ -199,6 +202,7 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         tiles=0,
         identity=f"{header.get('SOPInstanceUID') or path}/{index}",
         series=(int(header.get("SeriesNumber") or 0), uid),
+        frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
         modality=known_modality(str(header.get("Modality") or "")),
         body_part=known_body_part(str(header.get("BodyPartExamined") or "")),
         shape=(int(header.Rows), int(header.Columns)),

@@ -49,9 +49,10 @@ class RegularSlices:
 def regular_slices(positions_mm: npt.NDArray[np.float64], what: str) -> RegularSlices:
     """Find the regular grid on which slices lie, with gaps where slices are missing.
 
-    The common distance is that of the closest neighbours; every other distance
-    must be a multiple of it, so that a missing slice leaves a gap and never
-    moves its neighbours together. A slice may lie 5 % of the distance off.
+    The common distance is that of the closest neighbours, a quarter of all at
+    least; every other distance must be a multiple of it, so that a missing slice
+    leaves a gap and never moves its neighbours together. A slice may lie 5 % of
+    the distance off.
 
     Parameters
     ----------
@@ -66,17 +67,49 @@ def regular_slices(positions_mm: npt.NDArray[np.float64], what: str) -> RegularS
         The slices lie on no regular grid, or fill less than a quarter of it.
     """
     distances = np.diff(positions_mm)
-    closest = distances[distances < 1.5 * distances.min()].mean()
+    close = distances < 1.5 * distances.min()
+    closest = distances[close].mean()
     slots = np.r_[0, np.cumsum(np.maximum(np.rint(distances / closest), 1)).astype(int)]
     step, start = np.polyfit(slots, positions_mm, 1)
     off = float(np.abs(start + step * slots - positions_mm).max())
-    if off > _OFF_PLACE * step or len(slots) < _SPARSEST * (slots[-1] + 1):
+    sparse = close.mean() < _SPARSEST or len(slots) < _SPARSEST * (slots[-1] + 1)
+    if off > _OFF_PLACE * step or sparse:
         raise MuscleFMError(
             f"the slices of {what} lie at irregular distances"
             f" ({figures(distances.min())} to {figures(distances.max())} mm)",
             "export the series again as a whole, or resample it to even distances",
         )
     return RegularSlices(tuple(int(slot) for slot in slots), float(step), off)
+
+
+def longest_run(positions_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which slices make the longest row of even distances, others lying between or beyond.
+
+    Parameters
+    ----------
+    positions_mm : ndarray
+        ``(n,)``, n >= 2, along the normal, ascending and distinct.
+
+    Returns
+    -------
+    ndarray
+        ``(n,) bool``.
+    """
+    best: list[int] = []
+    for first, start in enumerate(positions_mm[:-1]):
+        for second in range(first + 1, min(first + 4, len(positions_mm))):
+            run = [first, second]
+            step = positions_mm[second] - start
+            while True:
+                at = int(np.abs(positions_mm - (start + step * len(run))).argmin())
+                if abs(positions_mm[at] - start - step * len(run)) > _OFF_PLACE * step:
+                    break
+                run.append(at)
+                step = (positions_mm[at] - start) / (len(run) - 1)
+            best = max(best, run, key=len)
+    chosen = np.zeros(len(positions_mm), dtype=bool)
+    chosen[best] = True
+    return chosen
 
 
 def places(positions_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

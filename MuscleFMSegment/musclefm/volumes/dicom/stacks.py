@@ -13,15 +13,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from musclefm.volumes.dicom.defined_terms import known_image_type
 from musclefm.volumes.dicom.frames import TRAITS, Frame
+from musclefm.volumes.dicom.localizers import separate
 from musclefm.volumes.dicom.pixels import pixel_digests
 from musclefm.volumes.dicom.slice_positions import places
 from musclefm.volumes.formats.decoded import SeriesDescription
 
-_SAME_COSINE = 1e-3
-_SAME_SPACING_MM = 1e-3
+# Of cosines, and of mm between pixels.
+_SAME_PLANE = 1e-3
 _TIME_POINT = TRAITS.index("time point")
 
 _PLURAL = {
@@ -63,7 +65,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Series:
-    """Frames of one SeriesInstanceUID, orientation and matrix.
+    """Frames of one SeriesInstanceUID, orientation and matrix, without localizers among them.
 
     Attributes
     ----------
@@ -81,17 +83,39 @@ class Series:
     kind: str
     duplicates: int
 
+    @property
+    def key(self) -> tuple[int, str]:
+        """Series number and SeriesInstanceUID, which localizers may share with their image."""
+        return self.stacks[0].frames[0].series
+
+    @property
+    def plane(self) -> str:
+        """``"axial"``, ``"coronal"`` or ``"sagittal"``, whichever is closest."""
+        normal = self.stacks[0].frames[0].normal
+        return ("sagittal", "coronal", "axial")[int(np.abs(normal).argmax())]
+
+    @property
+    def slices(self) -> int:
+        """Slices of its first image."""
+        return len(self.stacks[0].frames)
+
 
 def find_series(frames: Iterable[Frame]) -> tuple[Series, ...]:
     """Group frames into series, in the order of their series numbers."""
     groups: list[list[Frame]] = []
+    # Compared as arrays: a folder may hold thousands of planes.
+    known: dict[tuple[object, ...], tuple[npt.NDArray[np.float64], list[int]]] = {}
     for frame in sorted(frames, key=lambda frame: (frame.series, frame.order)):
-        group = next((group for group in groups if _belong_together(group[0], frame)), None)
-        if group is None:
-            groups.append([frame])
+        plane = np.array([*frame.orientation, *frame.spacing])
+        key = (frame.series, frame.shape)
+        planes, numbers = known.get(key, (np.empty((0, len(plane))), []))
+        same = np.flatnonzero((np.abs(planes - plane) <= _SAME_PLANE).all(axis=1))
+        if len(same):
+            groups[numbers[same[0]]].append(frame)
         else:
-            group.append(frame)
-    return tuple(_series(group) for group in groups)
+            known[key] = np.vstack([planes, plane]), [*numbers, len(groups)]
+            groups.append([frame])
+    return tuple(_series(part) for group in groups for part in separate(group))
 
 
 def describe(series: Series, number: int) -> SeriesDescription:
@@ -101,21 +125,12 @@ def describe(series: Series, number: int) -> SeriesDescription:
     return SeriesDescription(
         number=number,
         modality=frame.modality or "unknown",
-        plane=("sagittal", "coronal", "axial")[int(np.abs(frame.normal).argmax())],
+        plane=series.plane,
         columns=frame.shape[1],
         rows=frame.shape[0],
-        slices=len(stack.frames),
+        slices=series.slices,
         stacks=tuple(stack.label for stack in series.stacks) if len(series.stacks) > 1 else (),
         kind=series.kind,
-    )
-
-
-def _belong_together(one: Frame, other: Frame) -> bool:
-    return (
-        one.series == other.series
-        and one.shape == other.shape
-        and np.allclose(one.orientation, other.orientation, rtol=0, atol=_SAME_COSINE)
-        and np.allclose(one.spacing, other.spacing, rtol=0, atol=_SAME_SPACING_MM)
     )
 
 
