@@ -70,7 +70,7 @@ def check_bounds(file: BinaryIO, *, whole: bool) -> None:
     syntax = _transfer_syntax(stored)
     deflated = syntax == DeflatedExplicitVRLittleEndian
     source = InflatedBytes(file, stored.at) if deflated else stored
-    _Walk(source, ">" if syntax == ExplicitVRBigEndian else "<", whole).run()
+    _Passage(source, ">" if syntax == ExplicitVRBigEndian else "<", whole).run()
 
 
 def _transfer_syntax(source: StoredBytes) -> str:
@@ -114,8 +114,8 @@ def _is_sequence(tag: int) -> bool:
         return False
 
 
-class _Walk:
-    """A walk through all elements, with a stack of its own."""
+class _Passage:
+    """A passage through all elements, with a stack of its own."""
 
     def __init__(self, source: ElementBytes, order: str, whole: bool) -> None:
         self._source = source
@@ -128,7 +128,7 @@ class _Walk:
         self._done = False
 
     def run(self) -> None:
-        """Walk to the end, or to the pixels if no more is needed."""
+        """Pass on to the end, or to the pixels if no more is needed."""
         while self._levels and not self._done:
             level = self._levels[-1]
             if level.end is not None and self._source.at >= level.end:

@@ -125,12 +125,12 @@ def choose_stack(series: Series, choice: SeriesChoice, what: str) -> tuple[Stack
     if count == 1:
         return stack, ()
     positions = len(series.stacks[0].frames)
-    places = f"{count} {series.kind} at each of {positions} positions of {what}"
+    summary = f"{count} {series.kind} at each of {positions} positions of {what}"
     if number is None:
         return stack, (
-            f"{places}: the first, {stack.label}, was taken; choose another with --echo N",
+            f"{summary}: the first, {stack.label}, was taken; choose another with --echo N",
         )
-    return stack, (f"{places}: number {number}, {stack.label}, was taken",)
+    return stack, (f"{summary}: number {number}, {stack.label}, was taken",)
 
 
 def _likely(found: tuple[Series, ...], channel: str | None) -> tuple[Series, ...]:

@@ -93,14 +93,14 @@ def _split_row(frames: list[Frame]) -> list[list[Frame]] | None:
         finer = regular_slices(positions, "").step_mm
     except MuscleFMError:
         # What is near the row or makes one of its own may be slices that were moved.
-        doubtful = (outside[outside > 0] < _FAR_STEPS * step).any() or (
+        ambiguous = (outside[outside > 0] < _FAR_STEPS * step).any() or (
             np.diff(beyond) < _ROW_STEPS * step
         ).any()
     else:
         # They fit between: the header says whether others are missing there.
         stated = frames[0].thickness
-        doubtful = bool(len(beyond)) or not abs(step - stated) < abs(finer - stated)
-    return None if doubtful else _split(frames, row[_places(frames)].tolist())
+        ambiguous = bool(len(beyond)) or not abs(step - stated) < abs(finer - stated)
+    return None if ambiguous else _split(frames, row[_places(frames)].tolist())
 
 
 def _is_near(frames: list[Frame]) -> list[bool]:
