@@ -93,6 +93,19 @@ def test_weights_that_no_network_can_have_are_refused_when_loaded(
             "architecture",
         ),
         (lambda content: content["architecture"].update(window=64), "architecture"),
+        (lambda content: content["architecture"].update(input_size=3072), "pairs of tokens"),
+        (lambda content: content.update(title="\x1b]0;x\x07"), "title"),
+        (lambda content: content.update(version="1\n2"), "version"),
+        (lambda content: content.update(licence="x" * 20_000), "licence"),
+        (
+            lambda content: content.update(
+                members=[
+                    {"weights": content["members"][0]["weights"] | {"file": name}}
+                    for name in ("a.safetensors", "A.safetensors")
+                ]
+            ),
+            "same name",
+        ),
     ],
 )
 def test_manifests_beyond_all_measure_are_refused_before_a_network_is_built(

@@ -9,8 +9,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from musclefm.errors import MuscleFMError
+from musclefm.plain_text import printable
+from musclefm.storage.regular_file import is_file, read_regular
 from musclefm.storage.resources import resource_folder
 from musclefm.storage.user_data import user_data_folder
+
+# Of an unknown scheme in a message.
+_LONGEST_NAME = 60
+# A hundred times what the shipped ones take.
+_LARGEST_FILE = 1 << 20
 
 
 class Code(BaseModel):
@@ -116,17 +123,23 @@ def load_scheme(name: str) -> LabelScheme:
     for folder in (shipped, own):
         path = folder / f"{name}.json"
         # A name is no path that leads elsewhere.
-        if path.parent == folder and path.is_file():
+        if path.parent == folder and is_file(path):
             remedy = "correct the file" if folder == own else "install musclefm again"
             return _read_scheme(path, remedy)
     known = ", ".join(sorted({p.stem for folder in (shipped, own) for p in folder.glob("*.json")}))
-    raise MuscleFMError(f"unknown label scheme '{name}'", f"use one of {known}")
+    raise MuscleFMError(
+        f"unknown label scheme '{printable(name, _LONGEST_NAME)}'", f"use one of {known}"
+    )
 
 
 @lru_cache
 def _read_scheme(path: Path, remedy: str) -> LabelScheme:
     try:
-        scheme = LabelScheme.model_validate_json(path.read_text("utf-8"))
+        scheme = LabelScheme.model_validate_json(read_regular(path, _LARGEST_FILE))
+    except OSError as error:
+        raise MuscleFMError(
+            f"label scheme '{path.stem}' cannot be read ({error.strerror or 'input error'})", remedy
+        ) from error
     except ValidationError as error:
         raise MuscleFMError(
             f"label scheme '{path.stem}' is damaged ({error.error_count()} faults)", remedy

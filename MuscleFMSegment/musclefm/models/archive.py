@@ -9,28 +9,34 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, BinaryIO
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import MANIFEST_FILE, Bundle
-from musclefm.models.manifest import BundleManifest, WeightFile, parse_manifest
-from musclefm.models.weight_files import GET_AGAIN
+from musclefm.models.manifest import LARGEST_MANIFEST, BundleManifest, parse_manifest
+from musclefm.models.weight_files import GET_AGAIN, WeightFile
+from musclefm.plain_text import figures
 from musclefm.storage.atomic import staged_file, staged_folder
+from musclefm.storage.regular_file import LargeFileError, is_file, open_regular
 
 _ZIP = ".zip"
 _CHUNK = 1 << 20
-_LARGEST_MANIFEST = 10_000_000
 
-# The same bundle always gives the same bytes.
-# Others can ask for gigabytes before the first byte.
+# Other ways of packing can ask for gigabytes before the first byte.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
-_MOST_ENTRIES = 1_000
+# Weights hardly get smaller; what does by more than this holds none.
+_LARGEST_RATIO = 100
+# A thousand entries, each of which takes a hundred bytes or two.
+_LARGEST_DIRECTORY = 1 << 18
+# The same bundle always gives the same bytes.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 # What the reader of zip files raises, whatever is in them.
@@ -40,6 +46,8 @@ _UNREADABLE = (
     EOFError,
     RuntimeError,
     NotImplementedError,
+    ValueError,
+    struct.error,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -66,7 +74,7 @@ class BundleSource:
 
 def holds_bundle(path: Path) -> bool:
     """Return whether a path can be one for :func:`bundle_source`: it is a zip, or a bundle."""
-    return path.suffix.lower() == _ZIP or (path / MANIFEST_FILE).is_file()
+    return path.suffix.lower() == _ZIP or is_file(path / MANIFEST_FILE)
 
 
 @contextlib.contextmanager
@@ -79,15 +87,47 @@ def bundle_source(path: Path) -> Iterator[BundleSource]:
         There is none, its ``model.json`` is not valid, or a path in the zip leads out of it.
     """
     if path.suffix.lower() != _ZIP:
-        yield _source(lambda name: (path / name).open("rb"), path.name)
+        yield _source(lambda name: open_regular(path / name, links=False), path.name)
         return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise MuscleFMError(f"'{path.name}' is no readable zip file", GET_AGAIN) from error
-    with archive:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = _ZipBytes(stack.enter_context(open_regular(path)))
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except _UNREADABLE as error:
+            raise MuscleFMError(f"'{path.name}' is no readable zip file", GET_AGAIN) from error
+        file.is_listed = True
         folder = _bundle_folder(archive, path.name)
-        yield _source(lambda name: archive.open(f"{folder}{name}"), path.name)
+        source = _source(lambda name: archive.open(f"{folder}{name}"), path.name)
+        packed = path.stat().st_size
+        if sum(entry.bytes for entry in source.manifest.files) > _LARGEST_RATIO * packed:
+            raise _not_packed_so(path.name)
+        yield source
+
+
+class _ZipBytes:
+    """The bytes of a zip file; no more of them at once than a list of its entries has.
+
+    ``ZipFile`` reads that list as long as the file says it is, and makes an object of each.
+
+    Attributes
+    ----------
+    is_listed : bool
+        Whether the list was read: from then on any number of bytes is given.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.is_listed = False
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if self.is_listed:
+            return self._file.read(size)
+        most = _LARGEST_DIRECTORY + 1
+        content = self._file.read(most if size < 0 else min(size, most))
+        if len(content) == most:
+            raise zipfile.BadZipFile("the list of entries is too long")
+        return content
 
 
 def copy_bundle(source: BundleSource, folder: Path) -> None:
@@ -96,10 +136,17 @@ def copy_bundle(source: BundleSource, folder: Path) -> None:
     Raises
     ------
     MuscleFMError
-        A file is missing, or not what the manifest says.
+        A file is missing, or not what the manifest says, or the disk is too full.
     OSError
         The folder cannot be written.
     """
+    needed, free = sum(x.bytes for x in source.manifest.files), shutil.disk_usage(folder).free
+    if needed > free:
+        raise MuscleFMError(
+            f"model '{source.manifest.name}' takes {figures(needed / 1e9)} GB, and"
+            f" {figures(free / 1e9)} GB of the disk are free",
+            "free some space",
+        )
     for entry in source.manifest.files:
         _write(folder / entry.file, _checked(source, entry))
     _write(folder / MANIFEST_FILE, iter((source.text,)))
@@ -135,7 +182,9 @@ def export_bundle(bundle: Bundle, out: Path) -> None:
 def _source(opened: Callable[[str], IO[bytes]], label: str) -> BundleSource:
     try:
         with opened(MANIFEST_FILE) as stream:
-            text = stream.read(_LARGEST_MANIFEST)
+            text = stream.read(LARGEST_MANIFEST + 1)
+            if len(text) > LARGEST_MANIFEST:
+                raise LargeFileError(LARGEST_MANIFEST)
     except _UNREADABLE as error:
         raise MuscleFMError(
             f"'{label}' is not a model: it holds no readable {MANIFEST_FILE}", GET_AGAIN
@@ -146,14 +195,12 @@ def _source(opened: Callable[[str], IO[bytes]], label: str) -> BundleSource:
 def _bundle_folder(archive: zipfile.ZipFile, label: str) -> str:
     """Return what stands before the names of the bundle's files, e.g. ``"thigh-demo/"``."""
     entries = archive.infolist()
-    if len(entries) > _MOST_ENTRIES or any(
+    names = {entry.filename.casefold() for entry in entries}
+    if len(names) < len(entries) or any(
         entry.compress_type not in _COMPRESSIONS or entry.flag_bits & _ENCRYPTED
         for entry in entries
     ):
-        raise MuscleFMError(
-            f"'{label}' is not packed as a model is",
-            "give a zip that 'musclefm models export' wrote",
-        )
+        raise _not_packed_so(label)
     paths = [PurePosixPath(name.replace("\\", "/")) for name in archive.namelist()]
     if any(path.is_absolute() or ".." in path.parts or ":" in str(path) for path in paths):
         raise MuscleFMError(f"'{label}' holds paths that lead out of it", GET_AGAIN)
@@ -164,6 +211,12 @@ def _bundle_folder(archive: zipfile.ZipFile, label: str) -> str:
             "give a zip that 'musclefm models export' wrote",
         )
     return "" if found[0] == "." else f"{found[0]}/"
+
+
+def _not_packed_so(label: str) -> MuscleFMError:
+    return MuscleFMError(
+        f"'{label}' is not packed as a model is", "give a zip that 'musclefm models export' wrote"
+    )
 
 
 def _checked(source: BundleSource, entry: WeightFile) -> Iterator[bytes]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +13,9 @@ from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.models.manifest import LARGEST_MANIFEST, BundleCard, BundleManifest, parse_manifest
 from musclefm.models.weight_files import check_weights
-from musclefm.storage.regular_file import read_regular
-from musclefm.storage.user_data import make_private_folder
+from musclefm.storage.atomic import atomic_text, replaced_folder
+from musclefm.storage.regular_file import is_file, read_regular
+from musclefm.storage.user_data import FOR_THE_USER_ALONE, make_private_folder
 
 if TYPE_CHECKING:
     import torch
@@ -116,7 +114,7 @@ def open_bundle(folder: Path, verify: bool = True) -> Bundle:
         architecture or label scheme is unknown.
     """
     try:
-        text = read_regular(folder / MANIFEST_FILE, LARGEST_MANIFEST)
+        text = read_regular(folder / MANIFEST_FILE, LARGEST_MANIFEST, links=False)
     except OSError as error:
         raise MuscleFMError(
             f"'{folder.name}' is not a model: it holds no readable {MANIFEST_FILE}",
@@ -167,38 +165,19 @@ def save_bundle(
     # Imported late, as in load_member.
     from musclefm.models.member_files import write_members
 
-    if folder.exists() and not (replace and (folder / MANIFEST_FILE).is_file()):
+    if folder.exists() and not (replace and is_file(folder / MANIFEST_FILE)):
         raise MuscleFMError(f"'{folder.name}' exists already", "choose another name or folder")
-    staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        make_private_folder(staged)
-        manifest = write_members(staged, card, members, half=precision == "fp16")
-        with (staged / MANIFEST_FILE).open("x", encoding="utf-8") as stream:
-            stream.write(manifest.model_dump_json(indent=2) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        _put_in_place(staged, folder)
+        make_private_folder(folder.parent)
+        replaced = {entry.name for entry in folder.iterdir()} if folder.exists() else ()
+        with replaced_folder(folder, replaced) as staged:
+            staged.chmod(FOR_THE_USER_ALONE)
+            manifest = write_members(staged, card, members, half=precision == "fp16")
+            atomic_text(staged / MANIFEST_FILE, manifest.model_dump_json(indent=2) + "\n")
     except (OSError, safetensors.SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise MuscleFMError(
             f"the model '{card.name}' cannot be written ({reason})",
             "free some space or choose another folder",
         ) from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
     return open_bundle(folder, verify=False)
-
-
-def _put_in_place(staged: Path, folder: Path) -> None:
-    """Rename the staged folder, keeping what it replaces until that is done."""
-    if not folder.exists():
-        staged.rename(folder)
-        return
-    before = staged.with_suffix(".before")
-    folder.rename(before)
-    try:
-        staged.rename(folder)
-    except OSError:
-        before.rename(folder)
-        raise
-    shutil.rmtree(before, ignore_errors=True)

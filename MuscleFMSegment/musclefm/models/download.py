@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import shutil
+import stat
 import time
 import urllib.error
 import urllib.request
@@ -92,6 +93,7 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
     """
     final, part = folder / remote.file, folder / f"{remote.file}.part"
     with _alone(folder, remote.file):
+        _require_own(part)
         if final.is_file() and sha256_of(final) == remote.sha256:
             return final
         _require_space(folder, remote.bytes - _size(part))
@@ -246,6 +248,19 @@ def _alone(folder: Path, file: str) -> Iterator[None]:
 def _require_space(folder: Path, needed: int) -> None:
     if shutil.disk_usage(folder).free < needed:
         raise _no_space()
+
+
+def _require_own(part: Path) -> None:
+    """Refuse to write into a link, a FIFO or anything else that bears the name of a part."""
+    try:
+        is_own = stat.S_ISREG(part.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_own:
+        raise MuscleFMError(
+            f"'{part.name}' among the downloads is a link, a folder or a device, not a file",
+            "remove it and start again",
+        )
 
 
 def _size(path: Path) -> int:

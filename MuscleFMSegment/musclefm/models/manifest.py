@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -23,16 +24,24 @@ from musclefm.models.intensity import (
     PublishedIntensity,
 )
 from musclefm.models.kinds import UNKNOWN_KIND, one_of
+from musclefm.models.weight_files import WeightFile
 from musclefm.networks.architecture import Architecture, SamArchitecture
 from musclefm.networks.families import FAMILIES
+from musclefm.plain_text import printable
 
 LARGEST_MANIFEST = 1 << 20
 """Bytes of ``model.json`` at most."""
+
+MOST_MEMBERS = 64
+"""Networks of an ensemble at most."""
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """What a bundle may be called."""
 
 NOT_FOR_CLINICAL_USE = "Research only. Not for clinical use."
+
+
+_LONGEST_TEXT = 10_000
 
 
 class Strict(BaseModel):
@@ -109,24 +118,6 @@ class ModelInput(Strict):
     framing: FramingRule = ThighTiles()
 
 
-class WeightFile(Strict):
-    """A file of weights beside ``model.json``.
-
-    Attributes
-    ----------
-    file : str
-        Its name, without a folder.
-    bytes : int
-        Its size.
-    sha256 : str
-        Its hash, lower-case hexadecimal.
-    """
-
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$", max_length=100)
-    bytes: int = Field(ge=1)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
 class Member(Strict):
     """One network of the ensemble.
 
@@ -180,16 +171,23 @@ class BundleCard(Strict):
     name: str = Field(pattern=NAME_PATTERN)
     title: str = Field(min_length=1, max_length=300)
     version: str = Field(min_length=1, max_length=100)
-    description: str = Field(max_length=10_000)
+    description: str = Field(max_length=_LONGEST_TEXT)
     role: Literal["ensemble", "start"] = "ensemble"
     architecture: _Architecture
     scheme: str = Field(pattern=NAME_PATTERN)
     input: ModelInput
     temperature: float = Field(default=1.0, ge=0.01, le=100.0)
-    training_data: str
-    licence: str
+    training_data: str = Field(max_length=_LONGEST_TEXT)
+    licence: str = Field(max_length=_LONGEST_TEXT)
     metrics: dict[str, float] = {}
-    intended_use: str = NOT_FOR_CLINICAL_USE
+    intended_use: str = Field(default=NOT_FOR_CLINICAL_USE, max_length=_LONGEST_TEXT)
+
+    @field_validator("title", "version")
+    @classmethod
+    def _is_one_line(cls, text: str) -> str:
+        if printable(text) != text:
+            raise ValueError("holds a line break or control characters")
+        return text
 
     @model_validator(mode="after")
     def _channels_fit(self) -> BundleCard:
@@ -222,8 +220,16 @@ class BundleManifest(BundleCard):
     """
 
     format_version: Literal[1] = 1
-    members: tuple[Member, ...] = Field(min_length=1, max_length=64)
+    members: tuple[Member, ...] = Field(min_length=1, max_length=MOST_MEMBERS)
     created_with: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _files_are_told_apart(self) -> BundleManifest:
+        # Some disks keep no capitals apart.
+        names = {entry.file.casefold() for entry in self.files}
+        if len(names) < len(self.files):
+            raise ValueError("different files of weights have the same name")
+        return self
 
     @property
     def files(self) -> tuple[WeightFile, ...]:

@@ -19,6 +19,7 @@ from musclefm.models.versions import (
     user_models_folder,
     version_folder,
 )
+from musclefm.storage.regular_file import is_file, is_folder
 from musclefm.storage.resources import resource_folder
 
 Origin = Literal["shipped", "user"]
@@ -175,7 +176,7 @@ def find_bundle(name_or_path: str | Path = DEFAULT_MODEL) -> Bundle:
     name, _, version = asked.rpartition("@")
     if any(entry.name == name for entry in listed):
         return open_bundle(find_version(name, version).folder)
-    if Path(asked).is_dir():
+    if is_folder(Path(asked)):
         return open_bundle(Path(asked))
     raise _unknown(asked)
 
@@ -220,7 +221,7 @@ def _model_folders(place: Path) -> list[Path]:
         entries = [entry for entry in place.iterdir() if not entry.name.startswith(".")]
     except OSError:
         return []
-    return [entry for entry in entries if (entry / MANIFEST_FILE).is_file()]
+    return [entry for entry in entries if is_file(entry / MANIFEST_FILE)]
 
 
 def _listed(folder: Path, origin: Origin, verify: bool) -> ListedBundle:

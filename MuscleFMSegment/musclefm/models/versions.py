@@ -28,6 +28,8 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import NAME_PATTERN, Strict
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import acquired_lock
+from musclefm.storage.regular_file import is_folder, read_regular
+from musclefm.storage.staging import clear_leftovers
 from musclefm.storage.user_data import make_private_folder, user_data_folder
 
 BASE = "base"
@@ -36,9 +38,11 @@ BASE = "base"
 HISTORY_FILE = "history.json"
 
 _LOCK_FILE = ".lock"
-_HALF_DONE = ".*.partial"
+_HALF_DONE, _REMOVED = ".*.partial", ".*.removed.partial"
 _ID_PATTERN = r"[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-f]{8}"
 _TIMEOUT_S = 60.0
+# Thirty thousand changes of version.
+_LARGEST_HISTORY = 1 << 20
 _BUSY = MuscleFMError("another program is changing the installed models", "try again in a minute")
 
 
@@ -148,7 +152,9 @@ def sole_writer() -> Iterator[None]:
         try:
             make_private_folder(folder)
             stack.callback(acquired_lock(folder / _LOCK_FILE, _BUSY, _TIMEOUT_S).release)
-            for left in (*folder.glob(f"*/{_HALF_DONE}"), *user_models_folder().glob(_HALF_DONE)):
+            # Among the models others may be importing one, which they hold themselves.
+            clear_leftovers(user_models_folder())
+            for left in (*folder.glob(f"*/{_HALF_DONE}"), *user_models_folder().glob(_REMOVED)):
                 shutil.rmtree(left, ignore_errors=True)
         except OSError as error:
             raise unwritable(error) from error
@@ -194,7 +200,7 @@ def unwritable(error: OSError) -> MuscleFMError:
 
 def _read_history(name: str) -> tuple[str, ...]:
     try:
-        content = (version_folder(name) / HISTORY_FILE).read_bytes()
+        content = read_regular(version_folder(name) / HISTORY_FILE, _LARGEST_HISTORY, links=False)
         return _History.model_validate_json(content).used
     except FileNotFoundError:
         return ()
@@ -204,6 +210,6 @@ def _read_history(name: str) -> tuple[str, ...]:
 
 def _names_in(folder: Path) -> tuple[str, ...]:
     try:
-        return tuple(entry.name for entry in folder.iterdir() if entry.is_dir())
+        return tuple(entry.name for entry in folder.iterdir() if is_folder(entry))
     except OSError:
         return ()

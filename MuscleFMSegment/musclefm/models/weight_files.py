@@ -1,12 +1,13 @@
-"""Files of weights as files: whether they are what the manifest says."""
+"""Files of weights as files: what the manifest says of them, and whether they are that."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from musclefm.errors import MuscleFMError
-from musclefm.models.manifest import WeightFile
 from musclefm.storage.regular_file import open_regular, sha256_of
 
 GET_AGAIN = "get the model again"
@@ -14,6 +15,26 @@ GET_AGAIN = "get the model again"
 # A safetensors file starts with the length of its header, then the header's JSON.
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000
+
+
+class WeightFile(BaseModel):
+    """A file of weights beside ``model.json``.
+
+    Attributes
+    ----------
+    file : str
+        Its name, without a folder.
+    bytes : int
+        Its size.
+    sha256 : str
+        Its hash, lower-case hexadecimal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$", max_length=100)
+    bytes: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 def check_weights(path: Path, entry: WeightFile, model: str, verify: bool) -> None:

@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.manifest import WeightFile
-from musclefm.models.weight_files import GET_AGAIN
+from musclefm.models.weight_files import GET_AGAIN, WeightFile
 from musclefm.storage.regular_file import sha256_of
 
 

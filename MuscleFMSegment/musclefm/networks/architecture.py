@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# A square of 64 tokens is what SAM itself was trained on.
-_MOST_TOKENS = 128 * 128
+# Of all heads in a block: 4 GB of float32. SAM's largest has a quarter of it.
+_MOST_PAIRS = 1 << 30
 
 LARGEST_RANK = 256
 """Of a low-rank adapter."""
@@ -98,11 +98,17 @@ class SamArchitecture(Architecture):
         for name in ("input_size", "trained_size"):
             if getattr(self, name) % self.patch_size:
                 raise ValueError(f"{name} must be a multiple of patch_size {self.patch_size}")
-        tokens = (self.input_size // self.patch_size) ** 2
-        if tokens > _MOST_TOKENS or self.window**2 > _MOST_TOKENS:
-            raise ValueError(f"attention over more than {_MOST_TOKENS} tokens")
-        if self.window > self.input_size // self.patch_size + 16:
+        grid = self.input_size // self.patch_size
+        if self.window > grid + 16:
             raise ValueError("windows far larger than the image")
+        pairs = self.heads * grid**4
+        if self.window:
+            # Each window is filled up to its full size.
+            windows = -((-grid // self.window) ** 2)
+            windowed = self.heads * windows * self.window**4
+            pairs = max(windowed, pairs if min(self.global_blocks, default=64) < self.depth else 0)
+        if pairs > _MOST_PAIRS:
+            raise ValueError(f"attention between more than {_MOST_PAIRS} pairs of tokens")
         if self.embed_dim % self.heads or (self.decoder_dim // 2) % self.decoder_heads:
             raise ValueError("attention heads must divide the embedding dimensions")
         if self.stem and 2 ** (len(self.stem) + 1) != self.patch_size:

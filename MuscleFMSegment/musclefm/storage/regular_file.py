@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,6 +37,19 @@ class LargeFileError(OSError):
 
     def __init__(self, most: int) -> None:
         super().__init__(errno.EOVERFLOW, f"it is larger than {most / 1e6:.4g} MB")
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file, or a link to one; False where nobody can look.
+
+    ``Path.is_file`` raises where a folder may not be searched or a name is too long.
+    """
+    return _is_kind(path, stat.S_ISREG)
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder, or a link to one; False where nobody can look."""
+    return _is_kind(path, stat.S_ISDIR)
 
 
 def open_regular(path: Path, *, links: bool = True) -> BinaryIO:
@@ -109,6 +123,13 @@ def digest_of(file: BinaryIO) -> str:
     while chunk := file.read(1 << 20):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def _is_kind(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    try:
+        return is_kind(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _require_regular(status: os.stat_result) -> None:

@@ -10,7 +10,7 @@ from platformdirs import user_data_path
 HOME_VARIABLE = "MUSCLEFM_HOME"
 """Environment variable that moves the user's data."""
 
-_FOR_THE_USER_ALONE = 0o700
+FOR_THE_USER_ALONE = 0o700
 
 
 def user_data_folder() -> Path:
@@ -31,5 +31,5 @@ def make_private_folder(folder: Path) -> None:
     """
     for parent in reversed(folder.parents):
         if not parent.exists():
-            parent.mkdir(mode=_FOR_THE_USER_ALONE, exist_ok=True)
-    folder.mkdir(mode=_FOR_THE_USER_ALONE, exist_ok=True)
+            parent.mkdir(mode=FOR_THE_USER_ALONE, exist_ok=True)
+    folder.mkdir(mode=FOR_THE_USER_ALONE, exist_ok=True)

@@ -18,7 +18,7 @@ from musclefm.defaults import PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.models.imports.state_dicts import read_state, require_fit
 from musclefm.models.intensity import PublishedIntensity
-from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
+from musclefm.models.manifest import MOST_MEMBERS, BundleCard, ModelInput, WholeSlice
 from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import (
     LARGEST_RANK,
@@ -26,11 +26,15 @@ from musclefm.networks.architecture import (
     LoraRanks,
     SamArchitecture,
 )
+from musclefm.storage.regular_file import is_file, is_folder, read_regular
 
 CHECKPOINT_FILE = "checkpoint_best.pth"
 ARGUMENTS_FILE = "args.json"
 CLASS_COUNT = 13
 INPUT_SIZE = 1024
+
+# A thousand times what the published ones take.
+_LARGEST_ARGUMENTS = 1 << 20
 
 _ENCODER_ADAPTER = "image_encoder.blocks.0.attn.qkv.linear_a_q.weight"
 _DECODER_ADAPTER = "mask_decoder.transformer.final_attn_token_to_image.q_proj.w_a.weight"
@@ -65,12 +69,23 @@ class PublishedFold:
 
 
 def fold_folders(path: Path) -> list[Path]:
-    """Return the folds at a path: itself, or its ``fold_N`` folders by number."""
-    if (path / CHECKPOINT_FILE).is_file():
+    """Return the folds at a path: itself, or its ``fold_N`` folders by number.
+
+    Raises
+    ------
+    MuscleFMError
+        They are more than an ensemble may have members.
+    """
+    if is_file(path / CHECKPOINT_FILE):
         return [path]
     folds = [
-        entry for entry in path.iterdir() if entry.is_dir() and _fold_number(entry) is not None
+        entry for entry in path.iterdir() if _fold_number(entry) is not None and is_folder(entry)
     ]
+    if len(folds) > MOST_MEMBERS:
+        raise MuscleFMError(
+            f"'{path.name}' holds {len(folds)} folds, and an ensemble has at most {MOST_MEMBERS}",
+            f"give a folder of at most {MOST_MEMBERS} folds",
+        )
     return sorted(folds, key=lambda entry: _fold_number(entry) or 0)
 
 
@@ -132,7 +147,7 @@ def _read_fold(folder: Path) -> PublishedFold:
 def _read_arguments(folder: Path) -> TrainingArguments:
     path = folder / ARGUMENTS_FILE
     try:
-        return TrainingArguments.model_validate_json(path.read_bytes())
+        return TrainingArguments.model_validate_json(read_regular(path, _LARGEST_ARGUMENTS))
     except OSError as error:
         raise MuscleFMError(
             f"'{folder.name}' holds no readable {ARGUMENTS_FILE}",
@@ -140,7 +155,7 @@ def _read_arguments(folder: Path) -> TrainingArguments:
         ) from error
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"]) or "JSON"
+        where = ".".join(str(part)[:60] for part in fault["loc"]) or "JSON"
         raise MuscleFMError(
             f"{ARGUMENTS_FILE} in '{folder.name}' is not of a published fold ({where}:"
             f" {fault['msg']})",
@@ -155,7 +170,7 @@ def _rank(state: dict[str, Tensor], adapter: str) -> int:
 
 
 def _fold_number(folder: Path) -> int | None:
-    matched = re.fullmatch(r"fold_(\d+)", folder.name)
+    matched = re.fullmatch(r"fold_([0-9]{1,9})", folder.name)
     return int(matched[1]) if matched else None
 
 

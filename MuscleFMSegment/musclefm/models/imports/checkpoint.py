@@ -13,6 +13,7 @@ from musclefm.models.imports.official import read_official
 from musclefm.models.manifest import NAME_PATTERN
 from musclefm.models.registry import list_bundles
 from musclefm.models.versions import user_models_folder
+from musclefm.storage.regular_file import is_file, is_folder
 
 
 def import_checkpoint(
@@ -45,7 +46,7 @@ def import_checkpoint(
         the name is taken.
     """
     _require_free_name(name, destination)
-    if path.is_file() and path.name != CHECKPOINT_FILE:
+    if is_file(path) and path.name != CHECKPOINT_FILE:
         card, members = read_official(path, name, scheme)
     else:
         folders = _folds_at(path)
@@ -54,9 +55,9 @@ def import_checkpoint(
 
 
 def _folds_at(path: Path) -> list[Path]:
-    if path.is_file():
+    if is_file(path):
         return [path.parent]
-    folders = fold_folders(path) if path.is_dir() else []
+    folders = fold_folders(path) if is_folder(path) else []
     if not folders:
         raise MuscleFMError(
             f"'{path.name}' holds no checkpoint",

@@ -86,9 +86,9 @@ def read_official(path: Path, name: str, scheme: str) -> tuple[BundleCard, list[
 
 
 def _recognise(state: dict[str, Tensor], label: str) -> tuple[str, SamArchitecture]:
-    width = state[_PATCHES].shape[0] if _PATCHES in state else 0
+    shape = state[_PATCHES].shape if _PATCHES in state else ()
     for arch, architecture in OFFICIAL_ENCODERS.items():
-        if architecture.embed_dim == width:
+        if shape[:1] == (architecture.embed_dim,):
             return arch, architecture
     raise MuscleFMError(
         f"{label} is not a SAM checkpoint of ViT-B, L or H",

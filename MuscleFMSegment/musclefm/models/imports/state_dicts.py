@@ -12,6 +12,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.usable_weights import refuse_other_objects, require_usable
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
+from musclefm.storage.regular_file import is_file
 
 _PARALLEL_PREFIX = "module."
 
@@ -36,7 +37,7 @@ def read_state(path: Path, label: str) -> dict[str, Tensor]:
     MuscleFMError
         It is missing, damaged, or holds more than tensors of finite numbers.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise MuscleFMError(f"{label} is missing", "download the checkpoint again")
     try:
         refuse_other_objects(path, label)
