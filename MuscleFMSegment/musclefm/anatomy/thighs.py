@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,7 @@ class Thighs:
     turn_degrees : float
         How the patient lies turned about the axis of the slices: the direction
         from the patient's right to the left, from that of the columns toward
-        larger rows. 0 where nearly level, 180 for a patient that is prone in
-        an image stored as if supine.
+        larger rows. 0 where nearly level.
     votes : float
         Share of the slices that show two thighs.
     contact : tuple of float
@@ -60,15 +59,6 @@ class Thighs:
     votes: float = 1.0
     contact: tuple[float, ...] = ()
     areas_mm2: tuple[float, ...] = ()
-
-    def upside_down(self) -> Thighs:
-        """Return the same thighs of a patient who lies the other way up."""
-        return replace(
-            self,
-            membership=np.asarray(self.count + 1 - self.membership, np.uint8),
-            centres=self.centres[::-1],
-            turn_degrees=self.turn_degrees + (180.0 if self.turn_degrees <= 0 else -180.0),
-        )
 
 
 def find_thighs(image: Volume) -> Thighs:

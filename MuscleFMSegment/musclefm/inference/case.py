@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from musclefm.anatomy.sides import name_sides, sides_map
 from musclefm.anatomy.signal import cleaned
 from musclefm.anatomy.thighs import Thighs, find_thighs
 from musclefm.errors import MuscleFMError
-from musclefm.inference.field_notes import field_findings
+from musclefm.inference.field_notes import PRONE, TURNED_AS_STORED, field_findings
 from musclefm.inference.framing import Framing
 from musclefm.inference.laterality import looks_mirrored
 from musclefm.inference.posture import looks_upside_down
@@ -29,27 +28,44 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView, canonical_view
 from musclefm.volumes.volume import Volume
 
-LoneThigh = Callable[[Callable[[bool], ThighFraming]], bool]
+LoneThigh = Callable[[Thighs, Callable[[bool], ThighFraming]], bool]
 """Tells whether a thigh that is alone is to be mirrored, given what frames it either way."""
 
 
 @dataclass(frozen=True)
 class OrientedCase:
-    """A case in the orientation of its framing, and the way there and back.
+    """A case in the orientation of its framing, and the way back.
 
     Attributes
     ----------
     framing : Framing
         Of its slices.
-    membership : ndarray
-        ``(K, J, I) uint8``: the thigh, from 1, of each voxel, so oriented.
-    view : CanonicalView or None
-        The orientation; None where it is the input's own.
+    thighs : Thighs
+        As found in the orientation of ``view``.
+    view : CanonicalView
+        From the input to how the patient lies.
+    stored : bool
+        Whether the framing keeps the input's own orientation instead.
     """
 
     framing: Framing
-    membership: npt.NDArray[np.uint8]
-    view: CanonicalView | None
+    thighs: Thighs
+    view: CanonicalView
+    stored: bool = False
+
+    @property
+    def membership(self) -> npt.NDArray[np.uint8]:
+        """The thigh, from 1, of each voxel, ``(K, J, I) uint8``, as the framing is oriented."""
+        members = self.thighs.membership
+        return self.view.undo(members) if self.stored else members
+
+    def from_input(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return an array ``(K, J, I)`` of the input's grid as the framing is oriented."""
+        return array if self.stored else self.view.apply(array)
+
+    def to_input(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return an array ``(K, J, I)`` oriented as the framing is on the input's grid."""
+        return array if self.stored else self.view.undo(array)
 
 
 def run_case(
@@ -80,63 +96,65 @@ def run_case(
     EnsembleMaps
         On the grid of the input, voxel for voxel.
     """
-    view = canonical_view(grid)
-    canonical = np.stack([np.ascontiguousarray(view.apply(channel)) for channel in channels])
-    thighs = find_thighs(Volume(canonical[0], view.grid))
-    lone_thigh = partial(looks_mirrored, predictor)
-    oriented = orient_case(channels, canonical, view, thighs, bundle.manifest, lone_thigh)
-    if isinstance(bundle.manifest.input.framing, ThighTiles):
-        turned = thighs.upside_down()
-        other = orient_case(channels, canonical, view, turned, bundle.manifest, lone_thigh)
-        if looks_upside_down(predictor, oriented.framing, other.framing):
-            thighs, oriented = turned, other
-    prediction = predictor.predict(oriented.framing, oriented.membership, thighs.count, observe)
 
-    def back(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return oriented.view.undo(array) if oriented.view else array
+    def lone_thigh(_: Thighs, framing_of: Callable[[bool], ThighFraming]) -> bool:
+        return looks_mirrored(predictor, framing_of)
 
-    labels = back(prediction.labels)
+    upright, upside_down = (
+        orient_case(channels, grid, bundle.manifest, lone_thigh, upside_down=turned)
+        for turned in (False, True)
+    )
+    turned = looks_upside_down(predictor, upright.framing, upside_down.framing)
+    case = upside_down if turned else upright
+    thighs, view = case.thighs, case.view
+    prediction = predictor.predict(case.framing, case.membership, thighs.count, observe)
+    labels = case.to_input(prediction.labels)
     sides = name_sides(thighs, view.apply(labels), bundle.scheme)
     findings = field_findings(thighs, sides, view.apply(labels), view)
+    notes = findings.notes
+    if turned:
+        notes = (TURNED_AS_STORED if case.stored else PRONE, *notes)
     return EnsembleMaps(
         grid=grid,
         scheme=bundle.scheme,
         labels=labels,
-        muscle=back(prediction.muscle),
+        muscle=case.to_input(prediction.muscle),
         sides=view.undo(sides_map(thighs, sides)),
-        total=back(prediction.total),
-        aleatoric=back(prediction.aleatoric),
-        epistemic=back(prediction.epistemic),
-        variance=back(prediction.variance),
-        error=back(prediction.error),
+        total=case.to_input(prediction.total),
+        aleatoric=case.to_input(prediction.aleatoric),
+        epistemic=case.to_input(prediction.epistemic),
+        variance=case.to_input(prediction.variance),
+        error=case.to_input(prediction.error),
         statistics=_by_side(prediction, [RIGHT if s == "right" else LEFT for s in sides]),
-        notes=findings.notes,
+        notes=notes,
         beyond_thigh=findings.beyond_thigh,
     )
 
 
 def orient_case(
     channels: npt.NDArray[np.float32],
-    canonical: npt.NDArray[np.float32],
-    view: CanonicalView,
-    thighs: Thighs,
+    grid: Grid,
     card: BundleCard,
     lone_thigh: LoneThigh,
+    upside_down: bool = False,
 ) -> OrientedCase:
     """Frame a case as a network is to see it, in use and in training alike.
 
     Parameters
     ----------
-    channels, canonical : ndarray
-        ``(N, K, J, I) float32``: as given, and in canonical orientation.
-    view : CanonicalView
-        From the one to the other.
-    thighs : Thighs
-        In canonical orientation.
+    channels : ndarray
+        ``(N, K, J, I) float32``, as given.
+    grid : Grid
+        Of the channels, in any orientation.
     card : BundleCard
         Of the network.
     lone_thigh : callable
         Asked only where tiles are thighs and there is one.
+    upside_down : bool
+        Whether the network sees the slices turned by 180 degrees. The patient
+        then is turned with them, so that what is found is exactly what a scan
+        stored the right way gives; not so for a network that sees slices as
+        they are stored, since files of one patient are stored in many ways.
 
     Raises
     ------
@@ -144,31 +162,36 @@ def orient_case(
         The card joins rules that do not fit.
     """
     rule, intensity = card.input.framing, card.input.intensity
+    size = card.architecture.input_size
+    as_stored = not isinstance(rule, ThighTiles) and rule.orientation == "stored"
+    view = canonical_view(grid)
+    if upside_down and not as_stored:
+        view = view.upside_down()
+    canonical = np.stack([np.ascontiguousarray(view.apply(channel)) for channel in channels])
+    thighs = find_thighs(Volume(canonical[0], view.grid))
+    if as_stored:
+        framing = SliceFraming(channels, size, intensity, "stored", upside_down)
+        return OrientedCase(framing, thighs, view, stored=True)
     if intensity.for_tiles:
         canonical = np.stack([cleaned(channel) for channel in canonical])
-    size = card.architecture.input_size
-    if isinstance(rule, ThighTiles):
-        if not intensity.for_tiles:
-            raise MuscleFMError(
-                f"model '{card.name}' joins thigh tiles with intensity rule '{intensity.kind}'",
-                "use a model whose tiles are scaled by percentiles",
-            )
-        columns_mm, rows_mm, _ = view.grid.spacing
+    if not isinstance(rule, ThighTiles):
+        return OrientedCase(SliceFraming(canonical, size, intensity, "canonical"), thighs, view)
+    if not intensity.for_tiles:
+        raise MuscleFMError(
+            f"model '{card.name}' joins thigh tiles with intensity rule '{intensity.kind}'",
+            "use a model whose tiles are scaled by percentiles",
+        )
+    columns_mm, rows_mm, _ = view.grid.spacing
 
-        def framing(mirrored: tuple[bool, ...]) -> ThighFraming:
-            return ThighFraming(
-                canonical, (rows_mm, columns_mm), thighs, mirrored, size, rule.spacing_mm, intensity
-            )
+    def framed(mirrored: tuple[bool, ...]) -> ThighFraming:
+        return ThighFraming(
+            canonical, (rows_mm, columns_mm), thighs, mirrored, size, rule.spacing_mm, intensity
+        )
 
-        if thighs.count == 2:
-            return OrientedCase(framing((False, True)), thighs.membership, view)
-        mirrored = lone_thigh(lambda reverse: framing((reverse,)))
-        return OrientedCase(framing((mirrored,)), thighs.membership, view)
-    if rule.orientation == "stored":
-        stored = SliceFraming(channels, size, intensity, rule.orientation)
-        return OrientedCase(stored, view.undo(thighs.membership), None)
-    whole = SliceFraming(canonical, size, intensity, rule.orientation)
-    return OrientedCase(whole, thighs.membership, view)
+    if thighs.count == 2:
+        return OrientedCase(framed((False, True)), thighs, view)
+    mirrored = lone_thigh(thighs, lambda reverse: framed((reverse,)))
+    return OrientedCase(framed((mirrored,)), thighs, view)
 
 
 def _by_side(prediction: Prediction, sides: list[int]) -> ClassStatistics:

@@ -28,6 +28,16 @@ _LEAST_SLICES = 4
 # Images on which volumes are measured are seldom sparser than this.
 _SPARSE_MM = 12.0
 
+PRONE = (
+    "the slices seem to be turned by 180 degrees (a prone patient?): sides were told by"
+    " the anatomy, against the image's orientation, so check them"
+)
+TURNED_AS_STORED = (
+    "the model saw the slices turned by 180 degrees, as it is surer of them so (stored another"
+    " way than it learned, or a prone patient?): sides follow the image's orientation, so check"
+    " them"
+)
+
 
 @dataclass(frozen=True)
 class FieldFindings:

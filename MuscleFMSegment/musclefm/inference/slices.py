@@ -42,6 +42,8 @@ class SliceFraming:
     orientation : str
         ``"stored"``: the channels lie as in the file and the network's rows
         follow I, its columns J. ``"canonical"``: rows follow J, columns I.
+    upside_down : bool
+        Whether the network sees each slice turned by 180 degrees.
     """
 
     def __init__(
@@ -50,16 +52,18 @@ class SliceFraming:
         input_size: int,
         intensity: IntensityRule,
         orientation: Literal["stored", "canonical"],
+        upside_down: bool = False,
     ) -> None:
         if not 1 <= len(channels) <= SEEN_CHANNELS:
             raise ValueError(f"a slice has 1 to {SEEN_CHANNELS} channels, not {len(channels)}")
+        self._transposed = orientation == "stored"
+        self._upside_down = upside_down
         # (N, K, rows, columns) as the network sees them.
-        self._channels: FloatImages = (
-            channels.swapaxes(2, 3) if orientation == "stored" else channels
-        )
+        self._channels: FloatImages = channels.swapaxes(2, 3) if self._transposed else channels
+        if upside_down:
+            self._channels = self._channels[:, :, ::-1, ::-1]
         self._size = input_size
         self._intensity = intensity
-        self._transposed = orientation == "stored"
 
     @property
     def slice_count(self) -> int:
@@ -75,6 +79,7 @@ class SliceFraming:
     def label_tiles(self, k: int, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return reference labels of the slice, ``(1, S, S) uint8``, see :class:`Framing`."""
         seen = labels[k].T if self._transposed else labels[k]
+        seen = seen[::-1, ::-1] if self._upside_down else seen
         resized = functional.interpolate(
             torch.from_numpy(np.ascontiguousarray(seen))[None, None],
             size=(self._size, self._size),
@@ -93,6 +98,7 @@ class SliceFraming:
             restored = torch.zeros_like(restored)
             restored[:, 0] = 1
         restored /= restored.sum(dim=1, keepdim=True)
+        restored = restored.flip(2, 3) if self._upside_down else restored
         return restored.transpose(2, 3) if self._transposed else restored
 
 

@@ -8,7 +8,7 @@ the way back is exact; an oblique volume stays oblique.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -48,6 +48,20 @@ class CanonicalView:
         """Return an array of the canonical grid on the input grid, contiguous."""
         unflipped = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         return np.ascontiguousarray(np.transpose(unflipped, np.argsort(self.axes)))
+
+    def upside_down(self) -> CanonicalView:
+        """Return this view turned by 180 degrees within its slices."""
+        along_k, along_j, along_i = self.flips
+        matrix = self.grid.ijk_to_lps
+        _, rows, columns = self.grid.shape
+        origin = matrix @ (columns - 1, rows - 1, 0, 1)
+        direction = np.reshape(self.grid.direction, (3, 3)) * (-1, -1, 1)
+        grid = replace(
+            self.grid,
+            origin=(float(origin[0]), float(origin[1]), float(origin[2])),
+            direction=tuple(float(value) for value in direction.ravel()),
+        )
+        return CanonicalView(self.axes, (along_k, not along_j, not along_i), grid)
 
 
 def canonical_view(grid: Grid) -> CanonicalView:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from musclefm.anatomy.sides import name_sides
-from musclefm.anatomy.thighs import Thighs, find_thighs
+from musclefm.anatomy.thighs import Thighs
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.case import orient_case
 from musclefm.labels.scheme import Side
@@ -31,7 +31,6 @@ from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.atomic import atomic_bytes, atomic_text
 from musclefm.storage.user_data import make_private_folder
 from musclefm.volumes.orientation import canonical_view
-from musclefm.volumes.volume import Volume
 
 _INDEX_FILE = "index.json"
 
@@ -154,20 +153,13 @@ def cut_tiles(
         The case lacks a channel that the network needs.
     """
     channels = case.channels.provide(card.input.channels)
-    view = canonical_view(case.channels.grid)
-    canonical = np.stack([np.ascontiguousarray(view.apply(channel)) for channel in channels])
-    thighs = find_thighs(Volume(canonical[0], view.grid))
-    reference = np.ascontiguousarray(view.apply(case.labels.array))
     oriented = orient_case(
         channels,
-        canonical,
-        view,
-        thighs,
+        case.channels.grid,
         card,
-        lambda _: _lone_side(case, thighs, reference) == "left",
+        lambda thighs, _: _lone_side(case, thighs) == "left",
     )
-    if oriented.view is None:
-        reference = case.labels.array
+    reference = np.ascontiguousarray(oriented.from_input(case.labels.array))
     framing, size = oriented.framing, card.architecture.input_size
     images = [np.empty((0, card.architecture.input_channels, size, size), np.float32)]
     labels = [np.empty((0, size, size), np.uint8)]
@@ -180,9 +172,10 @@ def cut_tiles(
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _lone_side(case: LabelledCase, thighs: Thighs, reference: npt.NDArray[np.uint8]) -> Side:
+def _lone_side(case: LabelledCase, thighs: Thighs) -> Side:
     if case.side is not None:
         return case.side
+    reference = canonical_view(case.channels.grid).apply(case.labels.array)
     muscles = np.where(reference == IGNORE, np.uint8(0), reference)
     return name_sides(thighs, muscles, case.scheme)[0]
 
