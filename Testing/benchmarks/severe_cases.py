@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.demo.evaluate import CONTRASTS, labelled_slices
-from musclefm.demo.phantom.anatomies import load_anatomies
+from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import draw_contrast
 from musclefm.demo.phantom.parametric import parametric_labelmap
@@ -30,7 +30,7 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
 _PIXEL_MM = 1.4
-_DRAWN_GRID = Grid(
+DRAWN_GRID = Grid(
     shape=(14, 144, 288),
     spacing=(_PIXEL_MM, _PIXEL_MM, 24.0),
     origin=(-0.5 * 287 * _PIXEL_MM, 0.0, 0.0),
@@ -107,18 +107,35 @@ def unseen_renderings(
     """
     scheme = load_scheme(SCHEME)
     unseen = [a for a in load_anatomies(folder, scheme) if a.subject in TEST_SUBJECTS]
-    for number, anatomy in enumerate(unseen * times):
-        labelmap = labelled_slices(anatomy.labelmap, _PIXEL_MM)
-        yield _rendering(anatomy.subject, labelmap, scheme, scanner, seed, number)
+    yield from _anatomy_renderings(unseen * times, scheme, scanner, seed)
 
 
-def drawn_renderings(seed: int, count: int, scanner: Scanner | None = None) -> Iterator[Rendering]:
+def seen_renderings(
+    folder: Path, seed: int = 0, scanner: Scanner | None = None
+) -> Iterator[Rendering]:
+    """Render the real anatomies that the ensemble was trained on, as patients of its own."""
+    scheme = load_scheme(SCHEME)
+    seen = [a for a in load_anatomies(folder, scheme) if a.subject not in TEST_SUBJECTS]
+    yield from _anatomy_renderings(seen, scheme, scanner, seed)
+
+
+def drawn_renderings(
+    seed: int, count: int, scanner: Scanner | None = None, grid: Grid = DRAWN_GRID
+) -> Iterator[Rendering]:
     """Render persons drawn at random, whom nobody saw before."""
     scheme = load_scheme(SCHEME)
     for number in range(count):
         rng = np.random.default_rng([seed, number, _DRAWN])
-        labelmap = parametric_labelmap(scheme, rng, grid=_DRAWN_GRID)
+        labelmap = parametric_labelmap(scheme, rng, grid=grid)
         yield _rendering(f"drawn-{seed}-{number}", labelmap, scheme, scanner, seed, number)
+
+
+def _anatomy_renderings(
+    anatomies: Iterable[Anatomy], scheme: LabelScheme, scanner: Scanner | None, seed: int
+) -> Iterator[Rendering]:
+    for number, anatomy in enumerate(anatomies):
+        labelmap = labelled_slices(anatomy.labelmap, _PIXEL_MM)
+        yield _rendering(anatomy.subject, labelmap, scheme, scanner, seed, number)
 
 
 def _rendering(

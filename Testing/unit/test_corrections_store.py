@@ -13,6 +13,7 @@ from musclefm.corrections.record import schema_text
 from musclefm.corrections.store import CorrectionStore, default_store_folder
 from musclefm.errors import MuscleFMError
 from musclefm.review.findings import FlaggedRegion
+from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.review.queue import ReviewQueue
 from musclefm.storage.resources import resource_folder
 from musclefm.volumes.grid import Grid
@@ -158,6 +159,24 @@ class TestTrainingLabels:
         assert (learned[(labels != left) & (before != left)] == 255).all()
         assert (learned[(labels == right) & (before != left)] == 255).all()
 
+    @pytest.mark.parametrize(
+        "reviewed",
+        [Reviewed("all"), Reviewed("slices", slices=(0, 1)), Reviewed("muscles", (), 2, (3, 5))],
+    )
+    def test_carried_slices_are_not_learned_until_they_were_seen(self, store, reviewed):
+        unseen = MuscleSlices(3, (1, 2))
+        case = corrected_case(reviewed=dataclasses.replace(reviewed, unseen=(unseen,)))
+        stored = store.add(case)
+        assert store.sample(stored.id).record.reviewed.unseen == (unseen,)
+        learned = store.training_labels(stored.id).array
+        seen = corrected_case(reviewed=reviewed).training_labels().array
+        open_voxels = np.zeros(GRID.shape, bool)
+        for array in (case.labels.array, case.model_labels.array):
+            open_voxels[1:3] |= array[1:3] == 3
+        open_voxels[1:3] |= case.labels.array[1:3] == 0
+        np.testing.assert_array_equal(learned, np.where(open_voxels, 255, seen))
+        assert (seen[open_voxels] != 255).any()
+
     def test_nothing_reviewed_is_nothing_learned(self, store):
         stored = store.add(corrected_case(reviewed=Reviewed("slices")))
         assert (store.training_labels(stored.id).array == 255).all()
@@ -198,6 +217,9 @@ class TestRefused:
             Reviewed("slices", slices=(16,), slice_axis=0),
             Reviewed("muscles", muscles=(23,)),
             Reviewed("muscles", muscles=(0,)),
+            Reviewed("all", unseen=(MuscleSlices(3, (4,)),)),
+            Reviewed("all", unseen=(MuscleSlices(3, (16,), 0),)),
+            Reviewed("all", unseen=(MuscleSlices(23, (0,)),)),
         ],
     )
     def test_review_of_what_is_not_there(self, reviewed):

@@ -18,6 +18,7 @@ import pytest
 from made_regions import made_region
 
 from musclefm.errors import MuscleFMError
+from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.review.session_file import load_session, read_session, remove_session, save_session
@@ -62,6 +63,16 @@ def test_nothing_was_saved_yet(tmp_path):
     assert load_session(tmp_path) is None
     assert load_session(tmp_path / "missing") is None
     remove_session(tmp_path)
+
+
+def test_what_was_carried_and_not_seen_comes_back(tmp_path, queue):
+    unseen = (MuscleSlices(3, (1, 2)), MuscleSlices(14, (30,), 0))
+    save_session(tmp_path, ReviewSession.of(queue, PROVENANCE, unseen=unseen), labels(1))
+    assert read_session(tmp_path).unseen == unseen
+    document = json.loads((tmp_path / "session.json").read_text())
+    del document["session"]["unseen"]
+    (tmp_path / "session.json").write_text(json.dumps(document))
+    assert read_session(tmp_path).unseen == (), "a review of an earlier version"
 
 
 def test_a_review_comes_back_as_it_was_left(tmp_path, queue):

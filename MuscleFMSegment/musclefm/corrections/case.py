@@ -13,6 +13,7 @@ import numpy.typing as npt
 from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import Side, load_scheme
 from musclefm.labels.sided import IGNORE, check_sided_labels
+from musclefm.review.muscle_slices import MuscleSlices, unseen_voxels
 from musclefm.review.queue import ReviewQueue, Status
 from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.grid import Grid
@@ -35,12 +36,16 @@ class Reviewed:
         0 for i, 1 for j, 2 for k.
     muscles : tuple of int
         For ``"muscles"``: sided values, see :meth:`LabelScheme.labels_of_sides`.
+    unseen : tuple of MuscleSlices
+        Where corrections were carried to from other slices, and nobody has looked yet:
+        these are not known to be right, whatever else is.
     """
 
     kind: Literal["all", "slices", "muscles"]
     slices: tuple[int, ...] = ()
     slice_axis: Literal[0, 1, 2] = 2
     muscles: tuple[int, ...] = ()
+    unseen: tuple[MuscleSlices, ...] = ()
 
     def mask(
         self, labels: npt.NDArray[np.uint8], model_labels: npt.NDArray[np.uint8] | None
@@ -49,7 +54,8 @@ class Reviewed:
 
         Of a reviewed muscle these are its voxels, and those that the reader took
         from what the model had called so. What else lies around it was not looked
-        at: another muscle may be missing there.
+        at: another muscle may be missing there. Of a slice with an unseen muscle, neither
+        that muscle nor what no muscle has was reviewed.
 
         Parameters
         ----------
@@ -61,14 +67,14 @@ class Reviewed:
         ndarray
             ``(K, J, I) bool``.
         """
-        if self.kind == "all":
-            return np.ones(labels.shape, bool)
+        mask = np.full(labels.shape, self.kind == "all")
         if self.kind == "slices":
-            mask = np.zeros(labels.shape, bool)
             np.moveaxis(mask, 2 - self.slice_axis, 0)[list(self.slices)] = True
-            return mask
-        mask = np.isin(labels, self.muscles)
-        return mask if model_labels is None else mask | np.isin(model_labels, self.muscles)
+        elif self.kind == "muscles":
+            mask = np.isin(labels, self.muscles)
+            if model_labels is not None:
+                mask |= np.isin(model_labels, self.muscles)
+        return mask & ~unseen_voxels(self.unseen, labels, model_labels)
 
 
 @dataclass(frozen=True)
@@ -228,13 +234,19 @@ class CorrectedCase:
         scheme = load_scheme(self.scheme)
         for volume in labelmaps.values():
             check_sided_labels(volume.array, scheme)
-        slices = self.labels.array.shape[2 - self.reviewed.slice_axis]
-        if any(not 0 <= index < slices for index in self.reviewed.slices):
-            raise MuscleFMError(
-                f"slices were reviewed that are not there (the image has {slices})",
-                f"give slices from 0 to {slices - 1}",
-            )
-        if unknown := set(self.reviewed.muscles) - scheme.labels_of_sides().keys():
+        reviewed, muscles = self.reviewed, set(self.reviewed.muscles)
+        named = [(reviewed.slice_axis, reviewed.slices)]
+        for muscle in reviewed.unseen:
+            named.append((muscle.slice_axis, muscle.slices))
+            muscles.add(muscle.value)
+        for axis, indices in named:
+            slices = self.labels.array.shape[2 - axis]
+            if any(not 0 <= index < slices for index in indices):
+                raise MuscleFMError(
+                    f"slices were reviewed that are not there (the image has {slices})",
+                    f"give slices from 0 to {slices - 1}",
+                )
+        if unknown := muscles - scheme.labels_of_sides().keys():
             raise MuscleFMError(
                 f"muscles {sorted(unknown)} are not in label scheme '{self.scheme}'",
                 "give muscles of the scheme",

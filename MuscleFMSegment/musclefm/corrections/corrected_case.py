@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.defaults import DEFAULT_SCHEME
@@ -13,8 +15,11 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.label_mapping import read_mapping
 from musclefm.exchange.read_labels import read_labels
 from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.labels.sided import IGNORE
 from musclefm.results.files import SEGMENTATION_FILE, UNCERTAINTY_FILES
 from musclefm.results.reading import read_provenance, require_unchanged
+from musclefm.review.carry import carry_corrections
+from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
@@ -130,6 +135,63 @@ def read_corrected_case(
         parent=parent,
     )
     return case, tuple(dict.fromkeys(notes))
+
+
+def carry_between_slices(case: CorrectedCase) -> tuple[CorrectedCase, tuple[str, ...]]:
+    """Carry what was corrected in the reviewed slices to those between; they stay unreviewed.
+
+    Parameters
+    ----------
+    case : CorrectedCase
+        Of which slices were reviewed. In other slices that hold no label the
+        model's stand.
+
+    Returns
+    -------
+    case : CorrectedCase
+        With the proposal in place of its labels.
+    notes : tuple of str
+        What was carried, in a line.
+
+    Raises
+    ------
+    MuscleFMError
+        The model's labels are not there, or the reviewed slices are as in those.
+    """
+    reviewed = case.reviewed
+    if case.model_labels is None or reviewed.kind != "slices" or not reviewed.slices:
+        raise MuscleFMError(
+            "a correction is carried between reviewed slices, by what the model had labelled",
+            "give both the slices and the results or labels of the model",
+        )
+    axis = 2 - reviewed.slice_axis
+    model = case.model_labels.array
+    labels = case.labels.array.copy()
+    by_slice, of_model = np.moveaxis(labels, axis, 0), np.moveaxis(model, axis, 0)
+    for index in set(range(len(by_slice))) - set(reviewed.slices):
+        if not by_slice[index].any():
+            by_slice[index] = of_model[index]
+    known = list(reviewed.slices)
+    differs = by_slice[known] != of_model[known]
+    corrected = np.union1d(by_slice[known][differs], of_model[known][differs])
+    muscles = [
+        MuscleSlices(value, reviewed.slices, reviewed.slice_axis)
+        for value in corrected.tolist()
+        if value not in (0, IGNORE)
+    ]
+    if not muscles:
+        raise MuscleFMError(
+            "in the reviewed slices the labels are the model's, so there is nothing to carry",
+            "give the corrected labels, and the slices that were corrected",
+        )
+    carried = carry_corrections(labels, model, case.grid, muscles)
+    slices = {index for muscle in carried.slices for index in muscle.slices}
+    note = (
+        f"{len(muscles)} corrected muscle{'s' if len(muscles) > 1 else ''} carried to "
+        f"{len(slices)} other slice{'' if len(slices) == 1 else 's'}: a proposal, not marked as "
+        "reviewed"
+    )
+    return replace(case, labels=case.labels.with_array(carried.labels)), (note,)
 
 
 def _scheme_of(provenance: Mapping[str, Any]) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
+
+from musclefm.review.muscle_slices import MuscleSlices
 
 
 def changed_regions(
     before: npt.NDArray[np.uint8],
     after: npt.NDArray[np.uint8],
     regions: npt.NDArray[np.uint16],
+    unseen: Iterable[MuscleSlices] = (),
 ) -> frozenset[int]:
     """Return the regions in which any voxel has another label.
 
@@ -23,6 +28,9 @@ def changed_regions(
         ``(K, J, I) uint8``: sided labels, see ``LabelScheme.labels_of_sides``.
     regions : ndarray
         ``(K, J, I) uint16``: ids of regions, 0 for none.
+    unseen : iterable of MuscleSlices
+        Where a correction was carried to and the reader has not looked yet: a region
+        with such a change is left out, so that it is not taken for corrected.
 
     Raises
     ------
@@ -31,5 +39,15 @@ def changed_regions(
     """
     if not before.shape == after.shape == regions.shape:
         raise ValueError(f"shapes differ: {before.shape}, {after.shape}, {regions.shape}")
-    touched = regions[before != after]
-    return frozenset(np.flatnonzero(np.bincount(touched)).tolist()) - {0}
+    changed = before != after
+    found = _ids(regions[changed])
+    for muscle in unseen:
+        at = muscle.slices_first(changed)
+        own = muscle.slices_first(before) == muscle.value
+        own |= muscle.slices_first(after) == muscle.value
+        found -= _ids(muscle.slices_first(regions)[at & own])
+    return found
+
+
+def _ids(regions: npt.NDArray[np.uint16]) -> frozenset[int]:
+    return frozenset(np.flatnonzero(np.bincount(regions)).tolist()) - {0}

@@ -9,7 +9,7 @@ after that: at every moment the JSON names labels that are there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from musclefm.errors import MuscleFMError
 from musclefm.review.findings import FlaggedRegion
+from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.review.queue import ReviewEntry, ReviewQueue, Status
 
 SCHEMA_VERSION = 1
@@ -53,6 +54,8 @@ class ReviewSession(BaseModel):
         Index of the current entry; None before the first.
     reader : str
         The reader's pseudonym, empty where none was given.
+    unseen : tuple of MuscleSlices
+        Where a correction was carried to and the reader has not looked yet.
     saved_at : datetime
         When this state was taken.
     stored_sample : str or None
@@ -67,6 +70,7 @@ class ReviewSession(BaseModel):
     entries: tuple[SessionEntry, ...]
     position: int | None = Field(ge=0)
     reader: str = ""
+    unseen: tuple[MuscleSlices, ...] = ()
     saved_at: AwareDatetime
     stored_sample: str | None = None
 
@@ -77,6 +81,7 @@ class ReviewSession(BaseModel):
         provenance: Mapping[str, Any],
         reader: str = "",
         stored_sample: str | None = None,
+        unseen: Iterable[MuscleSlices] = (),
     ) -> ReviewSession:
         """Take down the state of a queue, now.
 
@@ -86,7 +91,7 @@ class ReviewSession(BaseModel):
             The review.
         provenance : mapping
             The content of provenance.json beside the reviewed results.
-        reader, stored_sample
+        reader, stored_sample, unseen
             See the attributes.
         """
         return cls(
@@ -104,6 +109,7 @@ class ReviewSession(BaseModel):
             ),
             position=queue.position,
             reader=reader,
+            unseen=tuple(unseen),
             saved_at=datetime.now(timezone.utc),
             stored_sample=stored_sample,
         )

@@ -72,6 +72,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="e.g. left_vastus_lateralis,gracilis: without left or right it is both",
     )
+    parser.add_argument(
+        "--carry",
+        action="store_true",
+        help="carry what was corrected in --slices to the slices between, as a proposal that is "
+        "not marked as reviewed; needs --results or --model-labels",
+    )
     parser.add_argument("--reader", default="", metavar="WORD", help="the reader's pseudonym")
     parser.add_argument(
         "--subject",
@@ -89,7 +95,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Store the case and print its id."""
-    from musclefm.corrections.corrected_case import CorrectionFiles, read_corrected_case
+    from musclefm.corrections.corrected_case import (
+        CorrectionFiles,
+        carry_between_slices,
+        read_corrected_case,
+    )
     from musclefm.corrections.store import CorrectionStore
 
     _check_reviewed(arguments)
@@ -106,6 +116,9 @@ def run(arguments: argparse.Namespace) -> None:
         reader=arguments.reader,
         parent=arguments.parent,
     )
+    if arguments.carry:
+        case, carried = carry_between_slices(case)
+        notes = (*notes, *carried)
     stored = CorrectionStore(arguments.store).add(case, subject=arguments.subject)
     if not arguments.reviewed:
         notes = (*notes, "nothing is marked as reviewed, so nothing is learned from it")
@@ -121,6 +134,13 @@ def _check_reviewed(arguments: argparse.Namespace) -> None:
                 f"--reviewed {kind} and --{kind} go together",
                 f"write --reviewed {kind} --{kind} LIST, or --reviewed all",
             )
+    if arguments.carry and not (
+        arguments.reviewed == "slices" and (arguments.results or arguments.model_labels)
+    ):
+        raise MuscleFMError(
+            "--carry needs the corrected slices and what the model had labelled",
+            "add --reviewed slices --slices LIST, and --results DIR or --model-labels FILE",
+        )
 
 
 def _reviewed(arguments: argparse.Namespace, scheme: LabelScheme, grid: Grid) -> Reviewed:

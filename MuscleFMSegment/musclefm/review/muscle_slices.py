@@ -1,0 +1,134 @@
+"""Slices of one muscle: where a reader corrected it, and where nobody has looked at it yet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.orientation import canonical_view
+
+SliceAxis = Literal[0, 1, 2]
+"""The axis that slices are counted along: 0 for i, 1 for j, 2 for k."""
+
+
+@dataclass(frozen=True)
+class MuscleSlices:
+    """Slices of one muscle of one side.
+
+    Attributes
+    ----------
+    value : int
+        The muscle's sided value, see :meth:`LabelScheme.labels_of_sides`.
+    slices : tuple of int
+        Indices along ``slice_axis``, from 0.
+    slice_axis : int
+        0 for i, 1 for j, 2 for k.
+    """
+
+    value: int
+    slices: tuple[int, ...]
+    slice_axis: SliceAxis = 2
+
+    def slices_first(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return these slices of an array ``(K, J, I)``: ``(S, rows, columns)``, a copy."""
+        return np.moveaxis(array, 2 - self.slice_axis, 0)[list(self.slices)]
+
+    def without(self, slices: Collection[int], slice_axis: SliceAxis) -> MuscleSlices:
+        """Return those that are not among slices which the reader has seen or accepted."""
+        if slice_axis != self.slice_axis:
+            return self
+        return replace(self, slices=tuple(index for index in self.slices if index not in slices))
+
+    def unchanged(
+        self, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
+    ) -> MuscleSlices:
+        """Return those in which the muscle has the same voxels in two labelmaps.
+
+        Parameters
+        ----------
+        before, after : ndarray
+            ``(K, J, I) uint8``: sided values.
+        """
+        differs = (self.slices_first(before) == self.value) != (
+            self.slices_first(after) == self.value
+        )
+        kept = np.flatnonzero(~differs.any(axis=(1, 2))).tolist()
+        return replace(self, slices=tuple(self.slices[at] for at in kept))
+
+
+def corrected_slices(
+    labels: npt.NDArray[np.uint8],
+    model_labels: npt.NDArray[np.uint8],
+    value: int,
+    grid: Grid,
+    unseen: Iterable[MuscleSlices] = (),
+) -> MuscleSlices:
+    """Return the slices in which a reader has changed a muscle, and the axis that they lie along.
+
+    An edit in one coronal slice touches every axial one: the axis is the one along
+    which the fewest slices differ, and the leg's where several do.
+
+    Parameters
+    ----------
+    labels, model_labels : ndarray
+        ``(K, J, I) uint8``: sided values, as they are now and as the model gave them.
+    value : int
+        The muscle's.
+    grid : Grid
+        Of both.
+    unseen : iterable of MuscleSlices
+        What differs there was carried from other slices, and is no edit of the reader's.
+
+    Returns
+    -------
+    MuscleSlices
+        Without slices where nothing was changed.
+    """
+    axes: tuple[SliceAxis, ...] = (2, 1, 0)
+    differs = (labels == value) != (model_labels == value)
+    for carried in unseen:
+        if carried.value == value:
+            np.moveaxis(differs, 2 - carried.slice_axis, 0)[list(carried.slices)] = False
+    found = []
+    for array_axis in canonical_view(grid).axes:
+        others = tuple(axis for axis in range(3) if axis != array_axis)
+        touched = np.flatnonzero(differs.any(axis=others)).tolist()
+        found.append(MuscleSlices(value, tuple(touched), axes[array_axis]))
+    return min(found, key=lambda muscle: len(muscle.slices))
+
+
+def unseen_voxels(
+    unseen: Iterable[MuscleSlices],
+    labels: npt.NDArray[np.uint8],
+    model_labels: npt.NDArray[np.uint8] | None = None,
+) -> npt.NDArray[np.bool_]:
+    """Return the voxels that may be wrong as long as nobody has looked at carried slices.
+
+    These are the muscle's, as it was and as it is now, and all of the slice's that no
+    muscle has: the muscle may belong there.
+
+    Parameters
+    ----------
+    unseen : iterable of MuscleSlices
+        Where a correction was carried to.
+    labels, model_labels : ndarray
+        ``(K, J, I) uint8``: sided values, as they are now and, if known, as the model
+        gave them.
+
+    Returns
+    -------
+    ndarray
+        ``(K, J, I) bool``.
+    """
+    mask = np.zeros(labels.shape, bool)
+    for muscle in unseen:
+        found = np.isin(muscle.slices_first(labels), (0, muscle.value))
+        if model_labels is not None:
+            found |= muscle.slices_first(model_labels) == muscle.value
+        np.moveaxis(mask, 2 - muscle.slice_axis, 0)[list(muscle.slices)] |= found
+    return mask
