@@ -24,7 +24,7 @@ from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import open_bundle
 from musclefm.results.tables import muscles_from_csv
 from musclefm.review.measures import measure_muscles
-from musclefm.volumes.reading import read_volume
+from musclefm.volumes.reading import read_volume, voxels_sha256
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
@@ -138,7 +138,7 @@ def test_uncertainties_are_normalised_and_add_up(segmented) -> None:
     assert np.allclose(maps["uncertainty"], maps["aleatoric"] + maps["epistemic"], atol=1e-5)
 
 
-def test_provenance_tells_what_made_the_results(segmented, model: Path) -> None:
+def test_provenance_tells_what_made_the_results(segmented, model: Path, scan: Path) -> None:
     out, _ = segmented
     told = json.loads((out / "provenance.json").read_text())
     assert told["versions"]["musclefm"] == __version__
@@ -148,6 +148,10 @@ def test_provenance_tells_what_made_the_results(segmented, model: Path) -> None:
     assert told["parameters"].keys() >= {"device", "precision", "flag_rule"}
     assert re.fullmatch("[0-9a-f]{64}", told["input"]["sha256"])
     assert told["input"]["channels"] == ["fat", "water"]
+    assert told["input"]["voxels_sha256"] == {
+        name: voxels_sha256(read_volume(scan / f"{name}.nii.gz").volume)
+        for name in ("fat", "water")
+    }
 
 
 def test_progress_as_json_is_one_object_a_line_and_goes_forward(segmented) -> None:

@@ -15,6 +15,7 @@ from musclefm.labels.scheme import load_scheme
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.review.session_file import save_session
+from musclefm.volumes.reading import voxels_sha256
 from musclefm.volumes.writing import write_volume
 
 SCHEME = load_scheme("thigh-11")
@@ -93,6 +94,30 @@ def test_a_map_tells_which_thigh_it_shows(tmp_path, case, labels):
         written = pydicom.dcmread(tmp_path / letter / "uncertainty.dcm")
         (anatomy,) = written.SharedFunctionalGroupsSequence[0].FrameAnatomySequence
         assert anatomy.FrameLaterality == letter
+
+
+def test_of_a_mixed_series_it_belongs_to_the_image_that_was_segmented(
+    tmp_path, case, oblique_volume
+):
+    series, results = case
+    for file in series.iterdir():
+        file.unlink()
+    uid, frame = generate_uid(), generate_uid()
+    images = {}
+    for number, kind in enumerate(("F", "W")):
+        images[kind] = oblique_volume.with_array(np.rint(oblique_volume.array) + number)
+        write_series(
+            series, images[kind], uid=uid, prefix=kind, FrameOfReferenceUID=frame,
+            ImageType=["DERIVED", "PRIMARY", kind],
+        )  # fmt: skip
+    made_from = PROVENANCE["input"] | {"voxels_sha256": {"water": voxels_sha256(images["W"])}}
+    (results / "provenance.json").write_text(json.dumps(PROVENANCE | {"input": made_from}))
+    assert export(case, "dicom", tmp_path / "out") == 0
+    water = {str(pydicom.dcmread(file).SOPInstanceUID) for file in series.glob("W*")}
+    for file in (tmp_path / "out").iterdir():
+        (referenced,) = pydicom.dcmread(file).ReferencedSeriesSequence
+        named = {item.ReferencedSOPInstanceUID for item in referenced.ReferencedInstanceSequence}
+        assert named == water
 
 
 def test_what_lacks_is_said_in_a_line_and_nothing_is_left(tmp_path, case, capsys):

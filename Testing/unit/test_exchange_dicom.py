@@ -8,7 +8,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dcmqi_programs import run_dcmqi
-from made_dicom import NAME, edit, write_enhanced, write_series
+from made_dicom import NAME, edit, strip_meta, write_enhanced, write_series
 from pydicom.uid import generate_uid
 
 from musclefm.errors import MuscleFMError
@@ -17,7 +17,7 @@ from musclefm.exchange.parametric_map import write_parametric_map
 from musclefm.exchange.source_series import find_source_series
 from musclefm.labels.scheme import load_scheme, segment_name
 from musclefm.volumes.formats.decoded import SeriesChoice
-from musclefm.volumes.reading import read_volume
+from musclefm.volumes.reading import read_volume, voxels_sha256
 
 SCHEME = load_scheme("thigh-12")
 MM = 1e-3
@@ -72,6 +72,19 @@ def assert_dcmqi_reads(path, labels, grid):
     expected = {0: ""} | {value: segment_name(*named[value]) for value in named}
     found = np.vectorize(names.get)(sitk.GetArrayFromImage(image))
     assert (found == np.vectorize(expected.get)(labels)).all()
+
+
+def named_frames(derived):
+    """Return the numbers of the source's frames that a DICOM object names, by frame or at all."""
+    groups = [
+        derivation
+        for frame in derived.PerFrameFunctionalGroupsSequence
+        for derivation in frame.get("DerivationImageSequence", ())
+    ]
+    items = [item for group in groups for item in group.SourceImageSequence]
+    items = items or list(derived.SourceImageSequence)
+    found = [item.ReferencedFrameNumber for item in items]
+    return [int(number) for value in found for number in np.ravel(value)]
 
 
 class TestSegmentation:
@@ -254,6 +267,23 @@ class TestOtherSources:
             place = frame.PlanePositionSequence[0].ImagePositionPatient
             assert places[item.ReferencedFrameNumber - 1] == place
 
+    def test_of_an_enhanced_file_only_frames_of_the_image_are_named(self, tmp_path, oblique_volume):
+        """A file with several images has as many frames at each position."""
+        folder = tmp_path / "enhanced"
+        folder.mkdir()
+        second = oblique_volume.with_array(oblique_volume.array + 1)
+        write_enhanced(folder / "e.dcm", {2.3: oblique_volume, 4.6: second})
+        edit(folder / "e.dcm", FrameOfReferenceUID=generate_uid())
+        segmented = read_volume(folder, choice=SeriesChoice(echo=2)).volume
+        source = find_source_series(folder, segmented=[voxels_sha256(segmented)])
+        labels = segmented.with_array(labels_on(source.grid))
+        write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, source)
+        halves = segmented.with_array(np.full(source.grid.shape, np.float32(0.5)))
+        write_parametric_map(tmp_path / "p.dcm", halves, source)
+        for name in ("s.dcm", "p.dcm"):
+            numbers = named_frames(pydicom.dcmread(tmp_path / name))
+            assert sorted(set(numbers)) == [2, 4, 6, 8, 10, 12, 14]
+
     def test_a_missing_slice_leaves_a_gap_in_its_place(self, tmp_path, series):
         sorted(series.iterdir())[3].unlink()
         source = find_source_series(series)
@@ -277,6 +307,59 @@ class TestOtherSources:
         path = tmp_path / "s.dcm"
         write_dicom_segmentation(path, oblique_volume.with_array(labels), SCHEME, source)
         assert_dcmqi_reads(path, labels, oblique_volume.grid)
+
+
+class TestSeveralImagesInOneSeries:
+    """W, F, IP and OP in one series: what is written refers to what was segmented."""
+
+    @pytest.fixture(params=["whole", "without meta"])
+    def dixon(self, request, tmp_path, oblique_volume):
+        volume = oblique_volume.with_array(np.rint(oblique_volume.array))
+        uid, frame = generate_uid(), generate_uid()
+        images = {}
+        for number, kind in enumerate(("F", "IP", "OP", "W")):
+            images[kind] = volume.with_array(volume.array + number)
+            paths = write_series(
+                tmp_path / "dixon", images[kind], uid=uid, prefix=kind, FrameOfReferenceUID=frame,
+                ImageType=["DERIVED", "PRIMARY", "DIXON", kind],
+            )  # fmt: skip
+            for path in paths if request.param == "without meta" else ():
+                strip_meta(path)
+        return tmp_path / "dixon", images
+
+    @pytest.mark.parametrize("kind", ["F", "OP", "W"])
+    def test_it_refers_to_the_image_that_was_segmented(self, tmp_path, dixon, kind):
+        folder, images = dixon
+        source = find_source_series(folder, segmented=[voxels_sha256(images[kind])])
+        labels = images[kind].with_array(labels_on(source.grid))
+        write_dicom_segmentation(tmp_path / "s.dcm", labels, SCHEME, source)
+        own = {
+            str(pydicom.dcmread(path, force=True).SOPInstanceUID)
+            for path in folder.glob(f"{kind}0*.dcm")
+        }
+        for item in pydicom.dcmread(tmp_path / "s.dcm").PerFrameFunctionalGroupsSequence:
+            (named,) = item.DerivationImageSequence[0].SourceImageSequence
+            assert named.ReferencedSOPInstanceUID in own
+        assert {instance.SOPInstanceUID for instance in source.instances} == own
+
+    def test_it_is_found_in_another_order_of_axes_and_among_other_series(
+        self, tmp_path, dixon, stored_48_ways
+    ):
+        folder, images = dixon
+        write_series(folder / "other", images["W"].with_array(images["W"].array + 50))
+        stored = list(stored_48_ways(images["OP"]))[13]
+        source = find_source_series(folder, segmented=[voxels_sha256(stored)])
+        assert {instance.ImageType[-1] for instance in source.instances} == {"OP"}
+
+    def test_where_none_was_segmented_it_is_to_be_chosen(self, dixon):
+        folder, _ = dixon
+        unknown = ["0" * 64]
+        with pytest.raises(MuscleFMError, match="choose it with --echo"):
+            find_source_series(folder, segmented=unknown)
+        chosen = find_source_series(folder, SeriesChoice(echo=2), unknown)
+        assert {instance.ImageType[-1] for instance in chosen.instances} == {"IP"}
+        one_of_it = find_source_series(next(folder.glob("W*")), segmented=unknown)
+        assert {instance.ImageType[-1] for instance in one_of_it.instances} == {"W"}
 
 
 class TestRefusals:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +81,41 @@ def source_errors() -> Iterator[None]:
         ) from error
 
 
-def write_object(derived: pydicom.Dataset, path: Path) -> None:
-    """Write a DICOM object, whole or not at all.
+def write_object(derived: pydicom.Dataset, path: Path, source: SourceSeries) -> None:
+    """Write a DICOM object that refers to no other frames than the source's, whole or not at all.
 
     Raises
     ------
     MuscleFMError
         The file cannot be written; nothing is left behind.
     """
+    _refer_to_frames(derived, source)
     buffer = io.BytesIO()
     derived.save_as(buffer, enforce_file_format=True)
     atomic_bytes(path, buffer.getvalue())
+
+
+def _refer_to_frames(derived: pydicom.Dataset, source: SourceSeries) -> None:
+    """Name of an enhanced file only the frames of the image, of which it may hold several.
+
+    highdicom names all frames at a position.
+    """
+    groups = [
+        derivation
+        for frame in derived.PerFrameFunctionalGroupsSequence
+        for derivation in frame.get("DerivationImageSequence", ())
+    ]
+    for holder in (derived, *groups):
+        kept = []
+        for item in holder.get("SourceImageSequence", ()):
+            frames = source.frames.get(item.ReferencedSOPInstanceUID)
+            if frames is not None:
+                named = item.get("ReferencedFrameNumber") or frames
+                numbers = named if isinstance(named, Iterable) else [named]
+                kept_frames = [int(number) for number in numbers if int(number) in frames]
+                if not kept_frames:
+                    continue
+                item.ReferencedFrameNumber = kept_frames
+            kept.append(item)
+        if kept:
+            holder.SourceImageSequence = kept

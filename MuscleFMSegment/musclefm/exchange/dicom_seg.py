@@ -98,7 +98,7 @@ def write_dicom_segmentation(
             series_description=f"Thigh muscles ({scheme.name})",
             **identification(_SERIES_NUMBER),
         )
-    write_object(segmentation, path)
+    write_object(segmentation, path, source)
 
 
 def _segment(number: int, side: Side, label: Label, kind: str) -> Any:

@@ -95,7 +95,7 @@ def write_parametric_map(
     anatomy.FrameLaterality = "B" if len(sides) != 1 else next(iter(sides))[0].upper()
     anatomy.AnatomicRegionSequence = [coded(*_THIGH)]
     parametric_map.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
-    write_object(parametric_map, path)
+    write_object(parametric_map, path, source)
 
 
 def _voxels_and_window(volume: Any) -> dict[str, Any]:

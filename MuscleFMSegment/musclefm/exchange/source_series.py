@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pydicom
@@ -14,10 +14,12 @@ from musclefm.errors import MuscleFMError
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.dicom.files import is_dicom, read_header
 from musclefm.volumes.dicom.series import find_stack
-from musclefm.volumes.formats.decoded import SeriesChoice
+from musclefm.volumes.formats.decoded import Decoded, SeriesChoice
 from musclefm.volumes.grid import Grid
+from musclefm.volumes.reading import voxels_sha256
+from musclefm.volumes.volume import Volume
 
-_WHAT = "the image"
+_WHAT = "the segmented image"
 _NEEDED = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
 _SAME_SPACING_MM = 1e-3
 # Files must have these attributes of the patient and the study, if only empty.
@@ -38,14 +40,20 @@ class SourceSeries:
     instances : tuple of pydicom.Dataset
         The headers of its files, whole, with the patient's identity, and
         without pixels; in the order of the slices.
+    frames : mapping of str to tuple of int
+        By the SOPInstanceUID of an enhanced file, which of its frames are those
+        of the image, from 1.
     """
 
     grid: Grid
     instances: tuple[pydicom.Dataset, ...]
+    frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def find_source_series(
-    where: Path | Sequence[Path], choice: SeriesChoice | None = None
+    where: Path | Sequence[Path],
+    choice: SeriesChoice | None = None,
+    segmented: Collection[str] = (),
 ) -> SourceSeries:
     """Find the files of the image that :func:`~musclefm.volumes.reading.read_volume` reads.
 
@@ -56,12 +64,16 @@ def find_source_series(
         the image, as a DICOM database knows them.
     choice : SeriesChoice, optional
         The series and echo that were segmented; without, the first.
+    segmented : collection of str
+        Of the images that were segmented, what :func:`voxels_sha256` returns:
+        where the choice leaves several, one of these is taken.
 
     Raises
     ------
     MuscleFMError
-        It is no DICOM, is no regular grid of slices, or lacks the identifiers
-        by which other objects refer to it.
+        It is no DICOM, is no regular grid of slices, lacks the identifiers by
+        which other objects refer to it, or several images are there and none was
+        segmented.
     """
     files = [where] if isinstance(where, Path) else list(where)
     if not files or not all(file.is_dir() or is_dicom(file) for file in files):
@@ -69,13 +81,27 @@ def find_source_series(
             "the image is no DICOM series, so no DICOM object can refer to it",
             "give the series that was segmented, or export as NIfTI or .seg.nrrd",
         )
-    placed = find_stack(where, _WHAT, choice or SeriesChoice())
+
+    def is_segmented(decoded: Decoded) -> bool:
+        shape = (decoded.array.shape[0], decoded.array.shape[1], decoded.array.shape[2])
+        grid, _ = grid_of_affine(decoded.ijk_to_lps, shape, _WHAT)
+        return voxels_sha256(Volume(decoded.array, grid)) in segmented
+
+    search = is_segmented if segmented else None
+    placed = find_stack(where, _WHAT, choice or SeriesChoice(), search)
     grid, _ = grid_of_affine(placed.ijk_to_lps, placed.shape, _WHAT)
     paths = dict.fromkeys(frame.path for frame in placed.stack.frames)
     instances = [_header(path) for path in paths]
     for instance in instances:
         _make_alike(instance, instances[0], grid)
-    return SourceSeries(grid, tuple(instances))
+    frames = {
+        str(instance.SOPInstanceUID): tuple(
+            frame.index + 1 for frame in placed.stack.frames if frame.path == path
+        )
+        for path, instance in zip(paths, instances, strict=True)
+        if "PerFrameFunctionalGroupsSequence" in instance
+    }
+    return SourceSeries(grid, tuple(instances), frames)
 
 
 def _header(path: Path) -> pydicom.Dataset:

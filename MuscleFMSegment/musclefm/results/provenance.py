@@ -13,6 +13,7 @@ from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle
 from musclefm.review.regions import FlagRule
 from musclefm.volumes.channels import Channels
+from musclefm.volumes.reading import voxels_sha256
 
 _LIBRARIES = ("torch", "segment-anything", "numpy", "scipy", "SimpleITK")
 
@@ -25,7 +26,7 @@ def provenance(
     Parameters
     ----------
     channels : Channels
-        The input; only a hash of its voxels and geometry is kept.
+        The input; only hashes of its voxels and geometry are kept.
     bundle : Bundle
         The ensemble.
     runtime : Runtime
@@ -58,6 +59,10 @@ def provenance(
         "input": {
             "sha256": channels.sha256,
             "channels": sorted(channels.images),
+            # By these the very images are found again among others of their DICOM series.
+            "voxels_sha256": {
+                name: voxels_sha256(image) for name, image in channels.images.items()
+            },
             "shape_kji": list(channels.grid.shape),
             "spacing_ijk_mm": list(channels.grid.spacing),
             "ijk_to_ras": channels.grid.ijk_to_ras.tolist(),

@@ -35,6 +35,7 @@ class _Model(BaseModel):
 
 class _Input(BaseModel):
     sha256: str = Field(pattern=_SHA256)
+    voxels_sha256: dict[str, str] = {}
 
 
 class _Provenance(BaseModel):

@@ -20,6 +20,7 @@ from musclefm.volumes.dicom.files import is_dicom
 from musclefm.volumes.dicom.series import read_dicom
 from musclefm.volumes.formats.decoded import Decoded, SeriesChoice, SeriesDescription
 from musclefm.volumes.formats.names import FORMATS, read_image_file
+from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 
 
@@ -112,6 +113,17 @@ def volume_sha256(volume: Volume) -> str:
     digest.update(np.asarray(volume.array.shape, "<i8").tobytes())
     digest.update(np.asarray(volume.grid.ijk_to_lps, "<f8").tobytes())
     digest.update(np.ascontiguousarray(volume.array, "<f4").data)
+    return digest.hexdigest()
+
+
+def voxels_sha256(volume: Volume) -> str:
+    """Return the hash of a volume's voxels alone, in whatever order of axes they are stored.
+
+    It is taken over the canonical shape (int64) and voxels (float32), little-endian.
+    """
+    voxels = np.ascontiguousarray(to_canonical(volume)[0].array, "<f4")
+    digest = hashlib.sha256(np.asarray(voxels.shape, "<i8").tobytes())
+    digest.update(voxels.data)
     return digest.hexdigest()
 
 

@@ -141,6 +141,7 @@ def _export(arguments: argparse.Namespace) -> None:
     from musclefm.corrections.export import export_dataset, export_dicom, export_samples
     from musclefm.exchange.source_series import find_source_series
     from musclefm.storage.atomic import check_folder
+    from musclefm.volumes.reading import voxels_sha256
 
     check_folder(arguments.out)
     store = _store(arguments)
@@ -153,7 +154,8 @@ def _export(arguments: argparse.Namespace) -> None:
                 "DICOM is exported one sample at a time, for the series that was segmented",
                 "give one ID and the series with --image",
             )
-        source = find_source_series(arguments.image, choice_of(arguments))
+        segmented = [voxels_sha256(image) for image in store.load(samples[0].id).channels.values()]
+        source = find_source_series(arguments.image, choice_of(arguments), segmented)
         export_dicom(store, samples[0].id, arguments.out, source)
     elif arguments.format in ("monai", "nnunet"):
         count = export_dataset(

@@ -8,6 +8,7 @@ from typing import get_args
 
 from musclefm.cli.terminal.inputs import choice_of
 from musclefm.results.export import ExportFormat, check_export_folder, export_case
+from musclefm.results.reading import read_provenance
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,5 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_export_folder(arguments.out, arguments.format)
     source = None
     if arguments.format == "dicom" and arguments.image:
-        source = find_source_series(arguments.image, choice_of(arguments))
+        # Results of earlier versions do not say which images of a series they were made from.
+        segmented = read_provenance(arguments.case)["input"].get("voxels_sha256", {}).values()
+        source = find_source_series(arguments.image, choice_of(arguments), segmented)
     export_case(arguments.case, arguments.out, arguments.format, source)

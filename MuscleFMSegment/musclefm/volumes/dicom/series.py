@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from musclefm.volumes.dicom.files import files_below
 from musclefm.volumes.dicom.frames import Frame, Scan, scan_files
 from musclefm.volumes.dicom.pixels import StoredPixels, read_stored, upright
 from musclefm.volumes.dicom.placed_stack import PlacedStack, counted, place_stack
-from musclefm.volumes.dicom.stacks import Stack, find_series
+from musclefm.volumes.dicom.stacks import find_series
 from musclefm.volumes.formats.decoded import Decoded, SeriesChoice, SeriesDescription
 
 
@@ -92,38 +93,36 @@ def find_stack(
         scan, path = _scan(where), where
     else:
         scan, path = scan_files(sorted(where)), where[0]
-    if is_meant is not None and choice.echo is None:
-        stacks = _possible_stacks(scan, path, choice, what)
-        if len(stacks) > 1:
-            return _meant_stack(stacks, what, is_meant, path)
+    searched = is_meant if choice.echo is None else None
+    if searched and (meant := _meant_stack(scan, path, choice, what, searched)):
+        return meant
     series, _ = choose_series(scan, path, choice, what)
+    if searched and len(series.stacks) > 1:
+        for stack in series.stacks:
+            if any(frame.path == path for frame in stack.frames):
+                return place_stack(stack, what)
+        raise MuscleFMError(
+            f"none of the {len(series.stacks)} {series.kind} in the series is known to be {what}",
+            "choose it with --echo N",
+        )
     return place_stack(choose_stack(series, choice, what)[0], what)
 
 
-def _possible_stacks(scan: Scan, path: Path, choice: SeriesChoice, what: str) -> list[Stack]:
-    if choice.series is not None or path.is_file():
-        return list(choose_series(scan, path, choice, what)[0].stacks)
-    return [stack for series in find_series(scan.frames) for stack in series.stacks]
-
-
 def _meant_stack(
-    stacks: list[Stack], what: str, is_meant: Callable[[Decoded], bool], path: Path
-) -> PlacedStack:
-    for stack in stacks:
-        try:
+    scan: Scan, path: Path, choice: SeriesChoice, what: str, is_meant: Callable[[Decoded], bool]
+) -> PlacedStack | None:
+    """Return the image that is looked for, if it is among several."""
+    if choice.series is not None or path.is_file():
+        stacks = choose_series(scan, path, choice, what)[0].stacks
+    else:
+        stacks = tuple(stack for series in find_series(scan.frames) for stack in series.stacks)
+    for stack in stacks if len(stacks) > 1 else ():
+        # Another image may be none that can be read.
+        with contextlib.suppress(MuscleFMError):
             placed = place_stack(stack, what)
             if is_meant(_decode(placed, what)):
                 return placed
-        # Another image may be none that can be read.
-        except MuscleFMError:
-            continue
-    for stack in stacks:
-        if any(frame.path == path for frame in stack.frames):
-            return place_stack(stack, what)
-    raise MuscleFMError(
-        f"none of {counted(len(stacks), 'image')} there is known as the one that was segmented",
-        "choose it with --series N and --echo N",
-    )
+    return None
 
 
 def list_series(path: Path) -> tuple[SeriesDescription, ...]:
