@@ -1,6 +1,84 @@
-"""MuscleFMSegment's library: SAM ensembles for thigh muscles, with their uncertainty.
+"""MuscleFM: SAM ensembles segment thigh muscles on MR and say where they are uncertain.
 
+The Python API. What the command line does, these functions do::
+
+    import musclefm
+
+    case = musclefm.segment("scan.nii.gz")
+    case.muscles
+    case.save("results")
+
+Each is imported when it is first used: ``import musclefm`` loads neither NumPy nor torch.
 The library knows neither 3D Slicer nor Qt. Research use only.
 """
 
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musclefm.api.case import Case, open_results
+    from musclefm.api.evaluation import Evaluation, compare, evaluate
+    from musclefm.api.resources import Sample, list_models, load_model, load_sample
+    from musclefm.api.segmentation import segment
+    from musclefm.api.training import learn, train
+    from musclefm.errors import MuscleFMError, MuscleFMWarning
+    from musclefm.progress import ProgressEvent, WorkCancelledError
+    from musclefm.volumes.volume import Volume
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Case",
+    "Evaluation",
+    "MuscleFMError",
+    "MuscleFMWarning",
+    "ProgressEvent",
+    "Sample",
+    "Volume",
+    "WorkCancelledError",
+    "compare",
+    "evaluate",
+    "learn",
+    "list_models",
+    "load_model",
+    "load_sample",
+    "open_results",
+    "segment",
+    "train",
+]
+
+_MODULES = {
+    "Case": "api.case",
+    "Evaluation": "api.evaluation",
+    "MuscleFMError": "errors",
+    "MuscleFMWarning": "errors",
+    "ProgressEvent": "progress",
+    "Sample": "api.resources",
+    "Volume": "volumes.volume",
+    "WorkCancelledError": "progress",
+    "compare": "api.evaluation",
+    "evaluate": "api.evaluation",
+    "learn": "api.training",
+    "list_models": "api.resources",
+    "load_model": "api.resources",
+    "load_sample": "api.resources",
+    "open_results": "api.case",
+    "segment": "api.segmentation",
+    "train": "api.training",
+}
+
+# A program that configures no logging is not told of warnings on standard error.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'musclefm' has no attribute '{name}'")
+    value = getattr(import_module(f"musclefm.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The one exception and the one warning that a user is meant to read."""
 
 from musclefm.plain_text import printable
 
@@ -24,6 +24,10 @@ class MuscleFMError(Exception):
         self.cause = _line(cause)
         self.remedy = _line(remedy)
         super().__init__(f"{self.cause}: {self.remedy}")
+
+
+class MuscleFMWarning(UserWarning):
+    """Something that the user should know of work that goes on all the same, in one line."""
 
 
 def _line(text: str) -> str:

@@ -5,6 +5,9 @@ nothing) is the caller's business. Cancelling is an exception raised from the
 call or from a signal handler; work leaves no partial result behind on it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,3 +40,34 @@ class Progress(Protocol):
 
 def silent(event: ProgressEvent) -> None:
     """Discard the event."""
+
+
+class WorkCancelledError(Exception):
+    """The caller asked the work to stop; nothing of it is left behind but what it can resume."""
+
+
+def watched(
+    progress: Callable[[ProgressEvent], object] | None, cancel: Callable[[], bool] | None
+) -> Progress:
+    """Return a receiver that passes events on, and stops the work when it is cancelled.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Takes each :class:`ProgressEvent`.
+    cancel : callable, optional
+        Asked at each event; the work stops once it returns True.
+
+    Returns
+    -------
+    Progress
+        Raises :class:`WorkCancelledError` from its call.
+    """
+
+    def receive(event: ProgressEvent) -> None:
+        if cancel is not None and cancel():
+            raise WorkCancelledError("the work was cancelled")
+        if progress is not None:
+            progress(event)
+
+    return receive

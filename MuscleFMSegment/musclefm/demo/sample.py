@@ -13,10 +13,11 @@ from musclefm.demo.phantom.contrast import draw_contrast
 from musclefm.demo.phantom.parametric import parametric_labelmap
 from musclefm.demo.phantom.severity import Severity, draw_fat_fractions
 from musclefm.demo.phantom.volumes import Patient, render_volume
-from musclefm.labels.scheme import load_scheme
+from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.storage.atomic import staged_folder
 from musclefm.storage.resources import resource_folder
 from musclefm.volumes.grid import Grid
+from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
@@ -31,6 +32,13 @@ def sample_channels() -> Mapping[str, Path]:
     """Return the shipped sample's files, by channel."""
     folder = resource_folder() / "Samples" / SAMPLE_NAME
     return {name: folder / _FILE.format(name) for name in ("water", "fat")}
+
+
+def sample_labels() -> tuple[Volume, LabelScheme]:
+    """Return the shipped sample's labels ``(K, J, I) uint8``, and what they mean."""
+    path = resource_folder() / "Samples" / SAMPLE_NAME / _FILE.format("labels")
+    labels = read_stored(path, "the labels of the sample")
+    return labels.with_array(labels.array.astype(np.uint8)), load_scheme(DEFAULT_SCHEME)
 
 
 def render_case(

@@ -11,7 +11,7 @@ from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 from musclefm.pipeline.find_cases import CaseFiles
 from musclefm.pipeline.segment import segment_case
 from musclefm.pipeline.worklist import Worklist
-from musclefm.progress import Progress, ProgressEvent
+from musclefm.progress import Progress, ProgressEvent, WorkCancelledError
 from musclefm.results.case import read_regions, write_results
 from musclefm.results.folder import check_results_folder
 from musclefm.results.reading import read_provenance, require_unchanged
@@ -71,6 +71,8 @@ def _process(worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Pro
                 _segment(case, results.parent, bundle, runtime, progress)
             regions = read_regions(results)
             worklist.note(case, "ready", regions.expected_wrong_voxels)
+        except WorkCancelledError:
+            raise
         except Exception as error:
             worklist.note(case, "failed", fault=_fault_text(error))
     progress(ProgressEvent("worklist", total, total, "done"))

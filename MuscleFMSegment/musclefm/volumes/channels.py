@@ -8,7 +8,7 @@ IP = W + F and OP = |W - F|.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -179,17 +179,28 @@ def read_channels(
         An image cannot be read, see :func:`~musclefm.volumes.reading.read_volume`;
         there is none or one of an unknown name; or the grids differ.
     """
-    unknown = [name for name in paths if name not in CHANNEL_NAMES]
-    if unknown or not paths:
-        raise MuscleFMError(
-            f"there is no channel called {_and(unknown)}" if unknown else "no image was given",
-            f"give {', '.join(CHANNEL_NAMES[1:])}, or one image without a channel's name",
-        )
+    check_channel_names(paths)
     read: dict[str, ReadVolume] = {}
     for name, path in paths.items():
         what = "the image" if name == "image" else f"the {name} image"
         choice = (choices or {}).get(name) or SeriesChoice()
         read[name] = read_volume(path, choice=replace(choice, channel=name), what=what)
+    return judged_channels(read)
+
+
+def judged_channels(read: Mapping[str, ReadVolume]) -> Channels:
+    """Return images as the channels of one scan.
+
+    Parameters
+    ----------
+    read : mapping of str to ReadVolume
+        By names of :data:`CHANNEL_NAMES`.
+
+    Raises
+    ------
+    MuscleFMError
+        The grids differ, or two are the same image.
+    """
     _check_distinct(read)
     digest = hashlib.sha256()
     for name in sorted(read):
@@ -200,6 +211,22 @@ def read_channels(
         sha256=digest.hexdigest(),
         has_gaps=any(image.has_gaps for image in read.values()),
     )
+
+
+def check_channel_names(names: Collection[str]) -> None:
+    """Require that there are channels, all of names that are known.
+
+    Raises
+    ------
+    MuscleFMError
+        There is none, or one of another name.
+    """
+    unknown = [name for name in names if name not in CHANNEL_NAMES]
+    if unknown or not names:
+        raise MuscleFMError(
+            f"there is no channel called {_and(unknown)}" if unknown else "no image was given",
+            f"give {', '.join(CHANNEL_NAMES[1:])}, or one image without a channel's name",
+        )
 
 
 def _check_distinct(read: Mapping[str, ReadVolume]) -> None:

@@ -87,6 +87,28 @@ def read_volume(
             f"{what} cannot be opened ({error.strerror or 'input or output error'})",
             "check its access rights and the disk that it is on",
         ) from error
+    return judged_volume(decoded, what, series)
+
+
+def judged_volume(
+    decoded: Decoded, what: str, series: tuple[SeriesDescription, ...] = ()
+) -> ReadVolume:
+    """Judge voxels and geometry, wherever they came from.
+
+    Parameters
+    ----------
+    decoded : Decoded
+        As a file or a program states them.
+    what : str
+        What the image is called in messages.
+    series : tuple of SeriesDescription
+        All series of the DICOM folder.
+
+    Raises
+    ------
+    MuscleFMError
+        They are no image, see ``volumes.checks`` and ``volumes.affine``.
+    """
     shape = decoded.array.shape
     check_size(shape, what)
     grid, grid_notes = grid_of_affine(decoded.ijk_to_lps, (shape[0], shape[1], shape[2]), what)

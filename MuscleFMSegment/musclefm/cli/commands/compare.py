@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from musclefm.cli.terminal.output import console, note
+from musclefm.api.evaluation import compare
+from musclefm.cli.terminal.output import console
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress
+from musclefm.storage.atomic import atomic_text
 from musclefm.storage.targets import require_free
 
 if TYPE_CHECKING:
@@ -92,21 +94,15 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _compare(arguments: argparse.Namespace, progress: Progress) -> Comparison:
-    from musclefm.corrections.store import default_store_folder
-    from musclefm.evaluation.comparison import compare_models
-    from musclefm.inference.device import choose_runtime
-    from musclefm.models.registry import find_bundle
-    from musclefm.storage.atomic import atomic_text
-    from musclefm.training.data.dataset import data_notes, read_cases, read_held_out
-
-    old, new = find_bundle(arguments.old), find_bundle(arguments.new)
-    data = arguments.data or default_store_folder()
-    for line in data_notes(data):
-        note(line)
-    share = arguments.held_out
-    cases = read_held_out(data, old.scheme, share) if share else read_cases(data, old.scheme)
-    runtime = choose_runtime(arguments.device, arguments.precision)
-    comparison = compare_models(old, new, cases, runtime, progress)
+    comparison = compare(
+        arguments.old,
+        arguments.new,
+        data=arguments.data,
+        held_out=arguments.held_out,
+        device=arguments.device,
+        precision=arguments.precision,
+        progress=progress,
+    )
     if arguments.out:
         atomic_text(arguments.out, comparison.model_dump_json(indent=2) + "\n", new=True)
     return comparison

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from musclefm.api.training import learn
 from musclefm.cli.commands.compare import print_comparison
-from musclefm.cli.terminal.output import note, say_json
+from musclefm.cli.terminal.output import say_json
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_MODEL
-from musclefm.progress import Progress
 from musclefm.storage.work_folder import kept_training
-
-if TYPE_CHECKING:
-    from musclefm.evaluation.comparison import Comparison
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -63,20 +59,18 @@ def run(arguments: argparse.Namespace) -> None:
         say_json(learning_status(store, model, folder).model_dump(mode="json"))
         return
 
-    def work(progress: Progress) -> Comparison:
-        from musclefm.inference.device import choose_runtime
-        from musclefm.training.data.dataset import data_notes
-        from musclefm.training.learning.learn import learn
-        from musclefm.training.recipe import RECIPES
-
-        runtime = choose_runtime(arguments.device, arguments.precision)
-        for line in data_notes(store.folder):
-            note(line)
-        return learn(store, model, RECIPES[arguments.recipe], folder, runtime, progress)
-
-    folder.check()
     comparison = run_heavy(
-        arguments, work, kept=lambda: kept_training(folder.comparison, folder.work)
+        arguments,
+        lambda progress: learn(
+            store=store,
+            model=model,
+            out=folder.path,
+            recipe=arguments.recipe,
+            device=arguments.device,
+            precision=arguments.precision,
+            progress=progress,
+        ),
+        kept=lambda: kept_training(folder.comparison, folder.work),
     )
     if arguments.progress != "json":
         print_comparison(comparison)

@@ -6,12 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musclefm.cli.terminal.output import note
+from musclefm.api.training import train, work_folder
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
-from musclefm.progress import Progress, silent
-from musclefm.storage.targets import require_free
-from musclefm.storage.work_folder import check_work_folder, kept_training
+from musclefm.storage.work_folder import kept_training
 
 if TYPE_CHECKING:
     from musclefm.training.recipe import FineTuning
@@ -83,46 +81,25 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Train the ensemble."""
-    require_free(arguments.out)
-    check_work_folder(_work(arguments))
+    work = work_folder(arguments.out, arguments.work)
     run_heavy(
         arguments,
-        lambda progress: _train(arguments, progress),
-        kept=lambda: kept_training(arguments.out, _work(arguments)),
+        lambda progress: train(
+            arguments.model,
+            arguments.out,
+            data=arguments.data,
+            recipe=recipe_of(arguments),
+            name=arguments.name,
+            version=arguments.version,
+            channels=arguments.channels.split(",") if arguments.channels else None,
+            work=work,
+            cluster=arguments.cluster,
+            device=arguments.device,
+            precision=arguments.precision,
+            progress=progress,
+        ),
+        kept=lambda: kept_training(arguments.out, work),
     )
-
-
-def _train(arguments: argparse.Namespace, progress: Progress) -> None:
-    from musclefm.corrections.store import default_store_folder
-    from musclefm.inference.device import choose_runtime
-    from musclefm.models.registry import find_bundle
-    from musclefm.training.data.dataset import data_notes
-    from musclefm.training.distributed import distributed_context
-    from musclefm.training.plan import TrainingPlan
-    from musclefm.training.train import train_ensemble
-
-    out: Path = arguments.out
-    plan = TrainingPlan(
-        start=find_bundle(arguments.model),
-        data=arguments.data or default_store_folder(),
-        recipe=recipe_of(arguments),
-        out=out,
-        work=_work(arguments),
-        name=arguments.name or out.resolve().name,
-        version=arguments.version,
-        channels=tuple(arguments.channels.split(",")) if arguments.channels else None,
-        cluster=arguments.cluster,
-    )
-    runtime = choose_runtime(arguments.device, arguments.precision)
-    with distributed_context(runtime) as (context, runtime):
-        for line in data_notes(plan.data) if context.is_main_process else ():
-            note(line)
-        train_ensemble(plan, runtime, progress if context.is_main_process else silent, context)
-
-
-def _work(arguments: argparse.Namespace) -> Path:
-    out: Path = arguments.out
-    return arguments.work or out.with_name(out.name + ".work")
 
 
 def recipe_of(arguments: argparse.Namespace) -> FineTuning:

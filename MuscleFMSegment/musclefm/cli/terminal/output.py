@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from musclefm.errors import MuscleFMWarning
 from musclefm.plain_text import printable
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def silence_libraries() -> None:
     """Keep back what libraries log and warn of: it is for developers and may hold paths."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("always", MuscleFMWarning)
+        warnings.showwarning = lambda message, *others: note(str(message))
         logging.disable(logging.CRITICAL)
 
 

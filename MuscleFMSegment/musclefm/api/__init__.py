@@ -1,0 +1,1 @@
+"""What a researcher calls, and what the command line calls: `import musclefm` names it."""

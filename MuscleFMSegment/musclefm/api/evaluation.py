@@ -1,0 +1,262 @@
+"""How good a segmentation is against a reference, and a new model against an old one."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from musclefm.api.case import Case, table
+from musclefm.api.resources import load_model
+from musclefm.errors import MuscleFMError, MuscleFMWarning
+from musclefm.evaluation.calibration import CalibrationAccumulator, CalibrationMetrics, near_muscle
+from musclefm.evaluation.dice import dice, pooled_dice
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.labels.sided import IGNORE, check_sided_labels, without_sides
+from musclefm.progress import ProgressEvent, watched
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
+
+if TYPE_CHECKING:
+    from musclefm.corrections.store import CorrectionStore
+    from musclefm.evaluation.comparison import Comparison
+    from musclefm.models.bundle import Bundle
+
+_DEFAULT_SCHEME = "thigh-11"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A segmentation against a reference; both sides of a muscle together.
+
+    Attributes
+    ----------
+    scheme : LabelScheme
+        What the labels mean.
+    muscle_dice : ndarray
+        ``(muscles,) float64`` in [0, 1], in the scheme's order; NaN for a muscle that
+        neither of the two shows.
+    mean_dice : float
+        Mean of ``muscle_dice`` over the muscles that either shows: each counts alike.
+    pooled_dice : float
+        One Dice of all muscles' voxels together: large muscles count for more.
+    wrong_voxels, voxels : int
+        Voxels of another label than the reference's, and voxels in all; those that the
+        reference marks as unknown do not count.
+    calibration : CalibrationMetrics or None
+        NLL (nats), Brier score and reliability (``.top_label.ece``) within 10 mm of a
+        muscle; None without probabilities.
+    """
+
+    scheme: LabelScheme
+    muscle_dice: npt.NDArray[np.float64]
+    mean_dice: float
+    pooled_dice: float
+    wrong_voxels: int
+    voxels: int
+    calibration: CalibrationMetrics | None
+
+    @property
+    def muscles(self) -> Any:
+        """The Dice by muscle: a pandas ``DataFrame`` where that is installed, else dicts."""
+        return table(
+            [
+                {"label_id": label.id, "name": label.name, "dice": value}
+                for label, value in zip(self.scheme.labels, self.muscle_dice.tolist(), strict=True)
+            ]
+        )
+
+
+def evaluate(
+    segmentation: Case | Volume | npt.NDArray[np.integer[Any]],
+    reference: str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]],
+    *,
+    probabilities: npt.NDArray[np.floating[Any]] | None = None,
+    scheme: str | LabelScheme | None = None,
+) -> Evaluation:
+    """Hold a segmentation against reference labels.
+
+    Parameters
+    ----------
+    segmentation : Case, Volume or ndarray
+        ``(K, J, I)``, integers: ids of the scheme, with or without sides.
+    reference : path, Volume or ndarray
+        As ``segmentation``, on the same grid; 255 marks voxels that are unknown. Files
+        are labelmaps, ``.seg.nrrd`` or DICOM SEG.
+    probabilities : ndarray, optional
+        ``(C, K, J, I)``: of all classes, background first; for the calibration.
+    scheme : str or LabelScheme, optional
+        What the labels mean; by default that of the case, or ``"thigh-11"``.
+
+    Returns
+    -------
+    Evaluation
+        Dice by muscle, ``mean_dice``, ``pooled_dice``, wrong voxels and calibration.
+
+    Raises
+    ------
+    MuscleFMError
+        The two lie on different grids, or a label is not the scheme's.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> case = musclefm.open_results("results")
+    >>> found = musclefm.evaluate(case, musclefm.load_sample().labels)
+    >>> 0.7 < found.mean_dice < 1 and 0.7 < found.pooled_dice < 1
+    True
+    >>> found.muscles.columns.tolist()
+    ['label_id', 'name', 'dice']
+    """
+    if isinstance(segmentation, Case):
+        scheme = scheme or segmentation.scheme
+        segmentation = Volume(segmentation.sided_labels, segmentation.grid)
+    if not isinstance(scheme, LabelScheme):
+        scheme = load_scheme(scheme or _DEFAULT_SCHEME)
+    labels, grid = _labels(segmentation, scheme)
+    truth, other_grid = _labels(reference, scheme)
+    if labels.shape != truth.shape or labels.ndim != 3:
+        raise MuscleFMError(
+            f"segmentation and reference have shapes {labels.shape} and {truth.shape}",
+            "give two labelmaps (K, J, I) of the same scan",
+        )
+    if grid and other_grid and not grid.matches(other_grid):
+        raise MuscleFMError(
+            "segmentation and reference lie on different grids",
+            "resample the reference to the image first",
+        )
+    known = truth != IGNORE
+    classes = scheme.class_count
+    by_muscle = dice(labels[known], truth[known], classes)[1:]
+    shown = by_muscle[~np.isnan(by_muscle)]
+    calibration = None
+    if probabilities is not None:
+        calibration = _calibration(probabilities, truth, grid or other_grid)
+    return Evaluation(
+        scheme=scheme,
+        muscle_dice=by_muscle,
+        mean_dice=float(shown.mean()) if shown.size else float("nan"),
+        pooled_dice=pooled_dice(labels[known], truth[known], classes),
+        wrong_voxels=int(np.count_nonzero(labels[known] != truth[known])),
+        voxels=int(known.sum()),
+        calibration=calibration,
+    )
+
+
+def compare(
+    old: str | os.PathLike[str] | Bundle,
+    new: str | os.PathLike[str] | Bundle,
+    *,
+    data: str | os.PathLike[str] | CorrectionStore | None = None,
+    held_out: float | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: Callable[[ProgressEvent], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Comparison:
+    """Compare two models on reviewed cases that neither has learned from.
+
+    Parameters
+    ----------
+    old, new : str, path or Bundle
+        As :func:`load_model` takes them; of one label scheme.
+    data : path or CorrectionStore, optional
+        A store of corrections or a MONAI ``datalist.json``; by default the user's store.
+    held_out : float, optional
+        Only the subjects that training with this share held out; by default all.
+    device, precision, progress, cancel
+        As of :func:`segment`.
+
+    Returns
+    -------
+    Comparison
+        Dice, calibration and expected errors of both, by muscle, with paired tests over
+        subjects; ``not_worse`` says whether the new one may take the old one's place.
+
+    Raises
+    ------
+    MuscleFMError
+        The schemes differ, or there is no case.
+    WorkCancelledError
+        It was cancelled.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> musclefm.compare("thigh-demo", "thigh-demo", data="no-such-folder")
+    Traceback (most recent call last):
+    musclefm.errors.MuscleFMError: there is nothing to learn from in this place: ...
+    """
+    report = watched(progress, cancel)
+    bundles = load_model(old), load_model(new)
+    # Imported late: torch takes seconds.
+    from musclefm.evaluation.comparison import compare_models
+    from musclefm.inference.device import choose_runtime
+    from musclefm.training.data.dataset import read_cases, read_held_out
+
+    scheme = bundles[0].scheme
+    path = data_path(data)
+    warn_of_left_out(path)
+    cases = read_held_out(path, scheme, held_out) if held_out else read_cases(path, scheme)
+    return compare_models(*bundles, cases, choose_runtime(device, precision), report)
+
+
+def data_path(data: str | os.PathLike[str] | CorrectionStore | None) -> Path:
+    """Return where cases lie: by default in the user's store of corrections."""
+    from musclefm.corrections.store import CorrectionStore, default_store_folder
+
+    if isinstance(data, CorrectionStore):
+        return data.folder
+    return default_store_folder() if data is None else Path(data)
+
+
+def warn_of_left_out(data: Path) -> None:
+    """Warn of cases of a store that are left out because they are damaged."""
+    from musclefm.training.data.dataset import data_notes
+
+    for line in data_notes(data):
+        warnings.warn(line, MuscleFMWarning, stacklevel=3)
+
+
+def _labels(
+    given: str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]], scheme: LabelScheme
+) -> tuple[npt.NDArray[np.uint8], Grid | None]:
+    """Return ids of the scheme ``(K, J, I) uint8``, both sides alike, and their grid if known."""
+    grid = None
+    if isinstance(given, str | os.PathLike):
+        # Imported late: it knows DICOM.
+        from musclefm.exchange.read_labels import read_labels
+
+        given = read_labels(Path(given), scheme, what="the reference").volume
+    if isinstance(given, Volume):
+        grid = given.grid
+    array = np.asarray(given.array if isinstance(given, Volume) else given)
+    if array.dtype.kind not in "iu":
+        raise MuscleFMError(f"the labels are {array.dtype}", "give integers")
+    check_sided_labels(array, scheme)
+    return without_sides(array.astype(np.uint8), scheme), grid
+
+
+def _calibration(
+    probabilities: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.uint8], grid: Grid | None
+) -> CalibrationMetrics:
+
+    if grid is None:
+        raise MuscleFMError(
+            "the calibration counts voxels near a muscle, and arrays have no spacing",
+            "give the segmentation or the reference as a musclefm.Volume",
+        )
+    if probabilities.ndim != 4 or probabilities.shape[1:] != truth.shape:
+        raise MuscleFMError(
+            f"probabilities have shape {probabilities.shape}", "give them as (classes, K, J, I)"
+        )
+    chosen = near_muscle(truth, grid.spacing[::-1])
+    calibration = CalibrationAccumulator(len(probabilities))
+    calibration.add(probabilities[:, chosen], truth[chosen])
+    return calibration.metrics()

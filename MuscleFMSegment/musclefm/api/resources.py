@@ -1,0 +1,101 @@
+"""The models that are installed, and the sample that is shipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from musclefm.demo.sample import SAMPLE_NAME, sample_channels, sample_labels
+from musclefm.labels.scheme import LabelScheme
+from musclefm.models.bundle import Bundle
+from musclefm.models.registry import DEFAULT_MODEL, ListedBundle, find_bundle, list_bundles
+from musclefm.volumes.channels import read_channels
+from musclefm.volumes.volume import Volume
+
+
+def load_model(model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL) -> Bundle:
+    """Open a model; its networks are loaded where they are used.
+
+    Parameters
+    ----------
+    model : str, path or Bundle
+        A name of :func:`list_models`, in a certain version as ``name@version``, or a
+        folder that holds a model. A bundle is returned as it is.
+
+    Returns
+    -------
+    Bundle
+        With its ``manifest``, ``scheme``, ``folder`` and ``sha256``.
+
+    Raises
+    ------
+    MuscleFMError
+        There is no such model, or one of its files is not what its manifest says.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> model = musclefm.load_model("thigh-demo")
+    >>> model.scheme.name, len(model.manifest.members)
+    ('thigh-11', 3)
+    """
+    return model if isinstance(model, Bundle) else find_bundle(os.fspath(model))
+
+
+def list_models() -> tuple[ListedBundle, ...]:
+    """List all models, the shipped ones first, each in the version that is in use.
+
+    Returns
+    -------
+    tuple of ListedBundle
+        With ``name``, ``version``, ``origin``, and ``fault`` where one cannot be used.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> [model.name for model in musclefm.list_models() if model.origin == "shipped"]
+    ['thigh-demo']
+    """
+    return list_bundles()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scan with reference labels, on one grid.
+
+    Attributes
+    ----------
+    name : str
+        Of the sample.
+    channels : mapping of str to Volume
+        ``(K, J, I) float32``: ``"water"`` and ``"fat"``.
+    labels : Volume
+        ``(K, J, I) uint8``: ids of the scheme, both sides alike.
+    scheme : LabelScheme
+        What the labels mean.
+    """
+
+    name: str
+    channels: Mapping[str, Volume]
+    labels: Volume
+    scheme: LabelScheme
+
+
+def load_sample() -> Sample:
+    """Load the sample that is shipped: a rendered Dixon scan of severely infiltrated thighs.
+
+    Returns
+    -------
+    Sample
+        It shows no one; its labels are what it was rendered from.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> sample = musclefm.load_sample()
+    >>> sorted(sample.channels), sample.labels.array.shape
+    (['fat', 'water'], (26, 104, 208))
+    """
+    labels, scheme = sample_labels()
+    return Sample(SAMPLE_NAME, read_channels(sample_channels()).images, labels, scheme)

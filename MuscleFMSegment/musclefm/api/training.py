@@ -1,0 +1,196 @@
+"""Models that learn: from a store of corrections, or from any labelled cases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musclefm.api.evaluation import data_path, warn_of_left_out
+from musclefm.api.resources import load_model
+from musclefm.errors import MuscleFMError
+from musclefm.models.registry import DEFAULT_MODEL
+from musclefm.progress import ProgressEvent, silent, watched
+from musclefm.storage.targets import require_free
+from musclefm.storage.work_folder import check_work_folder
+
+if TYPE_CHECKING:
+    from musclefm.corrections.store import CorrectionStore
+    from musclefm.evaluation.comparison import Comparison
+    from musclefm.models.bundle import Bundle
+    from musclefm.training.recipe import FineTuning, RecipeName
+
+
+def learn(
+    *,
+    store: str | os.PathLike[str] | CorrectionStore | None = None,
+    model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
+    out: str | os.PathLike[str] | None = None,
+    recipe: RecipeName | FineTuning = "fast",
+    device: str = "auto",
+    precision: str = "auto",
+    progress: Callable[[ProgressEvent], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Comparison:
+    """Let a model learn from corrections, and compare it with what it was.
+
+    Nothing is installed. Stopped or cancelled, learning resumes where it was when it is
+    called again with the same model, recipe and corrections.
+
+    Parameters
+    ----------
+    store : path or CorrectionStore, optional
+        The corrections; by default the user's store.
+    model : str, path or Bundle
+        That learns, as :func:`load_model` takes it.
+    out : path, optional
+        Folder for the new version, ``candidate``, and the comparison; by default in the
+        user's data.
+    recipe : str or FineTuning
+        ``"fast"``, ``"paper"`` (Casali et al. 2025), or one of your own.
+    device, precision, progress, cancel
+        As of :func:`segment`.
+
+    Returns
+    -------
+    Comparison
+        The model before and after, on subjects that were held out.
+
+    Raises
+    ------
+    MuscleFMError
+        There is too little to learn from, or something cannot be read or written.
+    WorkCancelledError
+        It was cancelled; what was finished is kept.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> musclefm.learn(store="no-corrections-yet", out="learned")
+    Traceback (most recent call last):
+    musclefm.errors.MuscleFMError: there is no reviewed correction to learn from: ...
+    """
+    report = watched(progress, cancel)
+    bundle = load_model(model)
+    # Imported late: torch takes seconds.
+    from musclefm.corrections.store import CorrectionStore
+    from musclefm.inference.device import choose_runtime
+    from musclefm.training.learning.folder import LearningFolder, default_learning_folder
+    from musclefm.training.learning.learn import learn as learn_from
+
+    if not isinstance(store, CorrectionStore):
+        store = CorrectionStore(None if store is None else Path(store))
+    folder = LearningFolder(Path(out) if out else default_learning_folder(bundle.manifest.name))
+    folder.check()
+    runtime = choose_runtime(device, precision)
+    warn_of_left_out(store.folder)
+    return learn_from(store, bundle, _recipe(recipe), folder, runtime, report)
+
+
+def train(
+    model: str | os.PathLike[str] | Bundle,
+    out: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | CorrectionStore | None = None,
+    recipe: RecipeName | FineTuning = "fast",
+    name: str | None = None,
+    version: str = "1",
+    channels: Sequence[str] | None = None,
+    work: str | os.PathLike[str] | None = None,
+    cluster: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: Callable[[ProgressEvent], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Bundle | None:
+    """Fine-tune an ensemble, or a pretrained checkpoint, on labelled cases.
+
+    Stopped or cancelled, training resumes when it is called again with the same arguments.
+
+    Parameters
+    ----------
+    model : str, path or Bundle
+        That is trained from, as :func:`load_model` takes it.
+    out : path
+        Folder of the new model; it must not exist yet.
+    data : path or CorrectionStore, optional
+        A store of corrections or a MONAI ``datalist.json``; by default the user's store.
+    recipe : str or FineTuning
+        ``"fast"``, ``"paper"`` (Casali et al. 2025), or one of your own:
+        ``dataclasses.replace(musclefm.training.recipe.RECIPES["fast"], epochs=20)``.
+    name : str, optional
+        Of the new model; by default that of its folder.
+    version : str
+        Of the new model.
+    channels : sequence of str, optional
+        What a pretrained checkpoint shall see, e.g. ``("in-phase", "out-of-phase")``.
+    work : path, optional
+        Folder for what is under way; by default beside ``out``, with ``.work`` added.
+    cluster : str, optional
+        Address of a Ray cluster, on which members are trained side by side.
+    device, precision, progress, cancel
+        As of :func:`segment`.
+
+    Returns
+    -------
+    Bundle or None
+        The new model; None in all processes of ``torchrun`` but the main one.
+
+    Raises
+    ------
+    MuscleFMError
+        The cases cannot be used, there are too few subjects, or something cannot be read
+        or written.
+    WorkCancelledError
+        It was cancelled; what was finished is kept in ``work``.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> musclefm.train("thigh-demo", "new-model", data="no-such-folder")
+    Traceback (most recent call last):
+    musclefm.errors.MuscleFMError: there is nothing to learn from in this place: ...
+    """
+    report = watched(progress, cancel)
+    out = Path(out)
+    work = work_folder(out, work)
+    require_free(out)
+    check_work_folder(work)
+    start = load_model(model)
+    # Imported late: torch takes seconds.
+    from musclefm.inference.device import choose_runtime
+    from musclefm.training.distributed import distributed_context
+    from musclefm.training.plan import TrainingPlan
+    from musclefm.training.train import train_ensemble
+
+    plan = TrainingPlan(
+        start=start,
+        data=data_path(data),
+        recipe=_recipe(recipe),
+        out=out,
+        work=work,
+        name=name or out.resolve().name,
+        version=version,
+        channels=tuple(channels) if channels else None,
+        cluster=cluster,
+    )
+    with distributed_context(choose_runtime(device, precision)) as (context, runtime):
+        if context.is_main_process:
+            warn_of_left_out(plan.data)
+        return train_ensemble(plan, runtime, report if context.is_main_process else silent, context)
+
+
+def work_folder(out: Path, work: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder for what is under way while a model is made."""
+    return Path(work) if work else out.with_name(out.name + ".work")
+
+
+def _recipe(recipe: RecipeName | FineTuning) -> FineTuning:
+    from musclefm.training.recipe import RECIPES
+
+    if not isinstance(recipe, str):
+        return recipe
+    if recipe not in RECIPES:
+        raise MuscleFMError(f"there is no recipe '{recipe}'", f"use one of {', '.join(RECIPES)}")
+    return RECIPES[recipe]
