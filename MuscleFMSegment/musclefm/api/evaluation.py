@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from musclefm.corrections.store import CorrectionStore
     from musclefm.evaluation.comparison import Comparison
     from musclefm.models.bundle import Bundle
+
+_log = logging.getLogger(__name__)
 
 _DEFAULT_SCHEME = "thigh-11"
 
@@ -221,6 +224,7 @@ def warn_of_left_out(data: Path) -> None:
     from musclefm.training.data.dataset import data_notes
 
     for line in data_notes(data):
+        _log.warning("%s", line)
         warnings.warn(line, MuscleFMWarning, stacklevel=3)
 
 

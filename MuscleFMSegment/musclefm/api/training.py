@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from musclefm.evaluation.comparison import Comparison
     from musclefm.models.bundle import Bundle
     from musclefm.training.recipe import FineTuning, RecipeName
+
+_log = logging.getLogger(__name__)
 
 
 def learn(
@@ -85,6 +88,7 @@ def learn(
     folder.check()
     runtime = choose_runtime(device, precision)
     warn_of_left_out(store.folder)
+    _log.info("learning from corrections, on %s", runtime.description)
     return learn_from(store, bundle, _recipe(recipe), folder, runtime, report)
 
 
@@ -178,6 +182,7 @@ def train(
     with distributed_context(choose_runtime(device, precision)) as (context, runtime):
         if context.is_main_process:
             warn_of_left_out(plan.data)
+            _log.info("training %s %s, on %s", plan.name, version, runtime.description)
         return train_ensemble(plan, runtime, report if context.is_main_process else silent, context)
 
 

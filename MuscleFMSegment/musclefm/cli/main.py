@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,12 +11,15 @@ from pathlib import Path
 
 from musclefm import __version__
 from musclefm.cli.terminal.interruption import InterruptedWork, end_process, raise_on_signals
+from musclefm.cli.terminal.log import command_log
 from musclefm.cli.terminal.output import note, open_streams, silence_libraries
 from musclefm.cli.terminal.parser import CommandParser, check_arguments
 from musclefm.errors import MuscleFMError
 from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 from musclefm.storage.staging import clear_leftovers_of_user_data
 from musclefm.storage.user_data import user_data_folder
+
+_log = logging.getLogger(__name__)
 
 # What any command takes of address space, and a large library. Some libraries neither
 # fail nor end, or end the process, where they do not get it.
@@ -85,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = sys.argv[1:] if arguments is None else list(arguments)
         check_arguments(given)
         parsed = build_parser().parse_args(given)
-        clear_leftovers_of_user_data(user_data_folder())
-        parsed.run(parsed)
+        with command_log(parsed):
+            _run(parsed)
         sys.stdout.flush()
     except InterruptedWork as interrupted:
         end_process(interrupted)
@@ -100,6 +104,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note(f"musclefm: {refusal or _fault(error)}")
         return 2 if refusal else 1
     return 0
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    """Run a command that was parsed, and log how it ended."""
+    _log.info("musclefm %s: %s", __version__, parsed.command)
+    try:
+        clear_leftovers_of_user_data(user_data_folder())
+        parsed.run(parsed)
+    except InterruptedWork:
+        _log.warning("stopped")
+        raise
+    except Exception as error:
+        _log.error("%s", _refusal(error) or _fault(error))
+        raise
+    _log.info("done")
 
 
 def _refusal(error: Exception) -> MuscleFMError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from musclefm.models.member_files import MemberState
     from musclefm.networks.network import SegmentationNetwork
+
+_log = logging.getLogger(__name__)
 
 MANIFEST_FILE = "model.json"
 
@@ -131,6 +134,7 @@ def open_bundle(folder: Path, verify: bool = True) -> Bundle:
         ) from error
     for entry in manifest.files:
         check_weights(folder / entry.file, entry, manifest.name, verify)
+    _log.debug("opened model %s %s", manifest.name, manifest.version)
     return Bundle(folder=folder, manifest=manifest, scheme=scheme)
 
 

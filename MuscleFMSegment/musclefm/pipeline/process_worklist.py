@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
@@ -19,6 +20,8 @@ from musclefm.review.session_file import SESSION_FILE
 from musclefm.storage.atomic import replaced_folder
 from musclefm.volumes.channels import CHANNEL_NAMES, read_channels
 from musclefm.volumes.writing import write_volume
+
+_log = logging.getLogger(__name__)
 
 _KILLED_ONCE = "the program was killed once while it segmented this scan"
 
@@ -71,10 +74,13 @@ def _process(worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Pro
                 _segment(case, results.parent, bundle, runtime, progress)
             regions = read_regions(results)
             worklist.note(case, "ready", regions.expected_wrong_voxels)
+            _log.info("case %d of %d is ready", done + 1, total)
         except WorkCancelledError:
             raise
         except Exception as error:
-            worklist.note(case, "failed", fault=_fault_text(error))
+            fault = _fault_text(error)
+            worklist.note(case, "failed", fault=fault)
+            _log.error("case %d of %d failed: %s", done + 1, total, fault)
     progress(ProgressEvent("worklist", total, total, "done"))
 
 

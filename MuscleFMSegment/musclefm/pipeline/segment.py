@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.scheme import SIDES
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.models.bundle import Bundle
+from musclefm.plain_text import figures
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.results.case import CaseResults
 from musclefm.results.provenance import provenance
@@ -24,6 +26,8 @@ from musclefm.review.regions import DEFAULT_RULE, FlagRule, flag_regions
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
+
+_log = logging.getLogger(__name__)
 
 
 def segment_case(
@@ -54,6 +58,14 @@ def segment_case(
         The channels are not those that the ensemble needs.
     """
     wanted = bundle.manifest.input.channels
+    _log.info(
+        "segmenting %s voxels of %s mm by %s %s on %s",
+        " x ".join(map(str, channels.grid.shape[::-1])),
+        " x ".join(map(figures, channels.grid.spacing)),
+        bundle.manifest.name,
+        bundle.manifest.version,
+        runtime.description,
+    )
     provided = channels.provide(wanted)
     # The networks are not kept: what follows needs the memory for itself.
     maps = run_case(provided, channels.grid, bundle, EnsemblePredictor(bundle, runtime, progress))
@@ -69,6 +81,7 @@ def segment_case(
     progress(ProgressEvent("review", 2, 2, f"{len(regions.queue)} regions to check"))
     if not maps.labels.any():
         notes.append("no muscle was found: is this an MR of a thigh?")
+    _log.info("%d regions to check in %d muscles", len(regions.queue), len(muscles))
     made_by = provenance(channels, bundle, runtime, rule)
     report = ReportCase(
         title="Thigh muscles on MR",

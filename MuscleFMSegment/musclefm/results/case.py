@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
+
+_log = logging.getLogger(__name__)
 
 _REMEDY = "segment the scan again"
 
@@ -136,6 +139,7 @@ def write_results(case: CaseResults, out: Path, progress: Progress) -> None:
         write_provenance(folder, case.provenance)
         # Called just before the results appear: whoever stops the work here gets none of them.
         progress(ProgressEvent("write", total, total, "done"))
+    _log.info("wrote %d files of results", total + 3)
 
 
 def read_results(folder: Path) -> CaseResults:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from musclefm.cli.terminal.log import add_log_options
 from musclefm.errors import MuscleFMError
 from musclefm.plain_text import printable
 
@@ -17,12 +18,13 @@ _LONGEST_MESSAGE = 400
 class CommandParser(argparse.ArgumentParser):
     """A parser whose errors hold no control characters, and whose paths are not empty.
 
-    Parsers of subcommands are of the same class.
+    Parsers of subcommands are of the same class, and so take the options of the log, too.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.register("type", Path, _path)
+        add_log_options(self)
 
     def error(self, message: str) -> NoReturn:
         """Print how the command is used and what is wrong, and end with exit code 2."""
