@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from musclefm.api.case import Case, table
 from musclefm.api.resources import load_model
+from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError, MuscleFMWarning
 from musclefm.evaluation.calibration import CalibrationAccumulator, CalibrationMetrics, near_muscle
 from musclefm.evaluation.dice import dice, pooled_dice
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from musclefm.models.bundle import Bundle
 
 _log = logging.getLogger(__name__)
-
-_DEFAULT_SCHEME = "thigh-11"
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def evaluate(
         scheme = scheme or segmentation.scheme
         segmentation = Volume(segmentation.sided_labels, segmentation.grid)
     if not isinstance(scheme, LabelScheme):
-        scheme = load_scheme(scheme or _DEFAULT_SCHEME)
+        scheme = load_scheme(scheme or DEFAULT_SCHEME)
     labels, grid = _labels(segmentation, scheme)
     truth, other_grid = _labels(reference, scheme)
     if labels.shape != truth.shape or labels.ndim != 3:
@@ -158,7 +157,7 @@ def compare(
     *,
     data: str | os.PathLike[str] | CorrectionStore | None = None,
     held_out: float | None = None,
-    device: str = "auto",
+    device: str = DEFAULT_DEVICE,
     precision: str = "auto",
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from musclefm.defaults import DEFAULT_MODEL
 from musclefm.demo.sample import SAMPLE_NAME, sample_channels, sample_labels
 from musclefm.labels.scheme import LabelScheme
 from musclefm.models.bundle import Bundle
-from musclefm.models.registry import DEFAULT_MODEL, ListedBundle, find_bundle, list_bundles
+from musclefm.models.registry import ListedBundle, find_bundle, list_bundles
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.volume import Volume
 

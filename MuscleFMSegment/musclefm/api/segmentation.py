@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from musclefm.api.case import Case
 from musclefm.api.inputs import ImageInput, by_channel, paths_in, read_inputs
 from musclefm.api.resources import load_model
-from musclefm.models.registry import DEFAULT_MODEL
+from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from musclefm.progress import ProgressEvent, watched
 from musclefm.results.folder import check_results_folder
 
@@ -25,7 +25,7 @@ def segment(
     *,
     affine: npt.ArrayLike | None = None,
     model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
-    device: str = "auto",
+    device: str = DEFAULT_DEVICE,
     precision: str = "auto",
     series: int | None = None,
     echo: int | None = None,

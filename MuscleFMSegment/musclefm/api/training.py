@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from musclefm.api.evaluation import data_path, warn_of_left_out
 from musclefm.api.resources import load_model
+from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from musclefm.errors import MuscleFMError
-from musclefm.models.registry import DEFAULT_MODEL
 from musclefm.progress import ProgressEvent, silent, watched
 from musclefm.storage.targets import require_free
 from musclefm.storage.work_folder import check_work_folder
@@ -31,7 +31,7 @@ def learn(
     model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
     out: str | os.PathLike[str] | None = None,
     recipe: RecipeName | FineTuning = "fast",
-    device: str = "auto",
+    device: str = DEFAULT_DEVICE,
     precision: str = "auto",
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,
@@ -103,7 +103,7 @@ def train(
     channels: Sequence[str] | None = None,
     work: str | os.PathLike[str] | None = None,
     cluster: str | None = None,
-    device: str = "auto",
+    device: str = DEFAULT_DEVICE,
     precision: str = "auto",
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,

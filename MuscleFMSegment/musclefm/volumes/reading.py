@@ -87,11 +87,15 @@ def read_volume(
             f"{what} cannot be opened ({error.strerror or 'input or output error'})",
             "check its access rights and the disk that it is on",
         ) from error
-    return judged_volume(decoded, what, series)
+    return judged_volume(decoded, what, series, labels=labels)
 
 
 def judged_volume(
-    decoded: Decoded, what: str, series: tuple[SeriesDescription, ...] = ()
+    decoded: Decoded,
+    what: str,
+    series: tuple[SeriesDescription, ...] = (),
+    *,
+    labels: bool = False,
 ) -> ReadVolume:
     """Judge voxels and geometry, wherever they came from.
 
@@ -103,6 +107,8 @@ def judged_volume(
         What the image is called in messages.
     series : tuple of SeriesDescription
         All series of the DICOM folder.
+    labels : bool
+        As of :func:`read_volume`.
 
     Raises
     ------
