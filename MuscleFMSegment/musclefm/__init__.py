@@ -68,7 +68,7 @@ _MODULES = {
     "train": "api.training",
 }
 
-# A program that configures no logging is not told of warnings on standard error.
+# Without it, warnings appear on standard error of a program that configures no logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
