@@ -19,6 +19,7 @@ from musclefm.training.data.split import split_subjects
 from musclefm.training.learning.folder import LearningFolder, default_learning_folder
 from musclefm.training.learning.learn import learn
 from musclefm.training.learning.status import LEAST_SUBJECTS, learning_status
+from musclefm.training.train import RECORD_FILE
 
 CPU = choose_runtime("cpu", "fp32")
 RECIPE = replace(SHORT, held_out=0.2)
@@ -98,6 +99,14 @@ def test_a_stopped_learning_goes_on_where_it_was(store, folder, stage):
     done = files(folder)
     run(store, folder, pytest.fail)
     assert files(folder) == done, "what is finished was done again"
+
+    folder.comparison.write_text("{")
+    with pytest.raises(MuscleFMError, match=r"comparison\.json of the learning is damaged"):
+        run(store, folder, pytest.fail)
+    folder.comparison.unlink()
+    (folder.work / RECORD_FILE).write_text('{"subjects": []}')
+    with pytest.raises(MuscleFMError, match=r"training\.json of the learning is damaged"):
+        run(store, folder, pytest.fail)
 
 
 def test_other_samples_or_another_recipe_are_a_new_learning(store, folder):

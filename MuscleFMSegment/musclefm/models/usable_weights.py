@@ -36,7 +36,7 @@ def require_usable(tensors: Mapping[str, Tensor], label: str, remedy: str) -> No
         negative variance.
     """
     for name, tensor in tensors.items():
-        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+        if not _is_plain(tensor):
             fault = "is not stored number by number"
         elif not tensor.is_floating_point():
             if name.endswith(_COUNTERS) and tensor.dtype == torch.int64:
@@ -49,6 +49,23 @@ def require_usable(tensors: Mapping[str, Tensor], label: str, remedy: str) -> No
         else:
             continue
         raise MuscleFMError(f"{label} cannot be used: a tensor {fault} ({name[:80]})", remedy)
+
+
+def require_plain(tensor: Tensor) -> None:
+    """Require that a tensor is stored number by number, on the CPU.
+
+    Raises
+    ------
+    TypeError
+        It is sparse, quantised, elsewhere or without data, or no tensor.
+    """
+    if not isinstance(tensor, Tensor) or not _is_plain(tensor):
+        raise TypeError("a tensor is not stored number by number")
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    strided = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    return strided and not tensor.is_quantized
 
 
 def refuse_other_objects(path: Path, label: str) -> None:

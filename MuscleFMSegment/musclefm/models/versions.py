@@ -204,7 +204,15 @@ def _read_history(name: str) -> tuple[str, ...]:
         return _History.model_validate_json(content).used
     except FileNotFoundError:
         return ()
-    except (OSError, ValidationError) as error:
+    except ValidationError as error:
+        if any(fault["loc"] == ("format_version",) for fault in error.errors()):
+            raise MuscleFMError(
+                f"{HISTORY_FILE} of model '{name}' was written by a newer version of musclefm",
+                "update musclefm, or choose one of its versions with"
+                f" 'musclefm models rollback {name}@VERSION'",
+            ) from error
+        raise damaged_history(name) from error
+    except OSError as error:
         raise damaged_history(name) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,11 @@ import torch
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
+from musclefm.models.usable_weights import refuse_other_objects, require_plain
 from musclefm.storage.atomic import atomic_bytes
+
+_FORMAT_VERSION = 1
+_BEGIN_AGAIN = "remove its work folder and begin again"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def write_progress(path: Path, progress: MemberProgress) -> None:
     MuscleFMError
         The disk is full, or cannot be written.
     """
-    content = vars(progress) | {"history": [asdict(record) for record in progress.history]}
+    history = [asdict(record) for record in progress.history]
+    content = vars(progress) | {"history": history, "format_version": _FORMAT_VERSION}
     buffer = io.BytesIO()
     torch.save(content, buffer)
     atomic_bytes(path, buffer.getvalue())
@@ -92,19 +96,61 @@ def read_progress(path: Path) -> MemberProgress | None:
     Raises
     ------
     MuscleFMError
-        The file is damaged.
+        The file is damaged, or was written by a newer version.
     """
     if not path.is_file():
         return None
     try:
+        refuse_other_objects(path, "the state of the training")
         content = torch.load(path, map_location="cpu", weights_only=True)
-        history = [EpochRecord(**record) for record in content.pop("history")]
-        progress = MemberProgress(history=history, **content)
-        if not history or not all(math.isfinite(record.epoch) for record in history):
-            raise ValueError("no epoch is recorded")
-        return progress
+        version = content.pop("format_version", 1)
+        if version == _FORMAT_VERSION:
+            return _checked(**content)
     # Damaged bytes make the unpickler raise almost anything.
     except Exception as error:
+        raise _damaged() from error
+    if type(version) is int and version > _FORMAT_VERSION:
         raise MuscleFMError(
-            "the state of the training is damaged", "remove its work folder and begin again"
-        ) from error
+            "the state of the training was written by a newer version of musclefm",
+            f"update musclefm, or {_BEGIN_AGAIN}",
+        )
+    raise _damaged()
+
+
+def _checked(
+    *,
+    history: list[dict[str, Any]],
+    trained: dict[str, Tensor],
+    averaged: dict[str, Tensor],
+    best: dict[str, Tensor],
+    optimiser: dict[str, Any],
+    finished: bool,
+) -> MemberProgress:
+    """Return a state that was read, whose every part is what it should be.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A part is not.
+    """
+    records = [EpochRecord(**record) for record in history]
+    for number, record in enumerate(records):
+        numbers = (record.loss, record.learning_rate, record.fold_dice, record.fold_nll)
+        if type(record.epoch) is not int or record.epoch != number:
+            raise ValueError("an epoch is missing")
+        if not all(type(value) in (int, float) for value in numbers):
+            raise TypeError("a figure is no number")
+    for tensors in (trained, averaged, best):
+        if not isinstance(tensors, dict) or tensors.keys() != best.keys():
+            raise TypeError("the tensors are not those of one network")
+        for name, tensor in tensors.items():
+            if not isinstance(name, str) or tensor.shape != best[name].shape:
+                raise TypeError("a tensor is none, or of another shape")
+            require_plain(tensor)
+    if not records or not isinstance(optimiser, dict) or not isinstance(finished, bool):
+        raise TypeError("the state is incomplete")
+    return MemberProgress(records, trained, averaged, best, optimiser, finished)
+
+
+def _damaged() -> MuscleFMError:
+    return MuscleFMError("the state of the training is damaged", _BEGIN_AGAIN)

@@ -20,8 +20,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.manifest import parse_manifest
+from musclefm.models.manifest import LARGEST_MANIFEST, parse_manifest
 from musclefm.storage.atomic import atomic_text
+from musclefm.storage.regular_file import read_regular
 from musclefm.storage.targets import ANOTHER_FOLDER, require_new_folder
 from musclefm.storage.user_data import make_private_folder, user_data_folder
 from musclefm.storage.work_folder import check_work_folder
@@ -29,6 +30,8 @@ from musclefm.storage.work_folder import check_work_folder
 _PLAN_FILE = "learning.json"
 _DISCARDED = ".candidate.partial"
 _MANIFEST_FILE = "model.json"
+# Of a million samples.
+_LARGEST_PLAN = 64 << 20
 
 
 class LearningPlan(BaseModel):
@@ -86,7 +89,9 @@ class LearningFolder:
     def plan(self) -> LearningPlan | None:
         """Return what is being learned from here; None where nothing is."""
         try:
-            return LearningPlan.model_validate_json((self.path / _PLAN_FILE).read_bytes())
+            return LearningPlan.model_validate_json(
+                read_regular(self.path / _PLAN_FILE, _LARGEST_PLAN)
+            )
         except (OSError, ValidationError):
             return None
 
@@ -171,7 +176,8 @@ def _names(folder: Path) -> set[str]:
 
 def _bundle_files(folder: Path) -> set[str]:
     try:
-        manifest = parse_manifest((folder / _MANIFEST_FILE).read_bytes(), folder.name)
+        text = read_regular(folder / _MANIFEST_FILE, LARGEST_MANIFEST)
+        manifest = parse_manifest(text, folder.name)
     except (OSError, MuscleFMError):
         return set()
     return {_MANIFEST_FILE, *(entry.file for entry in manifest.files)}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
@@ -13,12 +16,16 @@ from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
+from musclefm.storage.regular_file import read_regular
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.learning.folder import LearningFolder, LearningPlan
 from musclefm.training.learning.samples import note_learned, samples_learned_from, trainable_samples
 from musclefm.training.plan import TrainingPlan
 from musclefm.training.recipe import FineTuning
 from musclefm.training.train import RECORD_FILE, train_ensemble
+
+# Of a hundred thousand subjects.
+_LARGEST_RECORD = 16 << 20
 
 
 def learn(
@@ -69,7 +76,7 @@ def learn(
     settings = asdict(recipe) | {"lora": recipe.lora.model_dump()}
     folder.begin(LearningPlan(start=model.sha256, samples=samples, recipe=settings))
     if folder.comparison.is_file():
-        return Comparison.model_validate_json(folder.comparison.read_bytes())
+        return _read_comparison(folder)
     record = folder.work / RECORD_FILE
     # It is written last; without it, training was killed just before.
     if not record.is_file():
@@ -77,12 +84,34 @@ def learn(
         train_ensemble(_training(store, model, recipe, folder), runtime, progress)
     candidate = open_bundle(folder.candidate)
     # Training recorded whom the candidate has not seen: the store may hold more by now.
-    held_out = frozenset(json.loads(record.read_bytes())["subjects"]["held_out"])
+    held_out = _held_out(record)
     cases = (x for x in read_cases(store.folder, model.scheme) if x.subject in held_out)
     comparison = compare_models(model, candidate, cases, runtime, progress)
     note_learned(candidate.sha256, samples_learned_from(model.sha256).union(samples))
     atomic_text(folder.comparison, comparison.model_dump_json(indent=2) + "\n")
     return comparison
+
+
+def _read_comparison(folder: LearningFolder) -> Comparison:
+    try:
+        return Comparison.model_validate_json(read_regular(folder.comparison, _LARGEST_RECORD))
+    except (OSError, ValidationError) as error:
+        raise MuscleFMError(
+            f"{folder.comparison.name} of the learning is damaged",
+            "remove it and give the command again: only the comparison is made anew",
+        ) from error
+
+
+def _held_out(record: Path) -> frozenset[str]:
+    """Return the subjects that a training has not seen."""
+    try:
+        document = json.loads(read_regular(record, _LARGEST_RECORD))
+        return frozenset(map(str, document["subjects"]["held_out"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise MuscleFMError(
+            f"{record.name} of the learning is damaged",
+            "remove it and give the command again: the training is done anew",
+        ) from error
 
 
 def _training(

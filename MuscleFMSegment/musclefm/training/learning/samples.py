@@ -8,9 +8,12 @@ from musclefm.corrections.access import STORE_FILE
 from musclefm.corrections.store import CorrectionStore, StoredSample
 from musclefm.labels.scheme import LabelScheme
 from musclefm.storage.atomic import atomic_text
+from musclefm.storage.regular_file import read_regular
 from musclefm.storage.user_data import make_private_folder, user_data_folder
 
 _LEARNED_FOLDER = "learned"
+# Of a million samples.
+_LARGEST_NOTE = 64 << 20
 
 
 def trainable_samples(store: CorrectionStore, scheme: LabelScheme) -> tuple[StoredSample, ...]:
@@ -57,7 +60,7 @@ def samples_learned_from(model_sha256: str) -> frozenset[str]:
     """
     file = user_data_folder() / _LEARNED_FOLDER / f"{model_sha256}.json"
     try:
-        return frozenset(map(str, json.loads(file.read_bytes())))
+        return frozenset(map(str, json.loads(read_regular(file, _LARGEST_NOTE))))
     # Then all samples count as new, and are learned from once more.
     except (OSError, ValueError, TypeError):
         return frozenset()
