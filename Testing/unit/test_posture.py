@@ -49,6 +49,34 @@ def test_legs_rolled_by_up_to_45_degrees_stay_two(shared, degrees):
     assert thighs.turn_degrees == pytest.approx(-degrees, abs=8)
 
 
+@pytest.mark.parametrize("degrees", [-45, -20, 0, 30, 45])
+@pytest.mark.parametrize("apart_mm", [110, 180])
+def test_two_round_legs_are_two_however_wide_the_gap_and_rolled(degrees, apart_mm):
+    shape = (5, 150, 150)
+    row, column = (np.indices(shape[1:]) - 74.5) * 2.0
+    turn = np.radians(degrees)
+    across, along = np.cos(turn) * apart_mm / 2, np.sin(turn) * apart_mm / 2
+    legs = [np.hypot(row - s * along, column - s * across) < 45 for s in (-1, 1)]
+    rng = np.random.default_rng(7)
+    image = np.hypot(np.where(legs[0] | legs[1], 100, 0) + 5 * rng.standard_normal(shape), 4)
+    thighs = find_thighs(Volume(image.astype(np.float32), Grid(shape, (2, 2, 8), (0, 0, 0), AXIAL)))
+    assert thighs.count == 2
+    assert thighs.turn_degrees == pytest.approx(degrees, abs=2)
+    for number, leg in enumerate(legs, start=1):
+        assert (thighs.membership[:, leg] == number).mean() > 0.99
+
+
+@pytest.mark.parametrize("degrees", [-45, 30, 45])
+@pytest.mark.parametrize("name", ["station5-knee", "station7-proximal"])
+def test_real_scans_rolled_by_up_to_45_degrees_show_two(shared, name, degrees):
+    scan = read(shared / "scans" / "dixon" / f"{name}.nii.gz")
+    image, grid = few_slices(scan, np.s_[2::7], padding=80)
+    seen = ndimage.rotate(image, degrees, axes=(1, 2), reshape=False, order=1)
+    thighs = find_thighs(Volume(seen, grid))
+    assert thighs.count == 2
+    assert thighs.turn_degrees == pytest.approx(-degrees, abs=3)
+
+
 def sided(maps):
     return np.where(maps.labels > 0, maps.labels + 20 * (maps.sides == LEFT), 0)
 

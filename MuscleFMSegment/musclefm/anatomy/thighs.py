@@ -127,9 +127,17 @@ def _look_of_two(body: Body, separation: Separation) -> tuple[float, tuple[float
     at_surface = (profile[:, 0, -1] + profile[:, 1, 0]) / 2
     contact = at_surface / np.maximum(profile.max(axis=2).min(axis=1), 1)
     parted = contact <= _VALLEY
-    # Along the row of thighs and across it, however the patient is rolled.
-    roll = np.arctan(separation.lean)
+    # Along the row of thighs and across it, however the patient is rolled. A surface has
+    # room to lean otherwise in a wide gap: what lies on its sides tells there.
     column_mm, row_mm = i * step_i, j * step_j
+    half = 2 * k + (offset >= 0)
+    voxels = np.maximum(areas, 1)
+    rightward, downward = (
+        np.diff(np.bincount(half, at, minlength=2 * slices).reshape(slices, 2) / voxels)[:, 0]
+        for at in (column_mm, row_mm)
+    )
+    apart = parted & (areas.min(axis=1) > 0)
+    roll = np.where(apart, np.arctan2(-downward, rightward), np.arctan(separation.lean))[k]
     width = _extent(k, column_mm * np.cos(roll) - row_mm * np.sin(roll), slices) + step_i
     height = _extent(k, column_mm * np.sin(roll) + row_mm * np.cos(roll), slices) + step_j
     two = balanced & (width > _WIDE_TO_HIGH * height) & (parted | (width > _WIDE_MM))
