@@ -171,6 +171,20 @@ class TestWhatElseLiesThere:
 
 
 class TestHostile:
+    def test_links_in_a_circle_hide_no_slice(self, tmp_path, volume):
+        write_series(tmp_path, volume)
+        for name in ("0", "m", "z"):
+            (tmp_path / name).symlink_to(name)
+        (tmp_path / "up").symlink_to(tmp_path)
+        np.testing.assert_array_equal(read_volume(tmp_path).volume.array, volume.array)
+
+    def test_more_files_than_a_scan_has_are_refused(self, tmp_path, volume, monkeypatch):
+        """The rest was passed over without a word."""
+        monkeypatch.setattr("musclefm.volumes.dicom.files._MOST_FILES", 6)
+        write_series(tmp_path, volume)
+        with pytest.raises(MuscleFMError, match="more than 6 files"):
+            read_volume(tmp_path)
+
     def test_a_deep_folder_ends_in_one_line(self, tmp_path):
         deep = tmp_path
         for _ in range(100):

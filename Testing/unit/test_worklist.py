@@ -1,6 +1,7 @@
 """Which scans a folder holds, and how far each case of a worklist is."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,33 @@ def found(folder: Path) -> dict[str, dict[str, str]]:
         }
         for case in find_cases(folder)
     }
+
+
+def test_a_folder_too_deep_and_links_in_a_circle_are_passed_over(tmp_path):
+    make(tmp_path, "a.nii", "/".join(["d"] * 60) + "/b.nii")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    # Deeper than a path may be long.
+    for _ in range(1500):
+        os.mkdir("deeper", dir_fd=descriptor)
+        below = os.open("deeper", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    (tmp_path / "up").symlink_to(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "one.nii").symlink_to("other.nii")
+    (tmp_path / "other.nii").symlink_to("one.nii")
+    assert list(found(tmp_path)) == ["a.nii", "/".join(["d"] * 60) + "/b.nii"]
+    subprocess.run(["rm", "-r", str(tmp_path / "deeper")], check=True)
+
+
+def test_a_large_folder_tells_how_far_it_is_searched(tmp_path, monkeypatch):
+    monkeypatch.setattr("musclefm.pipeline.find_cases._REPORTED_FILES", 10)
+    make(tmp_path, *(f"{number}.txt" for number in range(34)), "scans/a.nii")
+    events = []
+    assert len(find_cases(tmp_path, events.append)) == 1
+    assert [event.done for event in events] == [10, 20, 30]
+    assert events[0].message == "10 files searched for scans"
 
 
 def test_an_image_is_a_case_and_numbers_are_in_order(tmp_path):

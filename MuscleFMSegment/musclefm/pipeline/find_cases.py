@@ -9,12 +9,14 @@ from pathlib import Path
 
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.worklist_index import INDEX_FILE
+from musclefm.progress import Progress, ProgressEvent, silent
 from musclefm.results.files import PROVENANCE_FILE
 from musclefm.volumes.channels import CHANNEL_NAMES
-from musclefm.volumes.dicom.files import is_dicom
+from musclefm.volumes.dicom.files import DEEPEST, is_dicom
 from musclefm.volumes.reading import FORMATS
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".img.gz")
+_REPORTED_FILES = 10_000
 # What marks a folder as results of this library.
 _RESULTS = {INDEX_FILE, PROVENANCE_FILE}
 
@@ -35,19 +37,21 @@ class CaseFiles:
     channels: Mapping[str, Path]
 
 
-def find_cases(folder: Path) -> tuple[CaseFiles, ...]:
+def find_cases(folder: Path, progress: Progress = silent) -> tuple[CaseFiles, ...]:
     """Find all scans of a folder and the folders below it.
 
     An image file is a case, and so is a folder that holds DICOM files. A folder
     in which files or folders are named as Dixon channels, e.g. ``water.nii.gz``
     and ``fat.nii.gz``, is one case of these; other images in it are not looked
-    at. Segmentations (``.seg.nrrd``), hidden files, results of this library and
-    linked folders are passed over.
+    at. Segmentations (``.seg.nrrd``), hidden files, results of this library,
+    linked folders and those more than 64 levels down are passed over.
 
     Parameters
     ----------
     folder : Path
         Where to look.
+    progress : Progress
+        Called as stage ``"find"`` after every 10,000 files and folders.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def find_cases(folder: Path) -> tuple[CaseFiles, ...]:
         The folder cannot be read or holds no scan.
     """
     try:
-        cases = tuple(_cases(folder))
+        cases = tuple(_cases(folder, progress))
     except OSError as error:
         raise MuscleFMError(
             f"the folder of scans cannot be read ({error.strerror or 'input or output error'})",
@@ -71,25 +75,39 @@ def find_cases(folder: Path) -> tuple[CaseFiles, ...]:
     return cases
 
 
-def _cases(folder: Path) -> Iterator[CaseFiles]:
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    entries.sort(key=_by_name)
+def _cases(folder: Path, progress: Progress) -> Iterator[CaseFiles]:
+    searched = 0
+    waiting = [(folder, 0)]
+    while waiting:
+        here, depth = waiting.pop()
+        entries = []
+        for entry in here.iterdir():
+            searched += 1
+            if searched % _REPORTED_FILES == 0:
+                progress(ProgressEvent("find", searched, 0, f"{searched} files searched for scans"))
+            if not entry.name.startswith("."):
+                entries.append(entry)
+        cases, below = _cases_of(here, sorted(entries, key=_by_name))
+        yield from cases
+        if depth < DEEPEST:
+            waiting += [(each, depth + 1) for each in reversed(below)]
+
+
+def _cases_of(folder: Path, entries: list[Path]) -> tuple[list[CaseFiles], list[Path]]:
+    """Return the cases that lie in a folder itself, and the folders in which others may lie."""
     if _RESULTS & {entry.name for entry in entries}:
-        return
+        return [], []
     channels = {name: entry for entry in entries if (name := _channel_name(entry))}
     images = [entry for entry in entries if _is_image(entry)]
     folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
     if channels:
-        yield CaseFiles(folder, channels)
-    elif any(is_dicom(entry) for entry in entries if entry.name != "DICOMDIR"):
+        case = CaseFiles(folder, channels)
+        return [case], [below for below in folders if below not in channels.values()]
+    cases = [CaseFiles(image, {"image": image}) for image in images]
+    if any(is_dicom(entry) for entry in entries if entry.name != "DICOMDIR"):
         # Reading it takes in the folders below.
-        yield CaseFiles(folder, {"image": folder})
-        folders = []
-    if not channels:
-        yield from (CaseFiles(image, {"image": image}) for image in images)
-    for below in folders:
-        if below not in channels.values():
-            yield from _cases(below)
+        return [CaseFiles(folder, {"image": folder}), *cases], []
+    return cases, folders
 
 
 def _by_name(path: Path) -> list[tuple[int, str]]:

@@ -29,6 +29,8 @@ from musclefm.pipeline.worklist_index import (
     IndexedCase,
     Progress,
 )
+from musclefm.progress import Progress as ProgressReceiver
+from musclefm.progress import silent
 from musclefm.review.session_file import read_session
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import NoLocksError, acquired_lock
@@ -54,6 +56,8 @@ class Worklist:
         Holds the scans, see :func:`find_cases`.
     out : Path
         The folder of the worklist; made if it is not there.
+    progress : ProgressReceiver
+        Called while a large folder is searched, as stage ``"find"``.
 
     Raises
     ------
@@ -62,12 +66,12 @@ class Worklist:
         version, or would lie among other files.
     """
 
-    def __init__(self, folder: Path, out: Path) -> None:
+    def __init__(self, folder: Path, out: Path, progress: ProgressReceiver = silent) -> None:
         if folder.resolve() == out.resolve():
             raise MuscleFMError(
                 "the worklist would lie among the scans", "give it a folder of its own"
             )
-        self.cases: tuple[CaseFiles, ...] = find_cases(folder)
+        self.cases: tuple[CaseFiles, ...] = find_cases(folder, progress)
         self._folder = folder
         self._out = out
         if not (out / INDEX_FILE).is_file():

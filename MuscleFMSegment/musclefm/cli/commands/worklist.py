@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from musclefm.cli.terminal.output import console
+from musclefm.cli.terminal.progress_output import progress_output
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_MODEL
 from musclefm.errors import MuscleFMError
@@ -45,7 +46,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Segment all cases and tell what came of them."""
-    worklist = Worklist(arguments.folder, arguments.out)
+    with progress_output(arguments.progress) as progress:
+        worklist = Worklist(arguments.folder, arguments.out, progress)
     run_heavy(
         arguments,
         lambda progress: process(worklist, arguments, progress),

@@ -10,10 +10,13 @@ from typing import Any
 import pydicom
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from musclefm.errors import MuscleFMError
 from musclefm.storage.regular_file import open_regular
 from musclefm.volumes.dicom.bounds import check_bounds
 
-_DEEPEST = 64
+DEEPEST = 64
+"""How many levels down a folder is searched: links and mistakes make endless ones."""
+
 _MOST_FILES = 100_000
 _LONGEST_FIRST = 1024
 _FIRST_VRS = {b"UL", b"CS", b"UI", b"OB", b"DA", b"TM", b"SH", b"LO"}
@@ -51,21 +54,32 @@ def read_header(path: Path, **options: Any) -> pydicom.FileDataset:
 def files_below(folder: Path) -> list[Path]:
     """Return the files in a folder and those below it, sorted, links to folders not followed.
 
-    Folders beyond 64 levels and files beyond 100,000 are passed over: no
-    archive has them, and searching on may never end.
+    Folders more than 64 levels down are passed over: no archive has them.
+
+    Raises
+    ------
+    MuscleFMError
+        There are more than 100,000 files.
+    OSError
+        The folder itself cannot be read.
     """
     found: list[Path] = []
     waiting = [(folder, 0)]
-    while waiting and len(found) < _MOST_FILES:
+    while waiting:
         here, depth = waiting.pop()
         try:
             with os.scandir(here) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        if depth < _DEEPEST:
+                        if depth < DEEPEST:
                             waiting.append((Path(entry.path), depth + 1))
-                    elif entry.is_file():
+                    elif Path(entry.path).is_file():
                         found.append(Path(entry.path))
+                    if len(found) > _MOST_FILES:
+                        raise MuscleFMError(
+                            f"the folder holds more than {_MOST_FILES} files",
+                            "give the folder of one scan",
+                        )
         except OSError:
             # A folder that the user may not read is none of the scan, unless it is all there is.
             if here == folder:
