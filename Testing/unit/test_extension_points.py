@@ -1,6 +1,7 @@
 """What a researcher adds from outside, without an edit to the package, works all the way."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -8,11 +9,25 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from made_corrections import corrected_case
 from pydantic import Field
 from torch import Tensor, nn
 
 from musclefm.cli.main import main
+from musclefm.corrections.export import export_samples
+from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
+from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment
+from musclefm.exchange.formats import (
+    DATASET_FORMATS,
+    FORMATS,
+    DatasetFormat,
+    LabelFormat,
+    LabelledScan,
+)
+from musclefm.exchange.read_labels import read_labels
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
+from musclefm.exchange.training_case import TrainingCase
 from musclefm.inference.case import run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
@@ -26,8 +41,10 @@ from musclefm.networks.architecture import Architecture
 from musclefm.networks.families import FAMILIES, Family, build
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import silent
+from musclefm.results.export import export_case
 from musclefm.results.tables import muscles_from_csv
 from musclefm.storage.user_data import HOME_VARIABLE
+from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
@@ -220,6 +237,77 @@ def test_a_label_scheme(conv: ConvArchitecture, calf: str, image: Volume, tmp_pa
     assert main(list(map(str, export))) == 0
     table = json.loads((exported / "labels.json").read_text())
     assert table["1"] == "right soleus" and table["6"] == "left medial gastrocnemius"
+
+
+def _write_numpy(folder: Path, scan: LabelledScan) -> None:
+    np.savez(folder / "labels.npz", labels=scan.labels.array, affine=scan.labels.grid.ijk_to_ras)
+    for name, volume in scan.channels.items():
+        np.save(folder / f"image-{name}.npy", volume.array)
+
+
+def _read_numpy(path: Path, what: str) -> ExternalLabels:
+    stored = np.load(path)
+    array = stored["labels"].astype(np.int64)
+    segments = tuple(ExternalSegment(value) for value in np.unique(array).tolist() if value)
+    grid, _ = grid_of_affine(np.diag([-1, -1, 1, 1]) @ stored["affine"], array.shape, what)
+    return ExternalLabels(Volume(array, grid), segments, numbered=True)
+
+
+@pytest.fixture
+def numpy_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = LabelFormat("NumPy", ".npz", _write_numpy, _read_numpy)
+    monkeypatch.setitem(FORMATS, "numpy", added)
+
+
+@pytest.mark.usefixtures("numpy_format")
+def test_an_export_format_for_the_results_of_a_case(tmp_path: Path) -> None:
+    labels, scheme = corrected_case().labels, load_scheme("thigh-11")
+    results = tmp_path / "results"
+    results.mkdir()
+    made_by = {"model": {"label_scheme": scheme.name, "sha256": "a" * 64}}
+    (results / "provenance.json").write_text(json.dumps(made_by | {"input": {"sha256": "b" * 64}}))
+    write_seg_nrrd(results / "labels.seg.nrrd", labels, scheme)
+    export = ["export", "--case", results, "--format", "numpy", "--out", tmp_path / "command"]
+    assert main(list(map(str, export))) == 0
+    export_case(results, tmp_path / "function", "numpy")
+    for out in ("command", "function"):
+        read = read_labels(tmp_path / out / "labels.npz", scheme)
+        np.testing.assert_array_equal(read.volume.array, labels.array)
+        assert read.volume.grid.matches(labels.grid)
+    with pytest.raises(MuscleFMError, match="written already"):
+        export_case(results, tmp_path / "function", "numpy")
+    with pytest.raises(MuscleFMError, match=r"'other': use one of nifti, seg.nrrd, dicom, numpy"):
+        export_case(results, tmp_path / "none", "other")
+
+
+@pytest.mark.usefixtures("numpy_format")
+def test_an_export_format_for_the_corrections(tmp_path: Path) -> None:
+    case = corrected_case()
+    store = CorrectionStore(tmp_path / "store")
+    name = store.add(case).id
+    export = ["corrections", "export", "--format", "numpy", "--store", tmp_path / "store"]
+    assert main([*map(str, export), "--out", str(tmp_path / "command")]) == 0
+    export_samples(store, store.newest(), tmp_path / "function", "numpy")
+    for out in ("command", "function"):
+        folder = tmp_path / out / name
+        assert {path.name for path in folder.iterdir()} == {
+            "labels.npz", "image-water.npy", "image-fat.npy",
+        }  # fmt: skip
+        read = read_labels(folder / "labels.npz", load_scheme("thigh-11"))
+        np.testing.assert_array_equal(read.volume.array, case.labels.array)
+
+
+def test_a_format_of_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(cases: Iterable[TrainingCase], folder: Path, sided: bool) -> None:
+        folder.mkdir()
+        lines = [f"{case.key},{sided},{'+'.join(case.channels)}" for case in cases]
+        (folder / "cases.csv").write_text("\n".join(lines))
+
+    monkeypatch.setitem(DATASET_FORMATS, "csv", DatasetFormat("CSV", write))
+    name = CorrectionStore(tmp_path / "store").add(corrected_case()).id
+    export = ["corrections", "export", "--format", "csv", "--sided", "--store", tmp_path / "store"]
+    assert main([*map(str, export), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "cases.csv").read_text() == f"{name},True,water+fat"
 
 
 def test_a_scheme_of_the_user_must_be_what_it_is_called(calf: str, tmp_path: Path) -> None:

@@ -191,6 +191,7 @@ class ReviewController:
 
     def export(self, exportFormat: str) -> None:
         """Write the labels as they are now into a folder that the user chooses."""
+        from musclefm.exchange.formats import FORMATS
         from MuscleFMSegmentLib.review.case_export import dicomFileOf, exportArguments
 
         opened = self._open
@@ -200,14 +201,15 @@ class ReviewController:
             self.save.form, _("Folder for the exported files")
         )
         image: Path | None = None
-        if folder and exportFormat == "dicom":
+        needsSource = FORMATS[exportFormat].needs_source
+        if folder and needsSource:
             image = dicomFileOf(opened.review.case.volumeNode)
             if image is None:
                 chosen = qt.QFileDialog.getExistingDirectory(
                     self.save.form, _("Folder of the DICOM series that was segmented")
                 )
                 image = Path(chosen) if chosen else None
-        if not folder or (exportFormat == "dicom" and image is None):
+        if not folder or (needsSource and image is None):
             return
         opened.autosave()
         self._around.background.wait()

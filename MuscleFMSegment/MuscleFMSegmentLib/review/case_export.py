@@ -17,7 +17,7 @@ def exportArguments(
     results : Path
         Results of the case, with the saved session.
     exportFormat : str
-        ``"nifti"``, ``"seg.nrrd"`` or ``"dicom"``.
+        A name of :data:`musclefm.exchange.formats.FORMATS`.
     folder : Path
         For the files.
     image : Path or None

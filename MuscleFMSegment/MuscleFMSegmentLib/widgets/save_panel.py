@@ -7,14 +7,15 @@ from collections.abc import Callable
 import qt
 from slicer.i18n import tr as _
 
+from musclefm.exchange.formats import FORMATS
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
-EXPORTS = (
-    ("nifti", _("Labelmap (NIfTI)…")),
-    ("seg.nrrd", _("Segmentation (.seg.nrrd)…")),
-    ("dicom", _("DICOM SEG…")),
-)
-"""Format, as ``musclefm export`` calls it, and text in the menu."""
+# Texts of the shipped formats, for translators; any other has its own title.
+_TEXTS = {
+    "nifti": _("Labelmap (NIfTI)…"),
+    "seg.nrrd": _("Segmentation (.seg.nrrd)…"),
+    "dicom": _("DICOM SEG…"),
+}
 
 
 class SavePanel:
@@ -25,7 +26,7 @@ class SavePanel:
     onSave, onSaveAndNext : callable
         The buttons.
     onExport : callable
-        Told the format, one of :data:`EXPORTS`.
+        Told the format, a name of :data:`musclefm.exchange.formats.FORMATS`.
     """
 
     def __init__(
@@ -39,7 +40,8 @@ class SavePanel:
         self.ui.saveButton.connect("clicked()", onSave)
         self.ui.saveNextButton.connect("clicked()", onSaveAndNext)
         self.exportMenu = qt.QMenu(self.ui.exportButton)
-        for exportFormat, text in EXPORTS:
+        for exportFormat, known in FORMATS.items():
+            text = _TEXTS.get(exportFormat, f"{known.title}…")
             action = qt.QAction(text, self.exportMenu)
             self.exportMenu.addAction(action)
             action.connect("triggered()", lambda chosen=exportFormat: onExport(chosen))

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from musclefm.corrections.store import CorrectionStore, StoredSample
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.datalist import write_datalist
-from musclefm.exchange.dicom_seg import write_dicom_segmentation
-from musclefm.exchange.labelmap import write_labelmap
-from musclefm.exchange.nnunet import write_nnunet
-from musclefm.exchange.parametric_map import write_parametric_map
-from musclefm.exchange.seg_nrrd import write_seg_nrrd
+from musclefm.exchange.formats import DATASET_FORMATS, LabelledScan, label_format
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.exchange.training_case import TrainingCase
 from musclefm.labels.scheme import load_scheme
 from musclefm.labels.sided import IGNORE
-from musclefm.results.files import LABELMAP_FILE, SEGMENTATION_FILE
 from musclefm.storage.atomic import staged_folder
-from musclefm.volumes.writing import write_volume
-
-DatasetFormat = Literal["monai", "nnunet"]
-SampleFormat = Literal["nifti", "seg.nrrd"]
 
 
 def export_dataset(
     store: CorrectionStore,
     samples: Sequence[StoredSample],
     out: Path,
-    to: DatasetFormat,
+    to: str,
     *,
     sided: bool = False,
 ) -> int:
@@ -47,7 +36,9 @@ def export_dataset(
     out : Path
         Folder for the data set.
     to : str
-        ``"monai"``, see :func:`write_datalist`, or ``"nnunet"``, see :func:`write_nnunet`.
+        A format of :data:`musclefm.exchange.formats.DATASET_FORMATS`: ``"monai"``, see
+        :func:`~musclefm.exchange.datalist.write_datalist`, or ``"nnunet"``, see
+        :func:`~musclefm.exchange.nnunet.write_nnunet`.
     sided : bool
         Give left and right muscles labels of their own.
 
@@ -74,15 +65,16 @@ def export_dataset(
                 scheme = load_scheme(case.scheme)
                 yield TrainingCase(sample.id, subject, case.channels, labels, scheme)
 
-    if to == "monai":
-        write_datalist(cases(), out, sided=sided)
-    else:
-        write_nnunet(cases(), out, sided=sided)
+    DATASET_FORMATS[to].write(cases(), out, sided)
     return len(exported)
 
 
 def export_samples(
-    store: CorrectionStore, samples: Sequence[StoredSample], out: Path, to: SampleFormat
+    store: CorrectionStore,
+    samples: Sequence[StoredSample],
+    out: Path,
+    to: str,
+    source: SourceSeries | None = None,
 ) -> None:
     """Export samples as they are, a folder each.
 
@@ -95,54 +87,39 @@ def export_samples(
     out : Path
         New or empty folder, in which each sample's has its id as a name.
     to : str
-        ``"nifti"``: ``image-….nii.gz`` and ``labels.nii.gz`` with its names;
-        ``"seg.nrrd"``: ``image-….nrrd`` and ``labels.seg.nrrd``.
+        A format of :data:`musclefm.exchange.formats.FORMATS`. ``"nifti"``:
+        ``image-….nii.gz`` and ``labels.nii.gz`` with its names; ``"seg.nrrd"``:
+        ``image-….nrrd`` and ``labels.seg.nrrd``; ``"dicom"``: of one sample
+        ``labels.dcm`` and, where it is known, ``uncertainty.dcm``, right in the folder;
+        they get the identity of the source's patient.
+    source : SourceSeries, optional
+        The slices that were segmented, where the format refers to them.
 
     Raises
     ------
     MuscleFMError
-        A sample is damaged, there is none, or the folder cannot be written.
+        A sample is damaged or lies elsewhere than the source, there is none, the source
+        is missing, or the folder cannot be written.
     """
+    chosen = label_format(to)
     if not samples:
         raise MuscleFMError("there is no sample to export", "store a correction first")
-    ending = "nii.gz" if to == "nifti" else "nrrd"
+    if chosen.needs_source and (len(samples) != 1 or source is None):
+        raise MuscleFMError(
+            f"{chosen.title} is exported one sample at a time, for the series that was segmented",
+            "give one ID and the series with --image",
+        )
     with staged_folder(out) as staged:
         for sample in samples:
             case = store.load(sample.id)
-            folder = staged / sample.id
-            folder.mkdir()
-            for name, volume in case.channels.items():
-                write_volume(volume, folder / f"image-{name}.{ending}")
-            scheme = load_scheme(case.scheme)
-            if to == "nifti":
-                write_labelmap(folder / LABELMAP_FILE, case.labels, scheme)
-            else:
-                write_seg_nrrd(folder / SEGMENTATION_FILE, case.labels, scheme)
-
-
-def export_dicom(store: CorrectionStore, name: str, out: Path, source: SourceSeries) -> None:
-    """Export a sample as DICOM objects, which get the identity of the source's patient.
-
-    Parameters
-    ----------
-    store : CorrectionStore
-        The store.
-    name : str
-        Id of the sample.
-    out : Path
-        New or empty folder for ``labels.dcm`` and, where it is known, ``uncertainty.dcm``.
-    source : SourceSeries
-        The slices that were segmented.
-
-    Raises
-    ------
-    MuscleFMError
-        The sample is damaged or lies elsewhere than the source, highdicom is not
-        installed, or the folder cannot be written.
-    """
-    case = store.load(name)
-    scheme = load_scheme(case.scheme)
-    with staged_folder(out) as staged:
-        write_dicom_segmentation(staged / "labels.dcm", case.labels, scheme, source, corrected=True)
-        if case.uncertainty is not None:
-            write_parametric_map(staged / "uncertainty.dcm", case.uncertainty, source)
+            folder = staged if chosen.needs_source else staged / sample.id
+            folder.mkdir(exist_ok=True)
+            scan = LabelledScan(
+                case.labels,
+                load_scheme(case.scheme),
+                corrected=True,
+                channels=case.channels,
+                uncertainty={"total": case.uncertainty} if case.uncertainty else {},
+                source=source,
+            )
+            chosen.write(folder, scan)

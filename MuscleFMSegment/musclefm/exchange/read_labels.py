@@ -13,15 +13,12 @@ from musclefm.anatomy.sides import name_sides, sides_map
 from musclefm.anatomy.thighs import find_thighs
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.alignment import align_to_grid
-from musclefm.exchange.dicom_seg import read_dicom_seg
 from musclefm.exchange.external_labels import ExternalLabels
+from musclefm.exchange.formats import read_external_labels
 from musclefm.exchange.label_mapping import LabelMapping, Target, contradicting_sides, find_meanings
-from musclefm.exchange.labelmap import read_labelmap
-from musclefm.exchange.seg_nrrd import read_seg_nrrd
 from musclefm.labels.scheme import SIDES, LabelScheme, Side
 from musclefm.labels.sided import IGNORE, check_sided_labels
 from musclefm.labels.sides import LEFT, RIGHT
-from musclefm.volumes.dicom.files import is_dicom
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 
@@ -108,20 +105,12 @@ def _read(path: Path, what: str) -> ExternalLabels:
     if not path.is_file():
         raise MuscleFMError(f"{what} is not a file that exists", "check the path")
     try:
-        return _read_file(path, what)
+        return read_external_labels(path, what)
     except OSError as error:
         raise MuscleFMError(
             f"{what} cannot be opened ({error.strerror or 'input or output error'})",
             "check the path and its access rights",
         ) from error
-
-
-def _read_file(path: Path, what: str) -> ExternalLabels:
-    if path.name.lower().endswith(".seg.nrrd"):
-        return read_seg_nrrd(path, what)
-    if is_dicom(path):
-        return read_dicom_seg(path, what)
-    return read_labelmap(path, what)
 
 
 def _sided(

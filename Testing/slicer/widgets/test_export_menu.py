@@ -12,6 +12,7 @@ import pytest
 import slicer
 from playing import openResults, segmented, settle, sidedLabels
 
+from musclefm.exchange.formats import FORMATS, LabelFormat
 from musclefm.labels.scheme import segment_name
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import write_volume
@@ -89,3 +90,18 @@ def test_cancelling_writes_nothing(
 ) -> None:
     export(opened, session, 2, *(text.format(out=tmp_path / "out") for text in answers))
     assert not (tmp_path / "out").exists() and not opened.messages.text
+
+
+def test_a_format_that_was_added_to_the_librarys_table_is_in_the_menu(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from MuscleFMSegmentLib.widgets.save_panel import SavePanel
+
+    added = LabelFormat("NumPy", ".npz", lambda folder, scan: None)
+    monkeypatch.setitem(FORMATS, "numpy", added)
+    chosen: list[str] = []
+    panel = SavePanel(lambda: None, lambda: None, chosen.append)
+    actions = panel.exportMenu.actions()
+    assert [action.text for action in actions][-2:] == ["DICOM SEG…", "NumPy…"]
+    actions[-1].trigger()
+    assert chosen == ["numpy"]

@@ -12,13 +12,12 @@ from musclefm.cli.commands import add_correction
 from musclefm.cli.terminal.inputs import add_image_choices, choice_of
 from musclefm.cli.terminal.output import console, note, say
 from musclefm.errors import MuscleFMError
+from musclefm.exchange.formats import DATASET_FORMATS, FORMATS
 from musclefm.plain_text import figures
 
 if TYPE_CHECKING:
     from musclefm.corrections.record import SampleRecord
     from musclefm.corrections.store import CorrectionStore, StoredSample
-
-_FORMATS = ("monai", "nnunet", "nifti", "seg.nrrd", "dicom")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export.add_argument(
         "samples", nargs="*", metavar="ID", help="default: the newest sample of every case"
     )
-    export.add_argument("--format", choices=_FORMATS, required=True)
+    export.add_argument("--format", choices=(*DATASET_FORMATS, *FORMATS), required=True)
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument(
         "--sided",
@@ -138,7 +137,7 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from musclefm.corrections.export import export_dataset, export_dicom, export_samples
+    from musclefm.corrections.export import export_dataset, export_samples
     from musclefm.exchange.source_series import find_source_series
     from musclefm.storage.atomic import check_folder
     from musclefm.volumes.reading import voxels_sha256
@@ -148,22 +147,21 @@ def _export(arguments: argparse.Namespace) -> None:
     samples = _chosen(store, arguments.samples)
     for line in () if arguments.samples else store.left_out():
         note(line)
-    if arguments.format == "dicom":
-        if len(samples) != 1 or not arguments.image:
-            raise MuscleFMError(
-                "DICOM is exported one sample at a time, for the series that was segmented",
-                "give one ID and the series with --image",
-            )
-        segmented = [voxels_sha256(image) for image in store.load(samples[0].id).channels.values()]
-        source = find_source_series(arguments.image, choice_of(arguments), segmented)
-        export_dicom(store, samples[0].id, arguments.out, source)
-    elif arguments.format in ("monai", "nnunet"):
+    if arguments.format in DATASET_FORMATS:
         count = export_dataset(
             store, samples, arguments.out, arguments.format, sided=arguments.sided
         )
         say(f"{count} of {len(samples)} samples exported: those that were reviewed.")
-    else:
-        export_samples(store, samples, arguments.out, arguments.format)
+        return
+    source = None
+    if FORMATS[arguments.format].needs_source and arguments.image:
+        segmented = [
+            voxels_sha256(image)
+            for sample in samples[:1]
+            for image in store.load(sample.id).channels.values()
+        ]
+        source = find_source_series(arguments.image, choice_of(arguments), segmented)
+    export_samples(store, samples, arguments.out, arguments.format, source)
 
 
 def _remove(arguments: argparse.Namespace) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
 
 from musclefm.cli.terminal.inputs import choice_of
-from musclefm.results.export import ExportFormat, check_export_folder, export_case
+from musclefm.exchange.formats import FORMATS
 from musclefm.results.reading import read_provenance
 
 
@@ -21,7 +20,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--format",
-        choices=get_args(ExportFormat),
+        choices=tuple(FORMATS),
         required=True,
         help="dicom is a DICOM SEG and a Parametric Map of each uncertainty, which belong to the "
         "patient and study of --image and hold their identity",
@@ -38,10 +37,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Export the case."""
     from musclefm.exchange.source_series import find_source_series
+    from musclefm.results.export import check_export_folder, export_case
 
     check_export_folder(arguments.out, arguments.format)
     source = None
-    if arguments.format == "dicom" and arguments.image:
+    if FORMATS[arguments.format].needs_source and arguments.image:
         # Results of earlier versions do not say which images of a series they were made from.
         segmented = read_provenance(arguments.case)["input"].get("voxels_sha256", {}).values()
         source = find_source_series(arguments.image, choice_of(arguments), segmented)
