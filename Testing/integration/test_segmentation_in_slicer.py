@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sided import with_sides
 from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
 
 SLICER_PYTHON = os.environ.get("MUSCLEFM_SLICER_PYTHON", "")
 
@@ -98,7 +100,8 @@ def test_slicer_reads_names_colours_codes_voxels_and_geometry(tmp_path, left_han
         str(tmp_path / name)
         for name in ("labels.seg.nrrd", "saved.seg.nrrd", "voxels.npy", "result.json")
     )
-    write_segmentation(tmp_path / "labels.seg.nrrd", labels, sides, grid, scheme)
+    sided = with_sides(labels, sides, scheme)
+    write_seg_nrrd(tmp_path / "labels.seg.nrrd", Volume(sided, grid), scheme)
     ran = subprocess.run(
         [SLICER_PYTHON, "-c", IN_SLICER, source, saved, voxels, result],
         capture_output=True,

@@ -7,9 +7,11 @@ import pytest
 import slicer
 import vtk
 
-from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sided import with_sides
 from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.startup.terminology import CONTEXT_NAME, loadTerminology
 
 
@@ -55,7 +57,7 @@ def test_segments_of_results_are_found_in_it(logic, tmp_path: Path) -> None:
     sides = np.repeat(np.array([1, 2], np.uint8), 12) * np.ones_like(labels)
     grid = Grid((2, 3, 24), (1.0, 1.0, 5.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
     path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, labels, sides, grid, scheme)
+    write_seg_nrrd(path, Volume(with_sides(labels, sides, scheme), grid), scheme)
 
     scene = slicer.vtkMRMLScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")

@@ -11,8 +11,9 @@ import nibabel
 import numpy as np
 from made_dicom import write_enhanced, write_series
 
-from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import load_scheme
+from musclefm.labels.sided import with_sides
 from musclefm.volumes.formats.encoding import encode_volume
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
@@ -89,9 +90,9 @@ def _segmentation(folder: Path, volume: Volume) -> Path:
     labels = (volume.array > 100).astype(np.uint8)
     sides = np.ones_like(labels)
     sides[..., 24:] = 2
-    write_segmentation(
-        folder / "scan.seg.nrrd", labels, sides, volume.grid, load_scheme("thigh-12")
-    )
+    scheme = load_scheme("thigh-12")
+    sided = volume.with_array(with_sides(labels, sides, scheme))
+    write_seg_nrrd(folder / "scan.seg.nrrd", sided, scheme)
     return folder / "scan.seg.nrrd"
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from musclefm.exchange.seg_nrrd import write_segmentation
-from musclefm.labels.scheme import Code, Label, LabelScheme, load_scheme
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
+from musclefm.labels.scheme import SIDES, Code, Label, LabelScheme, load_scheme
+from musclefm.labels.sided import with_sides
 from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
 
 SCHEME = load_scheme("thigh-12")
 LEFT_HANDED_OBLIQUE = np.linalg.qr(np.array([[9.0, 1, -2], [-1, 8, 3], [2.5, -3, 9]]))[0]
@@ -30,6 +32,11 @@ def legs(grid):
     return labels, sides
 
 
+@pytest.fixture
+def sided(grid, legs):
+    return Volume(with_sides(*legs, SCHEME), grid)
+
+
 def _read(path):
     """Return the voxels, the image, and one dict of fields a segment."""
     image = sitk.ReadImage(str(path))
@@ -44,7 +51,7 @@ def _read(path):
 def test_every_voxel_belongs_to_the_segment_of_its_muscle_and_side(tmp_path, grid, legs):
     labels, sides = legs
     path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, labels, sides, grid, SCHEME)
+    write_seg_nrrd(path, Volume(with_sides(labels, sides, SCHEME), grid), SCHEME)
     voxels, _, segments = _read(path)
     names = np.full(max(int(x["LabelValue"]) for x in segments) + 1, "", dtype=object)
     for segment in segments:
@@ -57,9 +64,9 @@ def test_every_voxel_belongs_to_the_segment_of_its_muscle_and_side(tmp_path, gri
     assert np.array_equal(found == "", labels == 0)
 
 
-def test_the_geometry_is_kept_to_the_last_digit(tmp_path, grid, legs):
+def test_the_geometry_is_kept_to_the_last_digit(tmp_path, grid, sided):
     path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, *legs, grid, SCHEME)
+    write_seg_nrrd(path, sided, SCHEME)
     _, image, _ = _read(path)
     assert np.linalg.det(np.reshape(image.GetDirection(), (3, 3))) < 0
     assert image.GetSize() == grid.shape[::-1]
@@ -68,9 +75,9 @@ def test_the_geometry_is_kept_to_the_last_digit(tmp_path, grid, legs):
     assert np.allclose(image.GetDirection(), grid.direction, atol=1e-12)
 
 
-def test_segments_carry_colour_code_and_side(tmp_path, grid, legs):
+def test_segments_carry_colour_code_and_side(tmp_path, sided):
     path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, *legs, grid, SCHEME)
+    write_seg_nrrd(path, sided, SCHEME)
     _, image, segments = _read(path)
     assert len({segment["ID"] for segment in segments}) == 24
     by_name = {segment["Name"]: segment for segment in segments}
@@ -87,10 +94,10 @@ def test_segments_carry_colour_code_and_side(tmp_path, grid, legs):
     assert image.GetMetaData("Segmentation_SourceRepresentation") == "Binary labelmap"
 
 
-def test_the_extent_of_every_segment_is_the_whole_image(tmp_path, grid, legs):
+def test_the_extent_of_every_segment_is_the_whole_image(tmp_path, sided):
     """Slicer takes the extent of the first segment for all of a layer, and clips to it."""
     path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, *legs, grid, SCHEME)
+    write_seg_nrrd(path, sided, SCHEME)
     _, _, segments = _read(path)
     assert {segment["Extent"] for segment in segments} == {"0 8 0 5 0 3"}
     assert {segment["Layer"] for segment in segments} == {"0"}
@@ -99,44 +106,48 @@ def test_the_extent_of_every_segment_is_the_whole_image(tmp_path, grid, legs):
 def test_a_muscle_that_was_missed_has_a_segment_but_an_absent_thigh_has_none(tmp_path, grid, legs):
     labels, sides = legs
     path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, np.where(sides == 2, labels, 0).astype(np.uint8), sides, grid, SCHEME)
+    only_left = np.where(sides == 2, labels, 0).astype(np.uint8)
+    write_seg_nrrd(path, Volume(with_sides(only_left, sides, SCHEME), grid), SCHEME)
     _, _, segments = _read(path)
     assert [x["Name"] for x in segments] == [f"Left {label.name}" for label in SCHEME.labels]
     assert [int(x["LabelValue"]) for x in segments] == list(range(13, 25))
 
 
-def test_without_any_label_every_thigh_of_the_image_has_its_segments(tmp_path, grid, legs):
+def test_without_any_label_every_thigh_of_the_image_has_its_segments(tmp_path, grid):
     path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, np.zeros(grid.shape, np.uint8), legs[1], grid, SCHEME)
+    write_seg_nrrd(path, Volume(np.zeros(grid.shape, np.uint8), grid), SCHEME, SIDES)
     voxels, _, segments = _read(path)
     assert len(segments) == 24
     assert not voxels.any()
 
 
-def test_the_left_side_of_a_large_scheme_does_not_overflow(tmp_path):
+def test_a_scheme_whose_left_side_would_not_fit_is_none():
     code = Code(value="X", scheme="99MUSCLEFM", meaning="x")
-    many = tuple(
-        Label(
-            id=n,
-            name=f"part {n}",
-            abbreviation=f"{n}",
-            colour=(n, 0, 0),
-            code=code,
-            medial_lateral=0,
+
+    def scheme(count):
+        labels = tuple(
+            Label(
+                id=number,
+                name=f"part {number}",
+                abbreviation=f"{number}",
+                colour=(number, 0, 0),
+                code=code,
+                medial_lateral=0,
+            )
+            for number in range(1, count + 1)
         )
-        for n in range(1, 201)
-    )
-    scheme = LabelScheme(name="many", title="", source="", labels=many)
-    grid = Grid((1, 2, 2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
-    labels = np.array([[[200, 200], [1, 0]]], np.uint8)
+        return LabelScheme(name="many", title="", source="", labels=labels)
+
+    largest = scheme(127)
+    labels = np.array([[[127, 127], [1, 0]]], np.uint8)
     sides = np.array([[[1, 2], [2, 2]]], np.uint8)
-    path = tmp_path / "labels.seg.nrrd"
-    write_segmentation(path, labels, sides, grid, scheme)
-    assert _read(path)[0].tolist() == [[[200, 400], [201, 0]]]
+    assert with_sides(labels, sides, largest).tolist() == [[[127, 254], [128, 0]]]
+    with pytest.raises(ValueError, match="127"):
+        scheme(128)
 
 
-def test_the_same_labels_give_the_same_bytes(tmp_path, grid, legs):
+def test_the_same_labels_give_the_same_bytes(tmp_path, sided):
     first, second = tmp_path / "first.seg.nrrd", tmp_path / "second.seg.nrrd"
     for path in (first, second):
-        write_segmentation(path, *legs, grid, SCHEME)
+        write_seg_nrrd(path, sided, SCHEME)
     assert first.read_bytes() == second.read_bytes()

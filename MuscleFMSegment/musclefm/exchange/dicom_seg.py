@@ -19,8 +19,8 @@ from musclefm.exchange.derived_object import (
 from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, assign
 from musclefm.exchange.source_series import SourceSeries
 from musclefm.labels.scheme import Label, LabelScheme, Side, segment_name
-from musclefm.labels.side_codes import SIDE_CODES, side_of_code
 from musclefm.labels.sided import IGNORE, check_sided_labels
+from musclefm.labels.sides import SIDE_CODES, side_of_code
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.checks import check_header_shape, damaged_error
 from musclefm.volumes.dicom.files import read_header

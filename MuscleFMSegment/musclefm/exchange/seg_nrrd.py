@@ -19,9 +19,8 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment, assign, whole_numbers
 from musclefm.labels.scheme import SIDES, Label, LabelScheme, Side, segment_name
 from musclefm.labels.segment_names import segment_id, terminology_entry
-from musclefm.labels.side_codes import side_of_code
 from musclefm.labels.sided import IGNORE, check_sided_labels
-from musclefm.labels.sides import LEFT, RIGHT
+from musclefm.labels.sides import side_of_code
 from musclefm.storage.atomic import atomic_bytes
 from musclefm.storage.regular_file import open_regular
 from musclefm.volumes.affine import grid_of_affine
@@ -39,55 +38,41 @@ _TERMINOLOGY = "TerminologyEntry:"
 _TYPE, _MODIFIERS = 2, (3, 6)
 
 
-def write_segmentation(
-    path: Path,
-    labels: npt.NDArray[np.uint8],
-    sides: npt.NDArray[np.uint8],
-    grid: Grid,
-    scheme: LabelScheme,
+def write_seg_nrrd(
+    path: Path, labels: Volume, scheme: LabelScheme, sides: Collection[Side] = SIDES[:1]
 ) -> None:
-    """Write a ``.seg.nrrd`` file with one segment a muscle and side.
+    """Write sided labels as ``.seg.nrrd``, with one segment a muscle and side.
 
     A side that holds any label gets a segment for every muscle of the scheme,
     empty ones too: what the network missed can then be painted into a segment
-    that has its name already. Without any label, every side of ``sides`` gets
-    them. Values are those of :meth:`LabelScheme.labels_of_sides`.
+    that has its name already.
 
     Parameters
     ----------
     path : Path
-        File to write, ending in ``.seg.nrrd``.
-    labels : ndarray
-        ``(K, J, I) uint8``: ids of the scheme, 0 background.
-    sides : ndarray
-        ``(K, J, I) uint8``: 1 for the patient's right, 2 for the left.
-    grid : Grid
-        Where the voxels lie; kept exactly, oblique and left-handed too.
+        Ends in ``.seg.nrrd``.
+    labels : Volume
+        ``(K, J, I) uint8``: sided values, see
+        :meth:`LabelScheme.labels_of_sides`; voxels to be ignored are left out.
+        The grid is kept exactly, oblique and left-handed too.
     scheme : LabelScheme
         Names, colours and codes.
+    sides : collection of Side
+        Which get segments where nothing is labelled.
 
     Raises
     ------
     MuscleFMError
-        The file cannot be written; nothing is left behind.
+        The labels are not the scheme's, or the file cannot be written; nothing is left
+        behind.
     """
-    labelled = labels > 0
-    present = np.unique(sides[labelled] if labelled.any() else sides)
-    count = len(scheme.labels)
-    values = labels.astype(np.min_scalar_type(len(SIDES) * count))
-    values[labelled & (sides == LEFT)] += count
-    shown = [side for number, side in enumerate(SIDES, RIGHT) if number in present]
-    _write(path, Volume(values, grid), scheme, shown)
-
-
-def _write(path: Path, values: Volume, scheme: LabelScheme, sides: Collection[Side]) -> None:
-    """Write sided values with a segment for every muscle of some sides."""
-    segments = [
-        (value, side, label)
-        for value, (side, label) in scheme.labels_of_sides().items()
-        if side in sides
-    ]
+    check_sided_labels(labels.array, scheme)
+    values = labels.with_array(np.where(labels.array == IGNORE, np.uint8(0), labels.array))
+    named = scheme.labels_of_sides()
+    labelled = {named[value][0] for value in np.unique(values.array).tolist() if value}
+    shown = labelled or sides
     fields = _segmentation_fields(values.grid)
+    segments = [(value, *named[value]) for value in named if named[value][0] in shown]
     for number, (value, side, label) in enumerate(segments):
         fields += _segment_fields(number, value, side, label, values.grid)
     # An NRRD header ends with the first empty line.
@@ -127,35 +112,6 @@ def _segment_fields(number: int, value: int, side: Side, label: Label, grid: Gri
 
 def _extent(grid: Grid) -> str:
     return " ".join(f"0 {size - 1}" for size in grid.shape[::-1])
-
-
-def write_seg_nrrd(
-    path: Path, labels: Volume, scheme: LabelScheme, sides: Collection[Side] = SIDES[:1]
-) -> None:
-    """Write sided labels as ``.seg.nrrd``; see :func:`write_segmentation`.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.seg.nrrd``.
-    labels : Volume
-        ``(K, J, I) uint8``: sided values, see
-        :meth:`LabelScheme.labels_of_sides`; voxels to be ignored are left out.
-    scheme : LabelScheme
-        Names, colours and codes.
-    sides : collection of Side
-        Which get segments where nothing is labelled.
-
-    Raises
-    ------
-    MuscleFMError
-        The labels are not the scheme's, or the file cannot be written.
-    """
-    check_sided_labels(labels.array, scheme)
-    values = np.where(labels.array == IGNORE, np.uint8(0), labels.array)
-    named = scheme.labels_of_sides()
-    shown = {named[value][0] for value in np.unique(values).tolist() if value}
-    _write(path, labels.with_array(values), scheme, shown or sides)
 
 
 def read_seg_nrrd(path: Path, what: str) -> ExternalLabels:

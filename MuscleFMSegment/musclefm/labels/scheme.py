@@ -52,7 +52,7 @@ class Label(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: int = Field(ge=1, le=255)
+    id: int = Field(ge=1, le=127)
     name: str
     abbreviation: str
     colour: tuple[int, int, int]
@@ -68,7 +68,8 @@ class LabelScheme(BaseModel):
     name: str
     title: str
     source: str
-    labels: tuple[Label, ...]
+    # A uint8 labelmap holds every label of both sides, and 255 to be ignored.
+    labels: tuple[Label, ...] = Field(min_length=1, max_length=127)
 
     @model_validator(mode="after")
     def _ids_are_consecutive(self) -> LabelScheme:

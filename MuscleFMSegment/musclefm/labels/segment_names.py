@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from musclefm.labels.scheme import Label, Side
-
-_LATERALITY: dict[Side, str] = {"right": "SCT^24028007^Right", "left": "SCT^7771000^Left"}
+from musclefm.labels.sides import SIDE_CODES
 
 
 def segment_id(side: Side, label: Label) -> str:
@@ -17,12 +16,13 @@ def terminology_entry(side: Side, label: Label) -> str:
 
     It holds category, type and modifier as DICOM codes; no anatomic region is needed.
     """
+    value, coding_scheme, meaning = SIDE_CODES[side]
     return "~".join(
         (
             "Segmentation category and type - 3D Slicer General Anatomy list",
             "SCT^123037004^Anatomical Structure",
             f"{label.code.scheme}^{label.code.value}^{label.code.meaning}",
-            _LATERALITY[side],
+            f"{coding_scheme}^{value}^{meaning}",
             "Anatomic codes - DICOM master list",
             "^^",
             "^^",

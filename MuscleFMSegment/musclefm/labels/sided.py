@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
-from musclefm.labels.scheme import SIDES, LabelScheme
+from musclefm.labels.scheme import LabelScheme
 from musclefm.labels.segment_names import segment_id
+from musclefm.labels.sides import LEFT
 
 IGNORE = 255
 """The value of voxels that nobody has reviewed."""
@@ -33,14 +34,9 @@ def check_sided_labels(labels: npt.NDArray[np.integer[Any]], scheme: LabelScheme
     Raises
     ------
     MuscleFMError
-        There are other values, or the scheme has too many labels for uint8.
+        There are other values.
     """
     values = scheme.labels_of_sides()
-    if max(values) >= IGNORE:
-        raise MuscleFMError(
-            f"label scheme '{scheme.name}' has too many labels to be exchanged",
-            f"use one of at most {(IGNORE - 1) // len(SIDES)} labels",
-        )
     known = np.array([0, *values, IGNORE])
     if unknown := np.setdiff1d(np.unique(labels), known).tolist():
         raise MuscleFMError(
@@ -69,6 +65,30 @@ def without_sides(labels: npt.NDArray[np.uint8], scheme: LabelScheme) -> npt.NDA
     for value, (_, label) in scheme.labels_of_sides().items():
         table[value] = label.id
     return np.asarray(table[labels])
+
+
+def with_sides(
+    labels: npt.NDArray[np.uint8], sides: npt.NDArray[np.uint8], scheme: LabelScheme
+) -> npt.NDArray[np.uint8]:
+    """Return sided values in place of the scheme's ids; background stays.
+
+    Parameters
+    ----------
+    labels : ndarray
+        ``(K, J, I) uint8``: ids of the scheme, 0 background.
+    sides : ndarray
+        ``(K, J, I) uint8``: RIGHT or LEFT.
+    scheme : LabelScheme
+        What the labels mean.
+
+    Returns
+    -------
+    ndarray
+        ``(K, J, I) uint8``, see :meth:`LabelScheme.labels_of_sides`.
+    """
+    left = (labels > 0) & (sides == LEFT)
+    sided: npt.NDArray[np.uint8] = labels + left * np.uint8(len(scheme.labels))
+    return sided
 
 
 def value_names(scheme: LabelScheme, *, sided: bool) -> dict[int, str]:

@@ -12,7 +12,8 @@ from musclefm.inference.device import Runtime
 from musclefm.inference.field_notes import sparse_note
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.scheme import SIDES
-from musclefm.labels.sides import LEFT, RIGHT
+from musclefm.labels.sided import with_sides
+from musclefm.labels.sides import RIGHT
 from musclefm.models.bundle import Bundle
 from musclefm.plain_text import figures
 from musclefm.progress import Progress, ProgressEvent
@@ -98,11 +99,10 @@ def segment_case(
         notes=tuple(notes),
     )
     largest = np.float32(maps.max_entropy)
-    left = (maps.labels > 0) & (maps.sides == LEFT)
     return CaseResults(
         grid=maps.grid,
         scheme=maps.scheme,
-        sided_labels=maps.labels + left * np.uint8(len(maps.scheme.labels)),
+        sided_labels=with_sides(maps.labels, maps.sides, maps.scheme),
         sides=tuple(side for n, side in enumerate(SIDES, RIGHT) if np.any(maps.sides == n)),
         uncertainty={
             "total": maps.total / largest,

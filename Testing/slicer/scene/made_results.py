@@ -11,8 +11,9 @@ import numpy.typing as npt
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from musclefm.exchange.seg_nrrd import write_segmentation
+from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.labels.sided import with_sides
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.results.tables import muscles_table, regions_document
 from musclefm.review.muscles import summarise_muscles
@@ -105,7 +106,8 @@ def write_results(folder: Path, maps: EnsembleMaps, *, fat: bool = True) -> None
         images["fat_fraction"] = fat_fraction
     for name, array in images.items():
         write_volume(Volume(array, maps.grid), folder / f"{name}.nii.gz")
-    write_segmentation(folder / "labels.seg.nrrd", maps.labels, maps.sides, maps.grid, maps.scheme)
+    sided = with_sides(maps.labels, maps.sides, maps.scheme)
+    write_seg_nrrd(folder / "labels.seg.nrrd", Volume(sided, maps.grid), maps.scheme)
     (folder / "regions.json").write_text(regions_document(maps, regions).model_dump_json())
     muscles = summarise_muscles(maps, regions.queue, fat_fraction)
     (folder / "muscles.csv").write_text(muscles_table(muscles))
