@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.labels.scheme import load_scheme
+from musclefm.review.changes import changed_regions
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.leg_profile import leg_profile
-from musclefm.review.measures import changed_regions, measure_muscles
+from musclefm.review.measures import measure_muscles
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.review.session_file import load_session, save_session

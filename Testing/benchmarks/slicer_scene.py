@@ -28,7 +28,8 @@ from offscreen import ORIENTATIONS, OffscreenSliceView  # noqa: E402
 from segment_editor import SegmentEditor  # noqa: E402
 
 from musclefm.results.case import read_results  # noqa: E402
-from musclefm.review.measures import changed_regions, measure_muscles  # noqa: E402
+from musclefm.review.changes import changed_regions  # noqa: E402
+from musclefm.review.measures import measure_muscles  # noqa: E402
 from musclefm.volumes.grid import Grid  # noqa: E402
 from MuscleFMSegmentLib.scene.editing import Editing  # noqa: E402
 from MuscleFMSegmentLib.scene.heatmap import Heatmap  # noqa: E402

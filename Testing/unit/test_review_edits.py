@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from musclefm.labels.scheme import load_scheme
+from musclefm.review.changes import changed_regions
 from musclefm.review.leg_profile import leg_profile
-from musclefm.review.measures import changed_regions, measure_muscles
+from musclefm.review.measures import measure_muscles
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 

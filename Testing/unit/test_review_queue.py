@@ -132,7 +132,7 @@ def test_a_region_that_is_not_in_the_queue_is_an_error(queue):
 @pytest.mark.parametrize(
     "module",
     [
-        "review.queue", "review.measures", "review.session",
+        "review.queue", "review.changes", "review.measures", "review.session",
         "review.session_file", "review.leg_profile", "review.regions", "results.tables",
     ],
 )  # fmt: skip

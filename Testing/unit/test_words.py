@@ -39,7 +39,6 @@ IN_IDENTIFIERS = IN_TEXTS | {
     r"grown": "upsampled, dilated",
     r"walk": "navigation",
     r"placement": "alignment",
-    r"surroundings": "context",
 }
 # Names that Python, NumPy, PyTorch and the like give.
 ANOTHERS = {"walk"}

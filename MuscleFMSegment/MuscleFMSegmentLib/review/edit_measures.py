@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.review.measures import MuscleMeasure, changed_regions, measure_muscles
+from musclefm.review.changes import changed_regions
+from musclefm.review.measures import MuscleMeasure, measure_muscles
 from MuscleFMSegmentLib.scene.case import CaseInScene
 
 

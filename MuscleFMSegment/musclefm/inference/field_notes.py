@@ -29,7 +29,7 @@ _LEAST_SLICES = 4
 _SPARSE_MM = 12.0
 
 PRONE = (
-    "the slices seem to be turned by 180 degrees (a prone patient?): sides were told by"
+    "the slices seem to be turned by 180 degrees (a prone patient?): sides were found by"
     " the anatomy, against the image's orientation, so check them"
 )
 TURNED_AS_STORED = (

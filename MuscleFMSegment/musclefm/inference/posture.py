@@ -25,7 +25,7 @@ def looks_upside_down(predictor: EnsemblePredictor, upright: Framing, upside_dow
 
     Muscles of a prone patient in an image stored as if supine lie where none
     of their kind ever lies. An ensemble that sees them so finds fewer muscles,
-    or as many and doubts them, as in the hip. A few slices, spread along the
+    or as many with more uncertainty, as in the hip. A few slices, spread along the
     thighs, decide by the mean largest probability of a muscle less the mean
     entropy in nats.
 

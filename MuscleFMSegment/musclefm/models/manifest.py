@@ -224,7 +224,7 @@ class BundleManifest(BundleCard):
     created_with: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _files_are_told_apart(self) -> BundleManifest:
+    def _files_have_names_of_their_own(self) -> BundleManifest:
         # Some disks keep no capitals apart.
         names = {entry.file.casefold() for entry in self.files}
         if len(names) < len(self.files):

@@ -190,7 +190,7 @@ class ReviewQueue:
         ----------
         changed : collection of int
             All regions whose voxels now differ from the model's, see
-            :func:`musclefm.review.measures.changed_regions`.
+            :func:`musclefm.review.changes.changed_regions`.
 
         Raises
         ------
