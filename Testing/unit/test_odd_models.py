@@ -96,6 +96,7 @@ def test_weights_that_no_network_can_have_are_refused_when_loaded(
         (lambda content: content["architecture"].update(input_size=3072), "pairs of tokens"),
         (lambda content: content.update(title="\x1b]0;x\x07"), "title"),
         (lambda content: content.update(version="1\n2"), "version"),
+        (lambda content: content.update(metrics={"dsc": float("nan")}), "metrics.dsc"),
         (lambda content: content.update(licence="x" * 20_000), "licence"),
         (
             lambda content: content.update(

@@ -16,7 +16,7 @@ from MuscleFMSegmentLib.process.library_runner import PYTHON_VARIABLE
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 _REQUESTER = "MuscleFMSegment"
 # As in pyproject.toml, which gives the reason.
-_TORCH, _TORCHVISION = ">=2.6", ">=0.21"
+_TORCH, _TORCHVISION = ">=2.10", ">=0.25"
 
 # What the module itself imports; the rest is the child process's, which may have another Python.
 _IN_SLICER = frozenset({"numpy", "scipy", "SimpleITK", "pydicom", "pydantic", "platformdirs"})
@@ -98,4 +98,4 @@ def _hasTorch() -> bool:
         major, minor = version("torch").split(".")[:2]
     except PackageNotFoundError:
         return False
-    return (int(major), int(minor)) >= (2, 6)
+    return (int(major), int(minor)) >= (2, 10)

@@ -47,7 +47,7 @@ _LONGEST_TEXT = 10_000
 class Strict(BaseModel):
     """Data that refuses unknown fields and never changes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ThighTiles(Strict):

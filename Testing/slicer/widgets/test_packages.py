@@ -56,13 +56,13 @@ def test_torch_comes_from_the_extension_and_the_rest_from_pip(
 
     def installTorch(self: Any, **options: Any) -> None:
         asked.append(options)
-        torch.append("2.8.0+cu128")
+        torch.append("2.12.0+cu128")
 
     monkeypatch.setattr(PyTorchUtils.PyTorchUtilsLogic, "installTorch", installTorch)
     panel = session.openModule(MODULE).panel
     session.answer(qt.QMessageBox.Ok)
     session.click(panel.ui.installButton)
-    assert asked[0]["askConfirmation"] and asked[0]["torchVersionRequirement"] == ">=2.6"
+    assert asked[0]["askConfirmation"] and asked[0]["torchVersionRequirement"] == ">=2.10"
     assert any(entry.startswith("segment-anything") for entry in slicer.packaging.INSTALLED)
     assert not any(entry.startswith("torch") for entry in slicer.packaging.INSTALLED)
     assert not panel.ui.installFrame.visible and not panel.messages.text
@@ -71,7 +71,7 @@ def test_torch_comes_from_the_extension_and_the_rest_from_pip(
 def test_a_no_is_accepted(session: Any, fresh: Any, torch: list[str]) -> None:
     import qt
 
-    torch.append("2.8.0")
+    torch.append("2.12.0")
     panel = session.openModule(MODULE).panel
     session.answer(qt.QMessageBox.Cancel)
     session.click(panel.ui.installButton)
@@ -85,7 +85,7 @@ def test_torch_is_asked_for_as_the_library_declares_it(fresh: Any) -> None:
     assert f"torch{fresh._TORCH}" in wanted and f"torchvision{fresh._TORCHVISION}" in wanted
 
 
-@pytest.mark.parametrize(("installed", "isFine"), [("2.6.0", True), ("2.5.1", False), ("", False)])
+@pytest.mark.parametrize(("installed", "isFine"), [("2.10.0", True), ("2.9.1", False), ("", False)])
 def test_an_old_torch_counts_as_missing(
     fresh: Any, torch: list[str], installed: str, isFine: bool
 ) -> None:
