@@ -24,9 +24,17 @@ from slicer.util import VTKObservationMixin
 
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from MuscleFMSegmentLib.parameter_node import DixonPair, MuscleFMSegmentParameterNode
-from MuscleFMSegmentLib.startup.citation import ACKNOWLEDGEMENT
 
 _HOME_VARIABLE = "MUSCLEFM_HOME"
+_PAPER = (
+    "Casali N, Brusaferri A, Baselli G, Moscatelli M, Aquino D, Grisoli M, Rizzo G, "
+    "Mastropietro A. Exploring foundation models for multi-class muscle segmentation in MR "
+    "images of neuromuscular disorders: A comparative analysis of accuracy and uncertainty. "
+    "Computer Methods and Programs in Biomedicine 2025, 109035."
+)
+_PAPER_ADDRESS = "https://doi.org/10.1016/j.cmpb.2025.109035"
+_ANATOMIES = "Multimodal-Multiethnic-Thigh-Muscle-MRI-analysis"
+_ANATOMIES_ADDRESS = f"https://github.com/Hirriririir/{_ANATOMIES}"
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.process.progress_updates import ProgressUpdate
@@ -41,19 +49,28 @@ class MuscleFMSegment(ScriptedLoadableModule):
         parent.title = _("Muscle FM Segment")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = []
-        parent.contributors = ["The MuscleFMSegment developers"]
+        parent.contributors = [_("The MuscleFMSegment developers")]
         parent.helpText = _(
             "Segments thigh muscles on MR with a deep ensemble of Segment Anything models, shows "
-            "where it may be wrong, and walks the reader through what to check. Research use "
+            "where it may be wrong, and leads the reader through what to check. Research use "
             "only, not for clinical use."
         )
-        parent.acknowledgementText = ACKNOWLEDGEMENT
+        paper, anatomies = (
+            f'<a href="{address}">{name}</a>'
+            for address, name in ((_PAPER_ADDRESS, _PAPER), (_ANATOMIES_ADDRESS, _ANATOMIES))
+        )
+        parent.acknowledgementText = _(
+            "<p>This module implements the method of the paper below; please cite it. The module "
+            "is independent work, not the authors'.</p><p>{paper}</p><p>The shipped ensemble was "
+            "trained on rendered images only, made from label maps of {anatomies} (Apache-2.0). "
+            "The sample is rendered, too. Research use only, not for clinical use. Licence: "
+            "Apache-2.0.</p>"
+        ).format(paper=paper, anatomies=anatomies)
         slicer.app.connect("startupCompleted()", _onStartupCompleted)
 
 
 def _onStartupCompleted() -> None:
-    from MuscleFMSegmentLib.startup.sample_data import registerSampleData
-    from MuscleFMSegmentLib.startup.terminology import loadTerminology
+    from MuscleFMSegmentLib.startup.registration import loadTerminology, registerSampleData
 
     registerSampleData()
     loadTerminology(slicer.modules.terminologies.logic())
@@ -129,7 +146,7 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         """Return the module's parameters.
 
         Those of a scene that another version saved are set anew where they cannot be
-        read; :attr:`hasResetParameters` then says so.
+        read; :attr:`hasResetParameters` is then true.
         """
         node = super().getParameterNode()
         self.hasResetParameters = False
@@ -228,7 +245,7 @@ class MuscleFMSegmentTest(ScriptedLoadableModuleTest):
             self.tearDown()
 
     def test_sampleFromVolumeToCorrection(self) -> None:
-        """Segment the sample, walk, edit, undo and save."""
+        """Segment the sample, go through regions, edit, undo and save."""
         from MuscleFMSegmentLib.self_test import playThrough
 
         slicer.util.selectModule("MuscleFMSegment")

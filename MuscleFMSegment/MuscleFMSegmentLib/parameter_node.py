@@ -42,7 +42,7 @@ class HeatKindChoice(Enum):
 
 
 class ReviewedExtent(Enum):
-    """What a saved sample vouches for."""
+    """The verified part of a saved sample."""
 
     SLICES = "slices"
     MUSCLES = "muscles"
@@ -76,7 +76,7 @@ class MuscleFMSegmentParameterNode:
     compareWithModel : bool
         Whether the model's outlines are shown beside the corrected ones.
     reviewedExtent : ReviewedExtent
-        What a saved sample vouches for.
+        The verified part of a saved sample.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode

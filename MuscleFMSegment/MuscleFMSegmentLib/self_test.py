@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.corrections.store import CorrectionStore
 from musclefm.storage.resources import resource_folder
@@ -19,28 +20,28 @@ _WHOLE_CASE = 2
 _TIMEOUT_S = 300
 
 
-def playThrough(panel: ModulePanel, say: Callable[[str], None]) -> None:
+def playThrough(panel: ModulePanel, show: Callable[[str], None]) -> None:
     """Go with the shipped sample from the volume to a saved correction, as a reader would.
 
     Parameters
     ----------
     panel : ModulePanel
         The module's panel, shown.
-    say : callable
-        Told what is being done.
+    show : callable
+        Shows what is being done.
 
     Raises
     ------
     AssertionError
         Something is not as it should be.
     """
-    say("Loading the sample")
+    show(_("Loading the sample"))
     folder = resource_folder() / "Samples" / "severe-thighs"
     water, fat = (slicer.util.loadVolume(str(folder / f"{x}.nii.gz")) for x in ("water", "fat"))
     panel.segment.ui.inputSelector.setCurrentNode(water)
     panel.segment.ui.secondSelector.setCurrentNode(fat)
 
-    say("Segmenting, in a process of its own")
+    show(_("Segmenting, in a process of its own"))
     panel.segment.ui.applyButton.click()
     _wait(lambda: not panel.run.isRunning, panel)
     opened = panel.control.openCase
@@ -49,12 +50,12 @@ def playThrough(panel: ModulePanel, say: Callable[[str], None]) -> None:
     assert len(case.muscles) == 2 * len(case.scheme.labels), "muscles are missing"
     assert all(muscle.fat_fraction is not None for muscle in case.muscles if muscle.volume_ml > 1)
 
-    say("Going to the first region")
+    show(_("Going to the first region"))
     panel.control.next()
     entry = review.queue.current
     assert entry, "nothing is flagged"
 
-    say("Taking voxels away from its muscle, and undoing that")
+    show(_("Taking voxels away from its muscle, and undoing that"))
     before = review.sidedVolume().array.copy()
     editor = panel.control.correct.editor
     editor.saveStateForUndo()
@@ -66,13 +67,14 @@ def playThrough(panel: ModulePanel, say: Callable[[str], None]) -> None:
     editor.redo()
     _wait(lambda: review.queue.entries[0].status == "corrected", panel)
 
-    say("Saving")
+    show(_("Saving"))
     panel.control.save.ui.extentSelector.setCurrentIndex(_WHOLE_CASE)
     panel.control.saveCase()
     _wait(lambda: review.storedSample is not None, panel)
+    assert review.storedSample
     stored = CorrectionStore().load(review.storedSample)
     assert (stored.labels.array == review.sidedVolume().array).all(), "other labels were saved"
-    say("All is well")
+    show(_("All is well"))
 
 
 def _erase(case: Any, region: Any) -> None:

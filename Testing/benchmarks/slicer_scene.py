@@ -22,6 +22,9 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "slicer"), str(HERE.parent / "slicer" / "scene")]
 
+import harness.stand_ins.i18n  # noqa: E402
+
+sys.modules["slicer.i18n"] = harness.stand_ins.i18n
 from harness.scene import startScene  # noqa: E402
 from made_results import addVolume, made_image, made_results  # noqa: E402
 from offscreen import ORIENTATIONS, OffscreenSliceView  # noqa: E402

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE.pare
 for folder in (HERE, HERE.parents[1] / "MuscleFMSegment"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+# slicer-core, which the tests of the scene run in alone, has none.
+sys.modules.setdefault("slicer.i18n", import_module("harness.stand_ins.i18n"))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import slicer
 from PIL import Image
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MuscleFMSegmentLib.startup.sample_data import registerSampleData
+from MuscleFMSegmentLib.startup.registration import registerSampleData
 
 # What Slicer's SampleDataLogic.registerCustomSampleDataSource takes; it is in no wheel.
 ARGUMENTS = {

@@ -12,7 +12,7 @@ from musclefm.labels.scheme import load_scheme
 from musclefm.labels.sided import with_sides
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-from MuscleFMSegmentLib.startup.terminology import CONTEXT_NAME, loadTerminology
+from MuscleFMSegmentLib.startup.registration import CONTEXT_NAME, loadTerminology
 
 
 @pytest.fixture
@@ -81,6 +81,6 @@ def test_segments_of_results_are_found_in_it(logic, tmp_path: Path) -> None:
 
 def test_a_terminology_that_slicer_cannot_read_is_told(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
-        "MuscleFMSegmentLib.startup.terminology._FILE", tmp_path / "absent.term.json"
+        "MuscleFMSegmentLib.startup.registration._TERMINOLOGY", tmp_path / "absent.term.json"
     )
     assert not loadTerminology(slicer.vtkSlicerTerminologiesModuleLogic())

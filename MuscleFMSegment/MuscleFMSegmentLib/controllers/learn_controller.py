@@ -29,7 +29,7 @@ class LearnController:
     choice : callable
         Returns the names of the chosen model and device.
     onModelChanged : callable
-        Told when another version of a model is used from now on.
+        Called when another version of a model is used from now on.
     """
 
     def __init__(

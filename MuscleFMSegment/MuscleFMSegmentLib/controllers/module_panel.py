@@ -1,8 +1,9 @@
-"""The module's panel: its parts put together, and what Slicer tells handed to them."""
+"""The module's panel: its parts put together, and Slicer's events handed to them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -11,7 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.controllers.learn_controller import LearnController
-from MuscleFMSegmentLib.controllers.recovery_controller import RecoveryController
+from MuscleFMSegmentLib.controllers.resume_controller import ResumeController
 from MuscleFMSegmentLib.controllers.review_controller import ReviewContext, ReviewController
 from MuscleFMSegmentLib.controllers.run_controller import RunController
 from MuscleFMSegmentLib.controllers.shortcuts import reviewShortcuts
@@ -49,7 +50,7 @@ class ModulePanel:
         self.messages = MessageArea(ui)
         self.background = Background(qt.QTimer())
         self._parameters: MuscleFMSegmentParameterNode | None = None
-        self._parameterTags: tuple[Any, Any] | None = None
+        self._unfollow: Callable[[], None] = lambda: None
         self._timings: dict[str, float | None] = {}
         self._installer = Installer()
         self._inventory = LibraryRunner(qt.QTimer())
@@ -77,7 +78,7 @@ class ModulePanel:
                 onSaved=self._onSaved,
             )
         )
-        self.recovery = RecoveryController(ui, self.messages, self.control)
+        self.resume = ResumeController(ui, self.messages, self.control)
         self.worklist = WorklistController(
             self.messages, self.control, LibraryRunner(qt.QTimer()), self._choice
         )
@@ -98,20 +99,25 @@ class ModulePanel:
 
     def setParameters(self, parameters: MuscleFMSegmentParameterNode | None) -> None:
         """Follow a parameter node, or none."""
-        if self._parameters is not None:
-            guiTag, observation = self._parameterTags
-            self._parameters.disconnectGui(guiTag)
-            self._parameters.RemoveObserver(observation)
+        self._unfollow()
+        self._unfollow = lambda: None
         self._parameters = parameters
         if parameters is None:
             return
+        # What Slicer's wrapper adds is not declared.
+        node: Any = parameters
         # connectGui would connect the same, but in Slicer it does not return the tag
         # (issue 7547 of Slicer), so that nothing could be disconnected.
-        guiTag = parameters.connectParametersToGui(parameterWidgets(self.form))
-        observation = parameters.AddObserver(
+        guiTag = node.connectParametersToGui(parameterWidgets(self.form))
+        observation = node.AddObserver(
             vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._follow()
         )
-        self._parameterTags = (guiTag, observation)
+
+        def unfollow() -> None:
+            node.disconnectGui(guiTag)
+            node.RemoveObserver(observation)
+
+        self._unfollow = unfollow
         self.segment.showChoice(parameters.modelName, parameters.deviceName)
         self._follow()
 
@@ -134,9 +140,9 @@ class ModulePanel:
         self.control.close(removeNodes=False)
 
     def sceneClosed(self) -> None:
-        """Begin anew, and offer to go on with what was not saved."""
+        """Begin anew, and offer to resume what was not saved."""
         self._fold(hasCase=False)
-        self._offerKept()
+        self._offerInterrupted()
 
     def cleanup(self) -> None:
         """End all that runs, and keep what is open."""
@@ -147,14 +153,15 @@ class ModulePanel:
         self._inventory.end()
         self._exporter.end()
         self.control.close()
-        self.recovery.release()
+        self.resume.release()
         self.background.wait()
         self.setParameters(None)
 
     def apply(self) -> None:
         """Segment the chosen volume."""
-        with self.messages.shown():
-            self.run.start(self._chosenRun())
+        if self._parameters:
+            with self.messages.shown():
+                self.run.start(self._chosenRun(self._parameters))
 
     def stop(self) -> None:
         """Stop the segmentation."""
@@ -199,17 +206,16 @@ class ModulePanel:
             return
         self._follow()
         self._inventoryTimer.start()
-        self._offerKept()
+        self._offerInterrupted()
 
-    def _offerKept(self) -> None:
+    def _offerInterrupted(self) -> None:
         if not self._installer.missing():
             with self.messages.shown():
-                self.recovery.offer()
+                self.resume.offer()
 
-    def _chosenRun(self) -> SegmentationRun:
+    def _chosenRun(self, parameters: MuscleFMSegmentParameterNode) -> SegmentationRun:
         from MuscleFMSegmentLib.process.segmentation_run import SegmentationRun
 
-        parameters = self._parameters
         nodes = (parameters.inputVolume, parameters.secondVolume)
         names = parameters.dixonPair.value if nodes[1] else ("image",)
         channels = dict(zip(names, nodes, strict=False))
@@ -258,7 +264,7 @@ class ModulePanel:
             )
 
     def _onTimed(self, model: str, seconds: float | None) -> None:
-        # A model that cannot be timed is not asked about again: Apply will say why.
+        # A model that cannot be timed is not asked about again: Apply will show why.
         self._timings[model] = seconds
         self._showTiming()
 
@@ -278,14 +284,14 @@ class ModulePanel:
         self.control.open(folder, run.volumeNode)
 
     def _onOpened(self) -> None:
-        self.recovery.release()
+        self.resume.release()
         self._fold(hasCase=True)
 
     def _onLost(self) -> None:
         self._fold(hasCase=False)
         if not slicer.mrmlScene.IsClosing():
             self.messages.show(_("the case was deleted from the scene: its review is kept"))
-            self._offerKept()
+            self._offerInterrupted()
 
     def _onSaved(self) -> None:
         self.messages.clear()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qt
 import slicer
-from slicer.i18n import tr as _
 
+from MuscleFMSegmentLib.controllers.export_controller import ExportController
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.widgets.correct_panel import CorrectPanel
@@ -23,13 +21,14 @@ from MuscleFMSegmentLib.widgets.uncertainty_panel import UncertaintyPanel
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
     from MuscleFMSegmentLib.review.case_review import CaseReview
+    from MuscleFMSegmentLib.review.correction_saving import Extent
     from MuscleFMSegmentLib.review.open_case import OpenCase
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
 
 
 @dataclass(frozen=True)
 class ReviewContext:
-    """What the control works with.
+    """What the controller works with.
 
     Attributes
     ----------
@@ -44,7 +43,7 @@ class ReviewContext:
     parameters : callable
         Returns the parameter node, None while the module is not shown.
     onOpened, onLost, onSaved : callable
-        Told that a case is shown, was lost, or was saved by Save and next case.
+        Called when a case is shown, was lost, or was saved by Save and next case.
     """
 
     messages: MessageArea
@@ -61,7 +60,7 @@ class ReviewController:
     """One case at a time, from its results to its save."""
 
     def __init__(self, context: ReviewContext) -> None:
-        self._around = context
+        self._context = context
         self._open: OpenCase | None = None
         self._isSaving = False
         self.review = ReviewPanel(
@@ -80,6 +79,9 @@ class ReviewController:
             lambda side, label: self._do(lambda review: review.goToMuscle(side, label))
         )
         self.save = SavePanel(self.saveCase, self.saveAndNext, self.export)
+        self._exporter = ExportController(
+            self.save, context.messages, context.exporter, self._showSaved
+        )
 
     @property
     def openCase(self) -> OpenCase | None:
@@ -111,10 +113,12 @@ class ReviewController:
         """
         from MuscleFMSegmentLib.review.open_case import OpenCase
 
-        around = self._around
+        context = self._context
         if self._open:
             self._open.keep()
-        opened = OpenCase(folder, volumeNode, ownsVolume, around.background, around.makeTimer, self)
+        opened = OpenCase(
+            folder, volumeNode, ownsVolume, context.background, context.makeTimer, self
+        )
         self.close()
         self._open = opened
         review = opened.review
@@ -124,7 +128,31 @@ class ReviewController:
         self.followParameters()
         review.begin()
         opened.autosave()
-        around.onOpened()
+        context.onOpened()
+
+    def openStored(self, folder: ReviewFolder, name: str) -> None:
+        """Show a case from the disk, with its image where the scene does not have that.
+
+        Parameters
+        ----------
+        folder : ReviewFolder
+            This Slicer's; it is released where the case cannot be opened.
+        name : str
+            Of a volume that is new in the scene.
+
+        Raises
+        ------
+        MuscleFMError
+            As for :meth:`open`, or its image cannot be read.
+        """
+        from MuscleFMSegmentLib.scene.input_volume import volumeOfImages
+
+        try:
+            volumeNode, isNew = volumeOfImages(folder.input, name)
+            self.open(folder, volumeNode, ownsVolume=isNew)
+        except BaseException:
+            folder.release()
+            raise
 
     def close(self, removeNodes: bool = True) -> None:
         """Close the case; what is not saved is kept on the disk."""
@@ -138,11 +166,11 @@ class ReviewController:
             opened.close(removeNodes)
 
     def followParameters(self) -> None:
-        """Show heat, comparison and masking as the parameter node says.
+        """Show heat, comparison and masking as the parameter node has them.
 
         There is none while the module is not shown: results may come then, too.
         """
-        parameters = self._around.parameters()
+        parameters = self._context.parameters()
         if not self._open or parameters is None:
             return
         review = self._open.review
@@ -187,35 +215,12 @@ class ReviewController:
 
     def saveAndNext(self) -> None:
         """Save the corrected case and go on with the worklist."""
-        self._save(self._around.onSaved)
+        self._save(self._context.onSaved)
 
     def export(self, exportFormat: str) -> None:
         """Write the labels as they are now into a folder that the user chooses."""
-        from musclefm.exchange.formats import FORMATS
-        from MuscleFMSegmentLib.review.case_export import dicomFileOf, exportArguments
-
-        opened = self._open
-        if not opened:
-            return
-        folder = qt.QFileDialog.getExistingDirectory(
-            self.save.form, _("Folder for the exported files")
-        )
-        image: Path | None = None
-        needsSource = FORMATS[exportFormat].needs_source
-        if folder and needsSource:
-            image = dicomFileOf(opened.review.case.volumeNode)
-            if image is None:
-                chosen = qt.QFileDialog.getExistingDirectory(
-                    self.save.form, _("Folder of the DICOM series that was segmented")
-                )
-                image = Path(chosen) if chosen else None
-        if not folder or (needsSource and image is None):
-            return
-        opened.autosave()
-        self._around.background.wait()
-        arguments = exportArguments(opened.folder.results, exportFormat, Path(folder), image)
-        self.save.ui.savedLabel.text = _("Exporting…")
-        self._around.exporter.ask(arguments, self._onExported, self._onExportFailed)
+        if self._open:
+            self._exporter.export(self._open, exportFormat)
 
     def onQueueChanged(self) -> None:
         """Show the queue."""
@@ -236,29 +241,29 @@ class ReviewController:
     def onCaseLost(self) -> None:
         """Keep what is there of a case whose nodes are gone."""
         self.close(removeNodes=not slicer.mrmlScene.IsClosing())
-        self._around.onLost()
+        self._context.onLost()
 
     def onFailed(self, error: Exception) -> None:
-        """Say what went wrong beside."""
-        self._around.messages.showError(error)
+        """Show what went wrong in the background."""
+        self._context.messages.showError(error)
 
     def _do(self, act: Callable[[CaseReview], None]) -> None:
         if self._open:
-            with self._around.messages.shown():
+            with self._context.messages.shown():
                 act(self._open.review)
 
     def _save(self, afterwards: Callable[[], None]) -> None:
-        if self._open and not self._isSaving:
-            with self._around.messages.shown():
-                self._store(self._open, afterwards)
+        parameters = self._context.parameters()
+        if self._open and parameters and not self._isSaving:
+            with self._context.messages.shown():
+                self._store(self._open, parameters.reviewedExtent.value, afterwards)
 
-    def _store(self, opened: OpenCase, afterwards: Callable[[], None]) -> None:
+    def _store(self, opened: OpenCase, extent: Extent, afterwards: Callable[[], None]) -> None:
         from MuscleFMSegmentLib.review.correction_saving import Correction
 
         review = opened.review
         review.settleEdits()
         review.noteTime()
-        extent = self._around.parameters().reviewedExtent.value
         correction = Correction.of(review.case, review.sidedVolume(), extent)
         revision = review.revision
 
@@ -274,22 +279,14 @@ class ReviewController:
         def failed(error: Exception) -> None:
             self._isSaving = False
             self._showSaved()
-            self._around.messages.showError(error)
+            self._context.messages.showError(error)
 
         self._isSaving = True
         self.save.showSaving()
-        self._around.background.run(lambda: correction.store(opened.folder.input), saved, failed)
+        self._context.background.run(lambda: correction.store(opened.folder.input), saved, failed)
 
     def _showSaved(self) -> None:
         if self._open and not self._isSaving:
             review = self._open.review
             left = sum(entry.status in ("to do", "skipped") for entry in review.queue.entries)
             self.save.show(review.storedSample is not None, left)
-
-    def _onExported(self, output: str) -> None:
-        self._showSaved()
-        self.save.ui.savedLabel.text = _("Exported.")
-
-    def _onExportFailed(self, error: Exception) -> None:
-        self._showSaved()
-        self._around.messages.showError(error)

@@ -75,7 +75,7 @@ class WorklistController:
             return
         with self._messages.shown():
             self._states = self._cases.states(self.isProcessing)
-            titles = [self._title(state) for state in self._states]
+            titles = [self._title(self._cases, state) for state in self._states]
             self.panel.show(titles, self._states)
 
     def toggleProcessing(self) -> None:
@@ -100,9 +100,9 @@ class WorklistController:
 
     def openRow(self, row: int) -> None:
         """Open a case of the list."""
-        if 0 <= row < len(self._states):
+        if self._cases and 0 <= row < len(self._states):
             with self._messages.shown():
-                self._open(self._states[row])
+                self._open(self._cases, self._states[row])
 
     def openNext(self) -> None:
         """Open the most uncertain case that waits for the reader, if there is one."""
@@ -118,7 +118,7 @@ class WorklistController:
             self._messages.show(_("no other case of the worklist is ready"))
             return
         with self._messages.shown():
-            self._open(waiting[0])
+            self._open(self._cases, waiting[0])
 
     def end(self) -> None:
         """End the work in the background."""
@@ -126,23 +126,15 @@ class WorklistController:
             self._runner.end()
             self.panel.showProcessing(False, "")
 
-    def _title(self, state: CaseState) -> str:
-        return (_OPEN_MARK if self._isOpen(state) else "") + self._cases.title(state)
+    def _title(self, cases: WorklistCases, state: CaseState) -> str:
+        return (_OPEN_MARK if self._isOpen(state) else "") + cases.title(state)
 
     def _isOpen(self, state: CaseState) -> bool:
         opened = self._control.openCase
         return opened is not None and opened.folder.path == state.folder
 
-    def _open(self, state: CaseState) -> None:
-        from MuscleFMSegmentLib.review.stored_image import volumeOfImages
-
-        folder = self._cases.claim(state)
-        try:
-            volumeNode, isNew = volumeOfImages(folder.input, _("Case of the worklist"))
-            self._control.open(folder, volumeNode, ownsVolume=isNew)
-        except BaseException:
-            folder.keep()
-            raise
+    def _open(self, cases: WorklistCases, state: CaseState) -> None:
+        self._control.openStored(cases.claim(state), _("Case of the worklist"))
         self.refresh()
 
     def _onProgress(self, update: ProgressUpdate) -> None:

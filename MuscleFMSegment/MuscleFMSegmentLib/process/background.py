@@ -30,7 +30,7 @@ class _Task:
         finally:
             self.finished.set()
 
-    def tell(self) -> None:
+    def report(self) -> None:
         if self.error is None:
             self.done(self.result)
         else:
@@ -38,7 +38,7 @@ class _Task:
 
 
 class Background:
-    """One task after another in a second thread; their ends are told on the main thread.
+    """One task after another in a second thread; their outcomes are reported on the main thread.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Background:
         self._tasks.pop(0)
         if self._tasks:
             self._start()
-        task.tell()
+        task.report()
 
     def wait(self) -> None:
         """Finish all work now."""

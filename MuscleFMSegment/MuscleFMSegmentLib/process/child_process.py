@@ -6,11 +6,20 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 _AT_ONCE = 1 << 16
+_OWN_GROUP: dict[str, Any]
+if sys.platform == "win32":
+    _OWN_GROUP = {
+        "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    }
+else:
+    _OWN_GROUP = {"start_new_session": True}
 
 # Asked to end, the library removes what is half written in half a second.
 _TIMEOUT_S = 1.2
@@ -19,7 +28,7 @@ _TIMEOUT_S = 1.2
 class _Lines:
     """Whole lines of a pipe, as far as they have come."""
 
-    def __init__(self, pipe) -> None:
+    def __init__(self, pipe: IO[bytes]) -> None:
         self._descriptor = pipe.fileno()
         self._rest = b""
         os.set_blocking(self._descriptor, False)
@@ -67,11 +76,6 @@ class ChildProcess:
     def __init__(
         self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
     ) -> None:
-        own_group = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-            if os.name == "nt"
-            else {"start_new_session": True}
-        )
         self._process = subprocess.Popen(
             list(arguments),
             env=dict(environment),
@@ -79,10 +83,11 @@ class ChildProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            **own_group,
+            **_OWN_GROUP,
         )
-        self._out = _Lines(self._process.stdout)
-        self._errors = _Lines(self._process.stderr)
+        assert self._process.stdout and self._process.stderr
+        self._pipes = (self._process.stdout, self._process.stderr)
+        self._out, self._errors = map(_Lines, self._pipes)
         self._askedAt: float | None = None
 
     @property
@@ -126,12 +131,12 @@ class ChildProcess:
 
     def close(self) -> None:
         """Give the pipes back."""
-        for pipe in (self._process.stdout, self._process.stderr):
+        for pipe in self._pipes:
             with contextlib.suppress(OSError):
                 pipe.close()
 
     def _treeLives(self) -> bool:
-        if os.name == "nt":
+        if sys.platform == "win32":
             return False
         try:
             os.killpg(self.pid, 0)
@@ -140,7 +145,7 @@ class ChildProcess:
         return True
 
     def _signal(self, force: bool) -> None:
-        if os.name == "nt":
+        if sys.platform == "win32":
             tree = ["taskkill", "/T", "/F", "/PID", str(self.pid)]
             subprocess.run(tree, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW)
             return

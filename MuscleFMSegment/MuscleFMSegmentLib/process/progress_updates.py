@@ -57,7 +57,7 @@ class Stage:
     logsSteps: bool = True
 
     def isLogWorthy(self, event: ProgressEvent, isFirst: bool) -> bool:
-        """Tell whether an event is worth a line in the log."""
+        """Return whether an event is worth a line in the log."""
         isEnd = event.done == event.total or _EPOCH in event.message
         return isEnd or (isFirst and self.logsSteps)
 

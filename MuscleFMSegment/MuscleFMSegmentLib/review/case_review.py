@@ -1,24 +1,23 @@
-"""The reader's work on one case: the walk, the edits that follow, and what is shown meanwhile."""
+"""The reader's work on one case: regions one after another, edits, and what is shown."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import slicer
 
 from musclefm.labels.scheme import Side
+from musclefm.review.changes import changed_regions
 from musclefm.review.leg_profile import SliceUncertainty, leg_profile
-from musclefm.review.measures import MuscleMeasure
+from musclefm.review.measures import MuscleMeasure, measure_muscles
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
-from MuscleFMSegmentLib.review.edit_measures import measureEdits
-from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
@@ -34,6 +33,22 @@ _AFTER_EDIT_MS = 250
 
 # A reader who looks at one region for longer has left the desk.
 _LONGEST_LOOK_S = 300.0
+
+
+class ReviewListener(Protocol):
+    """Shows what changes in a case under review."""
+
+    def onQueueChanged(self) -> None:
+        """Statuses, position or share changed."""
+
+    def onMeasured(self) -> None:
+        """Volumes and fat fractions follow an edit."""
+
+    def onCaseLost(self) -> None:
+        """Volume or segmentation were deleted, or the scene is being closed."""
+
+    def onFailed(self, error: Exception) -> None:
+        """Something in the background went wrong."""
 
 
 class CaseReview:
@@ -52,7 +67,7 @@ class CaseReview:
     timer : qt.QTimer
         Of its own; gathers what comes of one edit.
     listener : ReviewListener
-        Is told.
+        Hears what changes.
     """
 
     def __init__(
@@ -112,28 +127,28 @@ class CaseReview:
         if self.queue.current is not None:
             self._show(self.queue.current)
         elif self.queue.entries:
-            self._lookAt(self.queue.entries[0])
+            self._views.jumpThrough(self.case, self.queue.entries[0].region)
         self._listener.onQueueChanged()
 
     def next(self) -> None:
         """Go to the next region."""
-        self._walk(self.queue.next)
+        self._go(self.queue.next)
 
     def previous(self) -> None:
         """Go to the region before."""
-        self._walk(self.queue.previous)
+        self._go(self.queue.previous)
 
     def goTo(self, regionId: int) -> None:
         """Go to a region."""
-        self._walk(lambda: self.queue.go_to(regionId))
+        self._go(lambda: self.queue.go_to(regionId))
 
     def accept(self) -> None:
         """Leave the current region as it is and go on."""
-        self._walk(self.queue.accept)
+        self._go(self.queue.accept)
 
     def skip(self) -> None:
         """Put the current region off and go on."""
-        self._walk(self.queue.skip)
+        self._go(self.queue.skip)
 
     def toggleFlag(self) -> None:
         """Mark the current region for another look, or take that back."""
@@ -143,11 +158,7 @@ class CaseReview:
     def goToMuscle(self, side: Side, labelId: int) -> None:
         """Show a muscle where it is largest, and select it for editing."""
         self.editing.selectMuscle(side, labelId)
-        (value,) = (
-            value
-            for value, (of, label) in self.case.scheme.labels_of_sides().items()
-            if (of, label.id) == (side, labelId)
-        )
+        value = labelId + (len(self.case.scheme.labels) if side == "left" else 0)
         found = np.argwhere(self.sidedVolume().array == value)
         if len(found):
             alongLeg = found[:, 2 - self._legAxis()]
@@ -163,16 +174,16 @@ class CaseReview:
     def showHeat(
         self, kind: UncertaintyKind, opacity: float, threshold: float, visible: bool
     ) -> None:
-        """Show the heat as told, and touch the views only where that is new."""
+        """Show the heat as given, and touch the views only where that is new."""
         heat = self.heatmap
-        for now, wanted, setIt in (
-            (heat.kind, kind, heat.setKind),
-            (heat.opacity, opacity, heat.setOpacity),
-            (heat.threshold, threshold, heat.setThreshold),
-            (heat.isVisible, visible, heat.setVisible),
-        ):
-            if now != wanted:
-                setIt(wanted)
+        if heat.kind != kind:
+            heat.setKind(kind)
+        if heat.opacity != opacity:
+            heat.setOpacity(opacity)
+        if heat.threshold != threshold:
+            heat.setThreshold(threshold)
+        if heat.isVisible != visible:
+            heat.setVisible(visible)
 
     def legProfile(self) -> tuple[SliceUncertainty, ...]:
         """Return the uncertain volume slice by slice, from inferior to superior."""
@@ -203,7 +214,7 @@ class CaseReview:
         self._lookedSince = now
 
     def noteStored(self, sample: str) -> None:
-        """Say that a training sample holds the case exactly as it is."""
+        """Note that a training sample holds the case exactly as it is."""
         self.storedSample = sample
         self.revision += 1
 
@@ -229,7 +240,7 @@ class CaseReview:
         self.editing.release()
         removeCase(self._scene, self.case)
 
-    def _walk(self, step: Callable[[], ReviewEntry | None]) -> None:
+    def _go(self, step: Callable[[], ReviewEntry | None]) -> None:
         self.noteTime()
         entry = step()
         if entry is not None:
@@ -241,14 +252,6 @@ class CaseReview:
         self._marker.show(self.case, region)
         self._views.showRegion(self.case, region)
         self.editing.selectMuscle(region.side, region.label_ids[0])
-
-    def _lookAt(self, entry: ReviewEntry) -> None:
-        """Move all views through a region, and keep the whole image in them."""
-        voxel = regionVoxel(self.case, entry.region)
-        point = (self.case.grid.ijk_to_ras @ [*voxel, 1.0])[:3]
-        slicer.vtkMRMLSliceNode.JumpAllSlices(
-            self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
-        )
 
     def _changed(self) -> None:
         self.revision += 1
@@ -267,9 +270,13 @@ class CaseReview:
 
     def _measure(self) -> None:
         case, labels = self.case, self.sidedVolume().array
-        self._background.run(
-            lambda: measureEdits(case, labels), self._onMeasured, self._listener.onFailed
-        )
+
+        def measured() -> tuple[frozenset[int], tuple[MuscleMeasure, ...]]:
+            changed = changed_regions(case.modelLabels, labels, case.regions)
+            mm3 = case.grid.voxel_volume_mm3
+            return changed, measure_muscles(labels, case.scheme, mm3, case.fatFraction)
+
+        self._background.run(measured, self._onMeasured, self._listener.onFailed)
 
     def _onMeasured(self, found: tuple[frozenset[int], tuple[MuscleMeasure, ...]]) -> None:
         if not self.case.isComplete:

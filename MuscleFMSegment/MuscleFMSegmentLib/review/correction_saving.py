@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.corrections.store import CorrectionStore
@@ -21,7 +22,7 @@ Extent = Literal["all", "slices", "muscles"]
 
 
 def reviewedPart(case: CaseInScene, extent: Extent) -> Reviewed:
-    """Return what the reader vouches for.
+    """Return the verified part of a case.
 
     Parameters
     ----------
@@ -43,8 +44,11 @@ def reviewedPart(case: CaseInScene, extent: Extent) -> Reviewed:
         count = case.grid.shape[2 - axis]
         slices = _slicesOutside(left, count)
         if not slices:
-            raise _nothingChecked("slice")
-        return Reviewed("slices", slices=slices, slice_axis=axis)
+            raise MuscleFMError(
+                _("every slice has an open region, so nothing would be verified"),
+                _nothingVerified(),
+            )
+        return Reviewed("slices", slices=slices, slice_axis=cast(Literal[0, 1, 2], axis))
     concerned = {(entry.region.side, label) for entry in left for label in entry.region.label_ids}
     muscles = tuple(
         value
@@ -52,7 +56,9 @@ def reviewedPart(case: CaseInScene, extent: Extent) -> Reviewed:
         if (side, label.id) not in concerned
     )
     if not muscles:
-        raise _nothingChecked("muscle")
+        raise MuscleFMError(
+            _("every muscle has an open region, so nothing would be verified"), _nothingVerified()
+        )
     return Reviewed("muscles", muscles=muscles)
 
 
@@ -95,12 +101,12 @@ class Correction:
         labels : Volume
             ``(K, J, I) uint8``: its sided labels.
         extent : str
-            What the reader vouches for, see :func:`reviewedPart`.
+            The verified part, see :func:`reviewedPart`.
 
         Raises
         ------
         MuscleFMError
-            Nothing would be vouched for.
+            Nothing would be verified.
         """
         uncertainty = slicer.util.arrayFromVolume(case.heatmapNodes["total"])
         return cls(
@@ -149,8 +155,5 @@ def _slicesOutside(entries: Iterable[ReviewEntry], count: int) -> tuple[int, ...
     return tuple(index for index in range(count) if index not in inside)
 
 
-def _nothingChecked(what: str) -> MuscleFMError:
-    return MuscleFMError(
-        f"every {what} has an open region, so nothing would be known to be right",
-        "accept or correct more regions, or say that you have checked the whole case",
-    )
+def _nothingVerified() -> str:
+    return _("accept or correct more regions, or choose the whole case as the verified part")

@@ -1,4 +1,4 @@
-"""A case from its results to the end of its review: shown, autosaved, kept or removed."""
+"""A case from its results to the end of its review: shown, autosaved, resumed or removed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from dataclasses import replace
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from musclefm.review.session_file import load_session, remove_session
+from musclefm.review.session_file import load_session, remove_session, save_session
 from MuscleFMSegmentLib.process.background import Background
-from MuscleFMSegmentLib.review.autosave import Autosave
-from MuscleFMSegmentLib.review.case_review import CaseReview
+from MuscleFMSegmentLib.review.case_review import CaseReview, ReviewListener
 from MuscleFMSegmentLib.review.review_folders import ReviewFolder
-from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.results import loadResults, removeCase
 
+# A crash costs at most that much of the reader's work.
+_AUTOSAVE_MS = 30_000
+
 
 class OpenCase:
-    """A case that is open in the module.
+    """A case that is open in the module; where it was interrupted, its review is resumed.
+
+    What the reader does is kept on the disk every half minute: the labels are
+    copied on the main thread and written in the background.
 
     Parameters
     ----------
@@ -36,7 +41,7 @@ class OpenCase:
     makeTimer : callable
         Returns a new ``qt.QTimer``.
     listener : ReviewListener
-        Is told what changes.
+        Hears what changes.
 
     Raises
     ------
@@ -55,6 +60,8 @@ class OpenCase:
     ) -> None:
         self.folder = folder
         self._ownsVolume = ownsVolume
+        self._background = background
+        self._listener = listener
         scene = slicer.mrmlScene
         case = loadResults(scene, folder.results, volumeNode)
         try:
@@ -63,7 +70,8 @@ class OpenCase:
                 session, labels = saved
                 if not session.belongs_to(case.provenance):
                     raise MuscleFMError(
-                        "the saved review belongs to other results", "segment the volume again"
+                        _("the saved review belongs to other results"),
+                        _("segment the volume again"),
                     )
                 regions = [entry.region for entry in case.queue.entries]
                 case = replace(case, queue=session.queue(regions))
@@ -77,9 +85,11 @@ class OpenCase:
         if saved:
             self.review.revision = 1
             self.review.storedSample = saved[0].stored_sample
-        self._autosave = Autosave(
-            self.review, folder.results, background, makeTimer(), listener.onFailed
-        )
+        self._savedRevision: int | None = None
+        self._timer = makeTimer()
+        self._timer.interval = _AUTOSAVE_MS
+        self._timer.connect("timeout()", self.autosave)
+        self._timer.start()
 
     @property
     def isSaved(self) -> bool:
@@ -87,22 +97,34 @@ class OpenCase:
         return not self.review.isTouched
 
     def autosave(self) -> None:
-        """Keep the review on the disk now, in the background."""
-        self._autosave.save()
+        """Write the review to the disk in the background, unless it is there already."""
+        revision = self.review.revision
+        if revision == self._savedRevision:
+            return
+        session, labels = self.review.session(), self.review.sidedVolume()
+
+        def written(nothing: None) -> None:
+            self._savedRevision = revision
+
+        self._background.run(
+            lambda: save_session(self.folder.results, session, labels),
+            written,
+            self._listener.onFailed,
+        )
 
     def keep(self) -> None:
-        """Keep the review on the disk now, and wait for it.
+        """Write the review to the disk now, and wait for it.
 
         Raises
         ------
         MuscleFMError
             It could not be written; the case should stay open.
         """
-        self.review.settleEdits()
-        if not self._autosave.finish():
+        self._settle()
+        if self._savedRevision != self.review.revision:
             raise MuscleFMError(
-                "the open review cannot be kept on the disk",
-                "make room there, or save the case first",
+                _("the open review cannot be kept on the disk"),
+                _("make room there, or save the case first"),
             )
 
     def close(self, removeNodes: bool = True) -> None:
@@ -113,8 +135,8 @@ class OpenCase:
         removeNodes : bool
             False while the scene itself is being closed.
         """
-        self.review.settleEdits()
-        self._autosave.stop()
+        self._timer.stop()
+        self._settle()
         self.review.close(removeNodes)
         if removeNodes and self._ownsVolume:
             removeDisplayed(slicer.mrmlScene, self.review.case.volumeNode)
@@ -124,4 +146,9 @@ class OpenCase:
         if self.isSaved:
             self.folder.remove()
         else:
-            self.folder.keep()
+            self.folder.release()
+
+    def _settle(self) -> None:
+        self.review.settleEdits()
+        self.autosave()
+        self._background.wait()

@@ -14,13 +14,16 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock
+from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
+from musclefm.review.queue import RESOLVED
+from musclefm.review.session import ReviewSession
+from musclefm.review.session_file import read_session
 from musclefm.storage.lock import NoLocksError, acquired_lock
 from musclefm.storage.user_data import make_private_folder, user_data_folder
 
 _INPUT, _RESULTS, _LOCK = "input", "results", "in-use.lock"
-_IN_USE = MuscleFMError("the folder of the case is in use", "close the case there first")
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class ReviewFolder:
         """Folder of the results and the session."""
         return self.path / _RESULTS
 
-    def keep(self) -> None:
-        """Leave the folder as it is, for a later Slicer to go on."""
+    def release(self) -> None:
+        """Leave the folder as it is, for a later Slicer to resume."""
         self.lock.release()
 
     def remove(self) -> None:
@@ -60,6 +63,32 @@ class ReviewFolder:
         self.lock.release()
         if self.isDisposable:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class InterruptedReview:
+    """A review that ended without a save.
+
+    Attributes
+    ----------
+    folder : ReviewFolder
+        This Slicer's now.
+    session : ReviewSession
+        Its state.
+    """
+
+    folder: ReviewFolder
+    session: ReviewSession
+
+    @property
+    def savedAt(self) -> str:
+        """When it was saved, in the user's time zone."""
+        return f"{self.session.saved_at.astimezone():%d %b, %H:%M}"
+
+    @property
+    def done(self) -> int:
+        """How many regions are resolved."""
+        return sum(entry.status in RESOLVED for entry in self.session.entries)
 
 
 class ReviewFolders:
@@ -85,17 +114,17 @@ class ReviewFolders:
         path = self._root / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         try:
             make_private_folder(path / _INPUT)
-            return ReviewFolder(path, acquired_lock(path / _LOCK, _IN_USE))
+            return ReviewFolder(path, _lock(path))
         except OSError as error:
             raise MuscleFMError(
-                f"there is no place for the results ({error.strerror})",
-                "check the space and the access rights of the user's data folder",
+                _("there is no place for the results ({cause})").format(cause=error.strerror),
+                _("check the space and the access rights of the user's data folder"),
             ) from error
 
-    def unfinished(self) -> list[ReviewFolder]:
-        """Lock and return the folders of reviews that ended without a save, latest first.
+    def interrupted(self) -> list[InterruptedReview]:
+        """Lock and return the reviews that ended without a save, latest first.
 
-        What a killed run left without results is removed.
+        Those already saved, and what a killed run left without results, are removed.
         """
         found = []
         paths = sorted(self._root.glob("*/"), reverse=True) if self._root.is_dir() else []
@@ -103,12 +132,20 @@ class ReviewFolders:
             try:
                 folder = claimFolder(path)
             except NoLocksError:
-                # Nobody can tell whether another Slicer works in it.
+                # Nobody knows whether another Slicer works in it.
                 continue
-            if folder and folder.results.is_dir():
-                found.append(folder)
-            elif folder:
+            if folder is None:
+                continue
+            try:
+                session = read_session(folder.results) if folder.results.is_dir() else None
+            except MuscleFMError:
+                # Of another version, or damaged: another MuscleFMSegment may read it.
+                folder.release()
+                continue
+            if session is None or session.stored_sample:
                 folder.remove()
+            else:
+                found.append(InterruptedReview(folder, session))
         return found
 
 
@@ -121,9 +158,15 @@ def claimFolder(path: Path, isDisposable: bool = True) -> ReviewFolder | None:
         The disk knows no locks.
     """
     try:
-        lock = acquired_lock(path / _LOCK, _IN_USE)
+        return ReviewFolder(path, _lock(path), isDisposable)
     except NoLocksError:
         raise
     except MuscleFMError:
         return None
-    return ReviewFolder(path, lock, isDisposable)
+
+
+def _lock(path: Path) -> FileLock:
+    inUse = MuscleFMError(
+        _("the folder of the case is in use"), _("close the case in the other Slicer first")
+    )
+    return acquired_lock(path / _LOCK, inUse)

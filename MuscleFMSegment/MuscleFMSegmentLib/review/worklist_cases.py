@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.worklist import Worklist
 from musclefm.pipeline.worklist_index import CaseState
@@ -54,10 +56,12 @@ class WorklistCases:
         """
         if state.status not in _OPENABLE:
             raise MuscleFMError(
-                f"the case is not segmented yet ({state.status})",
-                state.fault or "segment the cases in the background first",
+                _("the case is not segmented yet"),
+                state.fault or _("segment the cases in the background first"),
             )
         folder = claimFolder(state.folder, isDisposable=False)
         if folder is None:
-            raise MuscleFMError("the case is open already", "close it there first")
+            raise MuscleFMError(
+                _("the case is open already"), _("close it in the other Slicer first")
+            )
         return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.labels.scheme import SIDES, LabelScheme
 from MuscleFMSegmentLib.scene.case import CaseInScene
@@ -34,7 +35,7 @@ def addModelOutlines(
         The model's sided labels.
     """
     node = slicer.vtkMRMLSegmentationNode()
-    node.SetName("Model's outlines")
+    node.SetName(_("Model's outlines"))
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
     segmentation = node.GetSegmentation()

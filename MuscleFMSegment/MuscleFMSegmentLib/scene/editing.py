@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.labels.scheme import Side
 from musclefm.labels.segment_names import segment_id
@@ -39,7 +40,7 @@ class Editing:
         if node is None:
             node = slicer.vtkMRMLSegmentEditorNode()
             node.SetSingletonTag(_TAG)
-            node.SetName("MuscleFMSegment editor")
+            node.SetName(_("MuscleFMSegment editor"))
             node = scene.AddNode(node)
         self.editorNode = node
         node.SetAndObserveSegmentationNode(case.segmentationNode)
@@ -63,7 +64,7 @@ class Editing:
         self.editorNode.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments)
 
     def selectMuscle(self, side: Side, labelId: int) -> bool:
-        """Select a muscle's segment for editing; tell whether the segment is there."""
+        """Select a muscle's segment for editing; return whether the segment is there."""
         segmentId = segment_id(side, self._case.scheme.label(labelId))
         if not self._case.segmentationNode.GetSegmentation().GetSegment(segmentId):
             return False

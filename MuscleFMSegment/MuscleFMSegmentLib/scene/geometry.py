@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from musclefm.volumes.affine import grid_of_affine
@@ -27,7 +28,7 @@ def volumeGrid(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Grid:
     """
     i, j, k = volumeNode.GetImageData().GetDimensions()
     ijkToLps = _LPS_OF_RAS @ ijkToRas(volumeNode)
-    return grid_of_affine(ijkToLps, (k, j, i), "the volume")[0]
+    return grid_of_affine(ijkToLps, (k, j, i), _("the volume"))[0]
 
 
 def ijkToRas(node: Any) -> npt.NDArray[np.float64]:

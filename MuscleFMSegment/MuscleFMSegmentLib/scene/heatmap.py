@@ -6,17 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.defaults import HEAT_OPACITY, UNCERTAIN_FROM
 from musclefm.uncertainty.maps import UncertaintyKind
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
 
 _TAG = "MuscleFMHeat"
-_LEGEND_TITLES = {
-    "total": "Uncertainty",
-    "aleatoric": "Aleatoric",
-    "epistemic": "Epistemic",
-}
 _LEGEND_VIEW = "vtkMRMLSliceNodeRed"
 _LEGEND_LABELS, _LEGEND_FONT, _LEGEND_SIZE = 6, 12, (0.1, 0.35)
 
@@ -35,7 +31,7 @@ def heatColours(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
         return node
     node = slicer.vtkMRMLColorTableNode()
     node.SetSingletonTag(_TAG)
-    node.SetName("MuscleFM uncertainty")
+    node.SetName(_("MuscleFM uncertainty"))
     node.SetTypeToUser()
     node.SetNumberOfColors(256)
     values = np.linspace(0.0, 1.0, 256)
@@ -168,7 +164,12 @@ class Heatmap:
             # Views look at the letters again only when something else changes after them.
             for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
                 text.SetFontSize(_LEGEND_FONT)
-            legend.SetTitleText(_LEGEND_TITLES[kind])
+            titles = {
+                "total": _("Uncertainty"),
+                "aleatoric": _("Aleatoric"),
+                "epistemic": _("Epistemic"),
+            }
+            legend.SetTitleText(titles[kind])
             legend.SetLabelFormat("%.1f")
             legend.SetNumberOfLabels(_LEGEND_LABELS)
             legend.SetSize(*_LEGEND_SIZE)

@@ -1,29 +1,31 @@
-"""Whether a volume of the scene can be segmented, said in words, and handing it to the child."""
+"""Whether a volume of the scene can be segmented, and its way to the child process and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.checks import check_header_shape, check_size, colour_error, looks_like_ct
-from MuscleFMSegmentLib.scene.geometry import volumeGrid, voxels
+from MuscleFMSegmentLib.scene.geometry import ijkToRas, volumeGrid, voxels
 
-_WHAT = "the volume"
+_SHOWN_CHANNELS = ("image", "water", "in-phase", "fat", "out-of-phase")
 
 
 class TransformAboveError(MuscleFMError):
-    """A linear transform lies above the volume; :func:`hardenTransform` mends that."""
+    """A linear transform lies above the volume; :func:`hardenTransform` removes it."""
 
 
 def checkInput(
     volumeNode: slicer.vtkMRMLScalarVolumeNode | None,
 ) -> tuple[str, ...]:
-    """Tell what to warn of before a volume is segmented, or refuse it.
+    """Return what to warn of before a volume is segmented, or refuse it.
 
     Returns
     -------
@@ -39,30 +41,35 @@ def checkInput(
         small, or a non-linear transform lies above it.
     """
     if volumeNode is None or volumeNode.GetScene() is None:
-        raise MuscleFMError("no volume is chosen", "load a thigh MR and choose it as the volume")
+        raise MuscleFMError(
+            _("no volume is chosen"), _("load a thigh MR and choose it as the volume")
+        )
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise MuscleFMError(f"{_WHAT} is a labelmap", "choose the MR image that it was drawn on")
+        raise MuscleFMError(
+            _("the volume is a labelmap"), _("choose the MR image that it was drawn on")
+        )
     if _isBrowsed(volumeNode):
         raise MuscleFMError(
-            f"{_WHAT} is 4-D: it is the current item of a sequence",
-            "copy the wanted item to a volume of its own",
+            _("the volume is 4-D, the current item of a sequence"),
+            _("copy the wanted item to a volume of its own"),
         )
     image = volumeNode.GetImageData()
     if image is None or 0 in image.GetDimensions() or not image.GetPointData().GetScalars():
-        raise MuscleFMError(f"{_WHAT} is empty", "load it again")
+        raise MuscleFMError(_("the volume is empty"), _("load it again"))
     if image.GetNumberOfScalarComponents() > 1 or not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
-        raise colour_error(_WHAT)
-    check_size(image.GetDimensions()[::-1], _WHAT)
-    check_header_shape(image.GetDimensions()[::-1], _WHAT)
+        raise colour_error(_("the volume"))
+    check_size(image.GetDimensions()[::-1], _("the volume"))
+    check_header_shape(image.GetDimensions()[::-1], _("the volume"))
     transformNode = volumeNode.GetParentTransformNode()
     if transformNode is not None:
         if not transformNode.IsTransformToWorldLinear():
             raise MuscleFMError(
-                "a non-linear transform lies above the volume",
-                "take the volume out of it, or resample it first",
+                _("a non-linear transform lies above the volume"),
+                _("take the volume out of it, or resample it first"),
             )
         raise TransformAboveError(
-            "a linear transform lies above the volume", "harden it or take the volume out of it"
+            _("a linear transform lies above the volume"),
+            _("harden it or take the volume out of it"),
         )
     volumeGrid(volumeNode)
     return _unlikeMr(volumeNode)
@@ -81,7 +88,7 @@ def hardenTransform(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
         return
     if not transformNode.IsTransformToWorldLinear():
         raise MuscleFMError(
-            "a non-linear transform lies above the volume", "resample the volume first"
+            _("a non-linear transform lies above the volume"), _("resample the volume first")
         )
     volumeNode.HardenTransform()
 
@@ -125,10 +132,52 @@ def exportInput(
         storage.SetFileName(str(files[channel]))
         if not storage.WriteData(bare):
             raise MuscleFMError(
-                "the volume cannot be handed to the segmentation",
-                "check the space on the disk of Slicer's temporary folder",
+                _("the volume cannot be handed to the segmentation"),
+                _("check the space on the disk of the user's data folder"),
             )
     return files
+
+
+def volumeOfImages(images: Path, name: str) -> tuple[slicer.vtkMRMLScalarVolumeNode, bool]:
+    """Return the volume of a case on the disk: that of the scene where it is still there.
+
+    Parameters
+    ----------
+    images : Path
+        Holds a NRRD file a channel.
+    name : str
+        Of a volume that is new in the scene.
+
+    Returns
+    -------
+    tuple
+        The volume, and whether it is new in the scene.
+
+    Raises
+    ------
+    MuscleFMError
+        There is no image, or it cannot be read.
+    """
+    files = [images / f"{channel}.nrrd" for channel in _SHOWN_CHANNELS]
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        raise MuscleFMError(
+            _("the image of the case is missing"), _("load the scan and segment it again")
+        )
+    node = slicer.vtkMRMLScalarVolumeNode()
+    storage = slicer.vtkMRMLNRRDStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node):
+        raise MuscleFMError(
+            _("the image of the case is damaged"), _("load the scan and segment it again")
+        )
+    for other in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        if _isSame(node, other):
+            return other, False
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    slicer.mrmlScene.AddNode(node)
+    node.CreateDefaultDisplayNodes()
+    return node, True
 
 
 def _isBrowsed(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
@@ -144,7 +193,20 @@ def _isBrowsed(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
 def _unlikeMr(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, ...]:
     scalars = vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars())
     if scalars.min() == scalars.max():
-        raise MuscleFMError(f"{_WHAT} has the same value in every voxel", "choose another volume")
+        raise MuscleFMError(
+            _("the volume has the same value in every voxel"), _("choose another volume")
+        )
     if looks_like_ct(voxels(volumeNode.GetImageData())):
-        return (f"{_WHAT} looks like CT, while the models know only MR: expect poor labels",)
+        return (_("the volume looks like CT, while the models know only MR: expect poor labels"),)
     return ()
+
+
+def _isSame(node: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    image = other.GetImageData()
+    return (
+        image is not None
+        and image.GetDimensions() == node.GetImageData().GetDimensions()
+        and image.GetNumberOfScalarComponents() == 1
+        and np.allclose(ijkToRas(node), ijkToRas(other), atol=1e-3)
+        and np.array_equal(voxels(node.GetImageData()), voxels(image))
+    )

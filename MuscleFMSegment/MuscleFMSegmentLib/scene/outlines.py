@@ -55,7 +55,7 @@ def showStatuses(
     for segmentId, found in ofSegments.items():
         segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
         status = _statusOf(found)
-        # Setting a status tells observers, so it is set only where it changes.
+        # Setting a status calls observers, so it is set only where it changes.
         if segment and logic.GetSegmentStatus(segment) != status:
             logic.SetSegmentStatus(segment, status)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.review.findings import FlaggedRegion
 from MuscleFMSegmentLib.scene.case import CaseInScene
@@ -24,7 +25,7 @@ class RegionMarker:
     """Marks one region of a case in all slice views.
 
     The line runs one voxel outside of the region, so that the border of a
-    muscle that ends the region, and is in doubt, stays visible.
+    muscle that ends the region, and is uncertain, stays visible.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class RegionMarker:
         matrix = case.grid.ijk_to_ras
         matrix[:, 3] = matrix @ (i0 - 1, j0 - 1, k0 - 1, 1.0)
         segment = slicer.vtkSegment()
-        segment.SetName("Region to check")
+        segment.SetName(_("Region to check"))
         segment.SetColor(*COLOUR)
         segment.AddRepresentation(BINARY_LABELMAP, orientedImage(around, matrix))
         node = self._presentNode()
@@ -65,7 +66,8 @@ class RegionMarker:
 
     def _presentNode(self) -> slicer.vtkMRMLSegmentationNode:
         if self._node is None or self._node.GetScene() is None:
-            self._node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Region to check")
+            name = _("Region to check")
+            self._node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
             self._node.SetHideFromEditors(True)
             self._node.SetSaveWithScene(False)
             showOutlines(self._node, _LINE_WIDTH)

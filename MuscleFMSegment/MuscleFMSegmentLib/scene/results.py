@@ -8,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from musclefm.defaults import UNCERTAIN_FROM
 from musclefm.errors import MuscleFMError
@@ -27,12 +28,6 @@ from MuscleFMSegmentLib.scene.heatmap import showAsHeat
 from MuscleFMSegmentLib.scene.labels import addMuscles
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass, removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
-
-_HEAT_NAMES: dict[UncertaintyKind, str] = {
-    "total": "Uncertainty",
-    "aleatoric": "Uncertainty, aleatoric",
-    "epistemic": "Uncertainty, epistemic",
-}
 
 
 def loadResults(
@@ -74,16 +69,21 @@ def addResults(
     grid = volumeGrid(volumeNode)
     if not results.grid.matches(grid):
         raise MuscleFMError(
-            "the results lie on another grid than the volume",
-            "choose the volume that they were made from, or segment this one",
+            _("the results lie on another grid than the volume"),
+            _("choose the volume that they were made from, or segment this one"),
         )
+    names: dict[UncertaintyKind, str] = {
+        "total": _("Uncertainty"),
+        "aleatoric": _("Uncertainty, aleatoric"),
+        "epistemic": _("Uncertainty, epistemic"),
+    }
     before = set(nodesOfClass(scene, "vtkMRMLNode"))
     try:
         layer = orientedImage(results.sided_labels, ijkToRas(volumeNode))
         modelNode = addModelOutlines(scene, results.scheme, layer)
         segmentationNode = _addSegmentation(scene, results, volumeNode)
         heatmapNodes = {
-            kind: _addHeatmap(scene, _HEAT_NAMES[kind], array, volumeNode)
+            kind: _addHeatmap(scene, names[kind], array, volumeNode)
             for kind, array in results.uncertainty.items()
         }
     except BaseException:
@@ -117,7 +117,7 @@ def _addSegmentation(
     scene: slicer.vtkMRMLScene, results: CaseResults, volumeNode: slicer.vtkMRMLScalarVolumeNode
 ) -> slicer.vtkMRMLSegmentationNode:
     node = slicer.vtkMRMLSegmentationNode()
-    node.SetName(scene.GenerateUniqueName("Thigh muscles"))
+    node.SetName(scene.GenerateUniqueName(_("Thigh muscles")))
     layer = orientedImage(results.sided_labels, ijkToRas(volumeNode))
     addMuscles(node.GetSegmentation(), results.scheme, results.sides, layer)
     node = scene.AddNode(node)

@@ -68,6 +68,13 @@ class SliceViews:
         self._zoomTo(_corners(case, region), point)
         self.jumpTo((float(point[0]), float(point[1]), float(point[2])))
 
+    def jumpThrough(self, case: CaseInScene, region: FlaggedRegion) -> None:
+        """Move all views through a flagged region, and keep the whole image in them."""
+        point = (case.grid.ijk_to_ras @ [*regionVoxel(case, region), 1.0])[:3]
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
+        )
+
     def jumpToSlice(self, case: CaseInScene, axis: int, index: int) -> None:
         """Move the views that show slices along an axis of the volume to one of them.
 

@@ -12,10 +12,10 @@ from MuscleFMSegmentLib.scene.labels import BINARY_LABELMAP
 
 
 class CaseWatch:
-    """Tells when the voxels of a case's segments change, and when its nodes vanish.
+    """Reports when the voxels of a case's segments change, and when its nodes vanish.
 
     A change of a name, a colour or a status is none of the voxels. Undo and
-    redo count as changes. A stroke may be told several times: whoever listens
+    redo count as changes. A stroke may be reported several times: whoever listens
     gathers what comes within a moment.
 
     Parameters
@@ -26,7 +26,7 @@ class CaseWatch:
         Called without arguments after an edit.
     onLost : callable
         Called once without arguments when the volume or the segmentation was
-        deleted, or the scene is being closed. Nothing more is told afterwards.
+        deleted, or the scene is being closed. Nothing more is reported afterwards.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CaseWatch:
             (scene, scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, self._onNodeRemoved)),
             (scene, scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onClosing)),
         ]
-        # Undo and redo tell only that segments were modified.
+        # Undo and redo report only that segments were modified.
         for event in (
             slicer.vtkSegmentation.SourceRepresentationModified,
             slicer.vtkSegmentation.SegmentModified,

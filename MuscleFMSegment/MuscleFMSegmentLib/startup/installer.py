@@ -1,4 +1,4 @@
-"""First use: what the library needs of Python packages, installed on the user's yes."""
+"""First use: Python packages that the library needs, installed once the user confirms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
 from MuscleFMSegmentLib.process.library_runner import PYTHON_VARIABLE
@@ -40,7 +41,7 @@ class Installer:
         Raises
         ------
         MuscleFMError
-            The user said no, or it did not work.
+            The user declined, or it failed.
         """
         if not _otherPython() and not _hasTorch():
             self._installTorch()
@@ -48,18 +49,19 @@ class Installer:
             slicer.packaging.pip_ensure(self._requirements(), requester=_REQUESTER)
         except RuntimeError as error:
             raise MuscleFMError(
-                "the packages were not installed", "press Install when you are ready"
+                _("the packages were not installed"), _("press Install when you are ready")
             ) from error
         except Exception as error:
             raise MuscleFMError(
-                "installing the packages failed",
-                "check the network and the free space, see Slicer's Python console, and try again",
+                _("installing the packages failed"),
+                _("check network and free space, see Slicer's Python console, and try again"),
             ) from error
         importlib.invalidate_caches()
         left = self.missing()
         if left:
             raise MuscleFMError(
-                f"still missing: {', '.join(left)}", "restart Slicer and press Install again"
+                _("still missing: {names}").format(names=", ".join(left)),
+                _("restart Slicer and press Install again"),
             )
 
     def _requirements(self) -> list[Any]:
@@ -72,8 +74,8 @@ class Installer:
             import PyTorchUtils
         except ModuleNotFoundError as error:
             raise MuscleFMError(
-                "Slicer's PyTorch extension is missing",
-                "install it from the Extensions Manager and restart Slicer",
+                _("Slicer's PyTorch extension is missing"),
+                _("install it from the Extensions Manager and restart Slicer"),
             ) from error
         PyTorchUtils.PyTorchUtilsLogic().installTorch(
             askConfirmation=True,
@@ -83,8 +85,8 @@ class Installer:
         importlib.invalidate_caches()
         if not _hasTorch():
             raise MuscleFMError(
-                "PyTorch was not installed",
-                "install it in the PyTorch module, which says what went wrong",
+                _("PyTorch was not installed"),
+                _("install it in the PyTorch module, which reports what went wrong"),
             )
 
 

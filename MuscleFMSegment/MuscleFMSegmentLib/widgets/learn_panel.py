@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from musclefm.plain_text import printable
 from MuscleFMSegmentLib.process.progress_updates import ProgressUpdate
-from MuscleFMSegmentLib.startup.version_title import versionTitle
 from MuscleFMSegmentLib.widgets.table_cells import plainToolTip, prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 _MUSCLE, _DICE, _ECE, _ERRORS, _P, _VERDICT = range(6)
-_COLOURS = {"better": "#2a8a3a", "worse": "#c03030"}
 _SMALLEST_P = 0.001
+
+# How the ids of installed versions begin, in UTC.
+_FIRST_VERSION, _VERSION_TIME = "base", "%Y%m%d-%H%M%S"
+_VERSION_LENGTH = len("20261125-170500")
 
 # Persons: the paired test of fewer cannot give a p below 0.05.
 _FEWEST = 6
@@ -27,7 +30,7 @@ class LearnPanel:
     Parameters
     ----------
     onLearn : callable
-        The button that starts, goes on and stops.
+        The button that starts, resumes and stops.
     onUse, onDiscard : callable
         What becomes of the new version.
     onBack : callable
@@ -63,11 +66,11 @@ class LearnPanel:
         self.hideComparison()
 
     def showStatus(self, status: Mapping[str, Any]) -> None:
-        """Show what ``musclefm learn --status`` told."""
+        """Show what ``musclefm learn --status`` printed."""
         ui = self.ui
         ui.learnLabel.text = "\n".join([_summary(status), *status["left_out"]])
         underWay = status["state"] == "under way"
-        ui.learnButton.text = _("Go on learning") if underWay else _("Learn from corrections")
+        ui.learnButton.text = _("Resume learning") if underWay else _("Learn from corrections")
         isEnough = status["subjects"] >= status["needed_subjects"] and status["new"] > 0
         isDone = status["state"] == "finished" and status["up_to_date"]
         ui.learnButton.setEnabled(isEnough and not isDone)
@@ -143,10 +146,34 @@ class LearnPanel:
             setCell(table, row, _ERRORS, errors, isNumber=True)
             setCell(table, row, _P, _pText(figure["p"]), isNumber=True)
             verdict = figure["verdict"]
-            setCell(table, row, _VERDICT, _(verdict), colour=_COLOURS.get(verdict, ""))
+            text, colour = {
+                "better": (_("better"), "#2a8a3a"),
+                "not different": (_("not different"), ""),
+                "worse": (_("worse"), "#c03030"),
+            }[verdict]
+            setCell(table, row, _VERDICT, text, colour=colour)
         ui.useButton.setVisible(comparison["not_worse"])
         ui.discardButton.setVisible(True)
         ui.comparisonFrame.setVisible(True)
+
+
+def versionTitle(version: str) -> str:
+    """Return a name for people, e.g. ``"the version of 25 Nov 2026, 17:05"``.
+
+    Parameters
+    ----------
+    version : str
+        Id of an installed version; it begins with the time, in UTC.
+    """
+    if version == _FIRST_VERSION:
+        return _("the first version")
+    try:
+        when = datetime.strptime(version[:_VERSION_LENGTH], _VERSION_TIME).replace(
+            tzinfo=timezone.utc
+        )
+    except ValueError:
+        return _("version {id}").format(id=version)
+    return _("the version of {when}").format(when=f"{when.astimezone():%d %b %Y, %H:%M}")
 
 
 def _summary(status: Mapping[str, Any]) -> str:
@@ -189,7 +216,7 @@ def _verdict(comparison: Mapping[str, Any]) -> str:
         held=_("1 held-out case") if cases == 1 else _("{n} held-out cases").format(n=cases),
     )
     isTooFew = comparison["subjects"] < _FEWEST and comparison["verdict"] == "not different"
-    text += _(", too few for the test to tell.") if isTooFew else "."
+    text += _(", too few for the test to show a difference.") if isTooFew else "."
     if comparison["not_worse"]:
         return text + " " + _("Use it from now on?")
     return f"{text} {_('It is not offered:')} {'; '.join(comparison['reasons'])}."

@@ -103,12 +103,12 @@ class LegProfilePlot(qt.QWidget):
         gap = 1 if step > 3 else 0
         for bar, shown in enumerate(self._bars):
             left, right = (_LEFT + round(edge * step) for edge in (bar, bar + 1))
-            for isMarked, colour in (
+            for isMarked, tint in (
                 (bar == self._hovered, _HOVERED),
                 (shown.index == self._current, _CURRENT),
             ):
                 if isMarked:
-                    painter.fillRect(left, _TOP, right - left, height, qt.QColor(*colour))
+                    painter.fillRect(left, _TOP, right - left, height, qt.QColor(*tint))
             for volume, colour in ((shown.uncertain_ml, _REST), (shown.flagged_ml, _FLAGGED)):
                 tall = round(height * volume / top)
                 width = max(1, right - left - gap)

@@ -1,4 +1,4 @@
-"""One line that says what went wrong and what to do, in the module and not in a pop-up."""
+"""One line with what went wrong and what to do, in the module and not in a pop-up."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MessageArea:
         self._ui.messageFrame.setVisible(False)
 
     def showError(self, error: Exception) -> None:
-        """Show what went wrong: the line of an error that the user can mend, else where to look."""
+        """Show what went wrong: the line of an error that the user can fix, else where to look."""
         if isinstance(error, MuscleFMError):
             self.show(str(error))
             return

@@ -1,4 +1,4 @@
-"""What the maker of a model says of it, as the chooser shows it."""
+"""The card of a model, as its maker wrote it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def cardHtml(model: Mapping[str, Any]) -> str:
         for name, text in rows.items()
         if text
     )
+    version = _("version {name}").format(name=_shown(model["version"]))
     return (
-        f"<p><b>{_shown(model['title'])}</b>, version {_shown(model['version'])}</p>"
+        f"<p><b>{_shown(model['title'])}</b>, {version}</p>"
         f"<p>{_shown(model['description'])}</p><table>{table}</table>"
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from musclefm.review.findings import MuscleSummary
     from musclefm.review.measures import MuscleMeasure
 
-_MUSCLE, _VOLUME, _FAT, _DOUBT, _DICE, _FLAG = range(6)
+_MUSCLE, _VOLUME, _FAT, _UNCERTAINTY, _DICE, _FLAG = range(6)
 _UNKNOWN = "–"
 
 
@@ -26,7 +26,7 @@ class MusclesPanel:
     Parameters
     ----------
     onMuscle : callable
-        Told side and label id of a muscle that was clicked.
+        Given side and label id of a muscle that was clicked.
     """
 
     def __init__(self, onMuscle: Callable[[Side, int], None]) -> None:
@@ -40,7 +40,7 @@ class MusclesPanel:
         for column, text in (
             (_VOLUME, _("Volume in mL; follows your edits")),
             (_FAT, _("Mean fat fraction; follows your edits. Needs both images of a Dixon scan.")),
-            (_DOUBT, _("Mean total uncertainty of the model, 0 to 1")),
+            (_UNCERTAINTY, _("Mean total uncertainty of the model, 0 to 1")),
             (_DICE, _("Dice that the model expects of its own label, 0 to 1")),
             (_FLAG, _("Whether a region to check touches the muscle")),
         ):
@@ -63,7 +63,7 @@ class MusclesPanel:
         for row, muscle in enumerate(muscles):
             setCell(table, row, _MUSCLE, f"{muscle.side.capitalize()} {muscle.name}")
             self._showSize(row, muscle.volume_ml, muscle.fat_fraction)
-            setCell(table, row, _DOUBT, _number(muscle.mean_uncertainty), isNumber=True)
+            setCell(table, row, _UNCERTAINTY, _number(muscle.mean_uncertainty), isNumber=True)
             setCell(table, row, _DICE, _number(muscle.expected_dice), isNumber=True)
             setCell(table, row, _FLAG, "●" if muscle.flagged else "", colour="#cc4778")
 

@@ -1,4 +1,4 @@
-"""The queue: what to look at, in which order, and how much is dealt with."""
+"""The queue: what to look at, in which order, and how much is resolved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ReviewPanel:
     onPrevious, onNext, onAccept, onSkip, onFlag : callable
         The buttons.
     onRegion : callable
-        Told the id of a region that was clicked.
+        Given the id of a region that was clicked.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ReviewPanel:
         prepareTable(self.ui.queueTable, stretched=_MUSCLE)
         for column, text in (
             (_SLICES, _("Slices along the leg, by their index in the image")),
-            (_ERRORS, _("Voxels that are expected to be wrong; most come first")),
+            (_ERRORS, _("Voxels that are expected to be wrong; most of them first")),
             (_STATUS, _("A region whose voxels you change is corrected by itself")),
         ):
             self.ui.queueTable.horizontalHeaderItem(column).setToolTip(text)
@@ -119,7 +119,7 @@ def currentText(queue: ReviewQueue) -> str:
     count, left = len(queue.entries), queue.to_do_count
     if not count:
         return _("Nothing is flagged: the model is sure everywhere.")
-    if queue.current is None:
+    if queue.current is None or queue.position is None:
         return _("{count} regions to check. Press Next to begin.").format(count=count)
     region = queue.current.region
     place = _("{number} of {count}: {side} {muscles}, slices {slices}").format(

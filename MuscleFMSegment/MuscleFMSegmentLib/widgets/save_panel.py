@@ -10,13 +10,6 @@ from slicer.i18n import tr as _
 from musclefm.exchange.formats import FORMATS
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
-# Texts of the shipped formats, for translators; any other has its own title.
-_TEXTS = {
-    "nifti": _("Labelmap (NIfTI)…"),
-    "seg.nrrd": _("Segmentation (.seg.nrrd)…"),
-    "dicom": _("DICOM SEG…"),
-}
-
 
 class SavePanel:
     """The panel.
@@ -26,7 +19,7 @@ class SavePanel:
     onSave, onSaveAndNext : callable
         The buttons.
     onExport : callable
-        Told the format, a name of :data:`musclefm.exchange.formats.FORMATS`.
+        Given the format, a name of :data:`musclefm.exchange.formats.FORMATS`.
     """
 
     def __init__(
@@ -40,8 +33,14 @@ class SavePanel:
         self.ui.saveButton.connect("clicked()", onSave)
         self.ui.saveNextButton.connect("clicked()", onSaveAndNext)
         self.exportMenu = qt.QMenu(self.ui.exportButton)
+        texts = {
+            "nifti": _("Labelmap (NIfTI)…"),
+            "seg.nrrd": _("Segmentation (.seg.nrrd)…"),
+            "dicom": _("DICOM SEG…"),
+        }
         for exportFormat, known in FORMATS.items():
-            text = _TEXTS.get(exportFormat, f"{known.title}…")
+            # One that was added from outside has its own title.
+            text = texts.get(exportFormat, f"{known.title}…")
             action = qt.QAction(text, self.exportMenu)
             self.exportMenu.addAction(action)
             action.connect("triggered()", lambda chosen=exportFormat: onExport(chosen))
@@ -60,7 +59,7 @@ class SavePanel:
             self.ui.savedLabel.text = _("Saved as a training sample.")
         elif openRegions:
             self.ui.savedLabel.text = _(
-                "Not saved yet. {count} regions are still open: say above what you have checked."
+                "Not saved yet. {count} regions are still open: choose the verified part above."
             ).format(count=openRegions)
         else:
             self.ui.savedLabel.text = _("Not saved yet.")

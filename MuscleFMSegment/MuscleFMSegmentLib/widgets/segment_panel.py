@@ -24,7 +24,7 @@ class SegmentPanel:
     onApply, onStop : callable
         The big button, before and during a run.
     onChoice : callable
-        Told when model or device are chosen by the user.
+        Called when model or device are chosen by the user.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class SegmentPanel:
     def showInventory(
         self, models: Sequence[Mapping[str, Any]], devices: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Offer what ``musclefm inventory`` told; the choice stays where it can."""
+        """Offer what ``musclefm inventory`` printed; the choice stays where it can."""
         model, device = self.model, self.device
         self._models = {entry["name"]: entry for entry in models}
         self._devices = devices
@@ -117,7 +117,7 @@ class SegmentPanel:
         self.ui.pairSelectorLabel.setVisible(isThere)
 
     def setReady(self, ready: bool, why: str) -> None:
-        """Let the user start, or say why not yet."""
+        """Let the user start, or show why not yet."""
         self.ui.applyButton.setEnabled(ready or self._running)
         self.ui.applyButton.toolTip = why
 

@@ -29,11 +29,11 @@ def setCell(
     row, column : int
         From 0.
     text : str
-        What it says.
+        What it shows.
     isNumber : bool
         Numbers are set flush right.
     toolTip : str
-        Said in full where the mouse rests.
+        Shown in full where the mouse rests.
     colour : str
         Of the text, e.g. ``"#2a7f2a"``; the palette's own where empty.
     """

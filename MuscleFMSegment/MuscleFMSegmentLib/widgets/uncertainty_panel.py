@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import qt
-from slicer.i18n import tr as _
-
 from MuscleFMSegmentLib.widgets.leg_profile_plot import LegProfilePlot
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
@@ -28,7 +25,6 @@ class UncertaintyPanel:
         self.form = loadForm("UncertaintyPanel")
         self.ui = widgetsOf(self.form)
         self.plot = LegProfilePlot(onSlice)
-        self.form.layout().addWidget(qt.QLabel(_("Uncertain volume along the leg (mL)")))
         self.form.layout().addWidget(self.plot)
         self.form.setEnabled(False)
 

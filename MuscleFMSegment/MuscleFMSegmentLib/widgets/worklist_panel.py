@@ -1,4 +1,4 @@
-"""A folder of cases: how far each is, most doubtful first."""
+"""A folder of cases: how far each is, most uncertain first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from musclefm.pipeline.worklist_index import CaseState
 
 _CASE, _STATUS, _ERRORS = range(3)
-_COLOURS = {
-    "waiting": "#808080",
-    "running": "#b06a00",
-    "ready": "#2f6fd0",
-    "in review": "#7a4fc0",
-    "saved": "#2a8a3a",
-    "failed": "#c03030",
-}
 
 
 class WorklistPanel:
@@ -30,11 +22,11 @@ class WorklistPanel:
     Parameters
     ----------
     onFolder : callable
-        Told the path of a chosen folder.
+        Given the path of a chosen folder.
     onProcess : callable
         The button that starts and stops the work in the background.
     onOpen : callable
-        Told the row of a case that is to be opened.
+        Given the row of a case that is to be opened.
     """
 
     def __init__(
@@ -60,14 +52,15 @@ class WorklistPanel:
         table.setRowCount(len(states))
         for row, (title, state) in enumerate(zip(titles, states, strict=True)):
             setCell(table, row, _CASE, title)
-            setCell(
-                table,
-                row,
-                _STATUS,
-                _(state.status),
-                toolTip=state.fault,
-                colour=_COLOURS[state.status],
-            )
+            status, colour = {
+                "waiting": (_("waiting"), "#808080"),
+                "running": (_("running"), "#b06a00"),
+                "ready": (_("ready"), "#2f6fd0"),
+                "in review": (_("in review"), "#7a4fc0"),
+                "saved": (_("saved"), "#2a8a3a"),
+                "failed": (_("failed"), "#c03030"),
+            }[state.status]
+            setCell(table, row, _STATUS, status, toolTip=state.fault, colour=colour)
             wrong = state.expected_wrong_voxels
             text = "" if wrong is None else f"{wrong:.0f}"
             setCell(table, row, _ERRORS, text, isNumber=True)

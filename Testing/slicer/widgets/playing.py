@@ -52,8 +52,8 @@ def sidedLabels(module: Any) -> np.ndarray:
     return module.control.openCase.review.sidedVolume().array.copy()
 
 
-def vouchFor(module: Any, what: str) -> None:
-    """Choose what is said to be checked, by a word of the chooser's text."""
+def chooseVerified(module: Any, what: str) -> None:
+    """Choose the verified part by a word of the chooser's text."""
     selector = module.control.save.ui.extentSelector
     (index,) = (n for n in range(selector.count) if what in selector.itemText(n))
     selector.setCurrentIndex(index)

@@ -230,7 +230,7 @@ def test_it_is_told_where_few_cases_cannot_tell_a_difference(learner: Any) -> No
     learner.look()
     told = learner.ui.verdictLabel.text
     assert told.startswith("The new version is not different: mean Dice 0.801 → 0.842")
-    assert "too few for the test to tell" in told and learner.ui.useButton.visible
+    assert "too few for the test to show a difference" in told and learner.ui.useButton.visible
 
 
 def test_a_learning_that_was_stopped_can_be_gone_on_with(learner: Any) -> None:
@@ -241,7 +241,7 @@ def test_a_learning_that_was_stopped_can_be_gone_on_with(learner: Any) -> None:
     learner.library.status["state"] = "under way"
     learner.library.status["up_to_date"] = True
     learner.finish(143, ("musclefm: stopped",))
-    assert ui.learnButton.text == "Go on learning" and ui.learnButton.enabled
+    assert ui.learnButton.text == "Resume learning" and ui.learnButton.enabled
     assert not ui.learnProgressFrame.visible and not learner.messages.text
     learner.session.click(ui.learnButton)
     assert learner.library.asked[0] == learner.library.asked[1]
@@ -302,7 +302,7 @@ def test_the_way_is_told_with_the_time_left(session: Any) -> None:
     ],
 )
 def test_versions_have_names_for_people(session: Any, version: str, title: str) -> None:
-    from MuscleFMSegmentLib.startup.version_title import versionTitle
+    from MuscleFMSegmentLib.widgets.learn_panel import versionTitle
 
     assert versionTitle(version).startswith(title)
 
@@ -326,7 +326,7 @@ def test_a_tiny_model_learns_in_the_module(session: Any, home: Path) -> None:
     session.waitFor(lambda: ui.learnProgressLabel.text != "Starting")
     session.click(ui.learnButton)
     session.waitFor(lambda: not learn.isLearning)
-    session.waitFor(lambda: ui.learnButton.text == "Go on learning")
+    session.waitFor(lambda: ui.learnButton.text == "Resume learning")
     session.click(ui.learnButton)
     session.waitFor(lambda: not learn.isLearning)
     session.waitFor(lambda: ui.comparisonFrame.visible)

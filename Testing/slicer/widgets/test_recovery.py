@@ -62,15 +62,15 @@ def test_a_killed_slicer_loses_nothing(
         assert any("READY" in line for line in crashing.stdout)
         session.leaveModule()
         session.openModule(MODULE)
-        assert not module.ui.recoveryFrame.visible, "a review that is open elsewhere was offered"
+        assert not module.ui.resumeFrame.visible, "a review that is open elsewhere was offered"
     finally:
         os.killpg(crashing.pid, signal.SIGKILL)
         crashing.wait()
         crashing.stdout.close()
     session.leaveModule()
     session.openModule(MODULE)
-    assert module.ui.recoveryFrame.visible
-    session.click(module.ui.recoverButton)
+    assert module.ui.resumeFrame.visible
+    session.click(module.ui.resumeButton)
     settle(module, session)
     review = module.control.openCase.review
     assert review.queue.entries[0].status in ("accepted", "corrected")
@@ -89,9 +89,9 @@ def test_a_deleted_segmentation_comes_back(opened: Any, session: Any) -> None:
     slicer.mrmlScene.RemoveNode(review.case.segmentationNode)
     session.process(100)
     assert opened.control.openCase is None
-    assert "deleted" in opened.messages.text and opened.ui.recoveryFrame.visible
+    assert "deleted" in opened.messages.text and opened.ui.resumeFrame.visible
     assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [review.case.volumeNode]
-    session.click(opened.ui.recoverButton)
+    session.click(opened.ui.resumeButton)
     settle(opened, session)
     again = opened.control.openCase.review
     assert again.queue.entries[0].status == "accepted"
@@ -109,26 +109,26 @@ def test_a_discarded_review_is_gone_only_after_a_yes(opened: Any, session: Any, 
     session.closeScene()
     session.answer(qt.QMessageBox.No)
     session.click(opened.ui.discardButton)
-    assert opened.ui.recoveryFrame.visible and len(list((home / "reviews").iterdir())) == 1
+    assert opened.ui.resumeFrame.visible and len(list((home / "reviews").iterdir())) == 1
     session.answer(qt.QMessageBox.Yes)
     session.click(opened.ui.discardButton)
-    assert not opened.ui.recoveryFrame.visible and not list((home / "reviews").iterdir())
+    assert not opened.ui.resumeFrame.visible and not list((home / "reviews").iterdir())
 
 
 def test_a_case_that_nobody_touched_is_not_kept(opened: Any, session: Any, home: Path) -> None:
     session.closeScene()
-    assert not opened.ui.recoveryFrame.visible and not list((home / "reviews").iterdir())
+    assert not opened.ui.resumeFrame.visible and not list((home / "reviews").iterdir())
 
 
 def test_a_damaged_review_is_left_alone(opened: Any, session: Any, home: Path) -> None:
     session.keys("n")
     session.closeScene()
     (folder,) = (home / "reviews").iterdir()
-    opened.recovery.release()
+    opened.resume.release()
     (folder / "results" / "session.json").write_text("{")
     session.leaveModule()
     session.openModule(MODULE)
-    assert not opened.ui.recoveryFrame.visible and not opened.messages.text and folder.is_dir()
+    assert not opened.ui.resumeFrame.visible and not opened.messages.text and folder.is_dir()
 
 
 def test_no_name_of_the_volume_reaches_the_disk(

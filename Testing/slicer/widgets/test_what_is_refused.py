@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from playing import MODULE, openResults, settle, sidedLabels, vouchFor
+from playing import MODULE, chooseVerified, openResults, settle, sidedLabels
 
 
 def volume(array: np.ndarray) -> Any:
@@ -164,7 +164,7 @@ def test_a_disk_that_refuses_is_told_and_the_case_stays(
 
     session.keys("n")
     session.keys("a")
-    vouchFor(opened, "whole case")
+    chooseVerified(opened, "whole case")
     labels = sidedLabels(opened)
 
     def refuse(*_: Any, **__: Any) -> None:

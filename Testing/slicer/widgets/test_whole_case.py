@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import slicer
-from playing import MODULE, openResults, settle, vouchFor
+from playing import MODULE, chooseVerified, openResults, settle
 from playing import sidedLabels as sided
 
 from musclefm.corrections.store import CorrectionStore
@@ -111,7 +111,7 @@ def test_from_volume_to_saved_correction(
         assert review.queue.entries[1].status == "accepted"
     assert control.review.ui.shareBar.value > 0
 
-    vouchFor(module, "whole case")
+    chooseVerified(module, "whole case")
     session.click(control.save.ui.saveButton)
     settle(module, session)
     (sample,) = CorrectionStore().samples()
@@ -123,7 +123,7 @@ def test_from_volume_to_saved_correction(
 
     session.closeScene()
     assert control.openCase is None and not module.messages.text
-    assert not module.ui.recoveryFrame.visible
+    assert not module.ui.resumeFrame.visible
     assert not session.messages, "a pop-up was shown"
 
 
@@ -134,14 +134,14 @@ def test_an_unsaved_review_is_offered_after_the_scene_was_closed(opened: Any, se
     labels = sided(opened)
     session.closeScene()
     assert opened.control.openCase is None
-    assert opened.ui.recoveryFrame.visible
-    session.click(opened.ui.recoverButton)
+    assert opened.ui.resumeFrame.visible
+    session.click(opened.ui.resumeButton)
     settle(opened, session)
     review = opened.control.openCase.review
     assert review.queue.position == 0 and review.queue.current.flagged
     assert [entry.status for entry in review.queue.entries] == [e.status for e in queue.entries]
     assert np.array_equal(sided(opened), labels)
-    assert not opened.ui.recoveryFrame.visible
+    assert not opened.ui.resumeFrame.visible
 
 
 def test_results_that_come_while_another_module_is_shown(

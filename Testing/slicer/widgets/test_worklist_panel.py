@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import slicer
-from playing import settle, vouchFor
+from playing import chooseVerified, settle
 
 from musclefm.corrections.store import CorrectionStore
 
@@ -57,7 +57,7 @@ def test_cases_are_segmented_in_the_background_and_saved_in_turn(
     assert statuses(module)["broken.nii.gz"] == "failed"
     assert "cases failed" in module.messages.text
 
-    vouchFor(module, "whole case")
+    chooseVerified(module, "whole case")
     session.keys("n")
     session.keys("a")
     session.keys("Ctrl+Return")

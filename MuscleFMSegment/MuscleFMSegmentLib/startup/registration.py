@@ -1,15 +1,21 @@
-"""The shipped sample in Slicer's Sample Data module."""
+"""What Slicer is given once it has started: the shipped sample, and the muscles' codes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from musclefm.storage.resources import resource_folder
 
 CATEGORY = "MuscleFMSegment"
 SAMPLE_NAME = "SevereThighs"
 
-_THUMBNAIL = Path(__file__).resolve().parents[2] / "Resources" / "Icons" / f"{SAMPLE_NAME}.png"
+CONTEXT_NAME = "Segmentation category and type - MuscleFMSegment"
+"""By which Slicer and segments name the terminology."""
+
+_RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+_TERMINOLOGY = _RESOURCES / "SegmentationCategoryTypeModifier-MuscleFMSegment.term.json"
+_THUMBNAIL = _RESOURCES / "Icons" / f"{SAMPLE_NAME}.png"
 _CHECKSUMS = {
     "water": "SHA256:b1e855705c85a2844f93a7cbc27838c5994c3257ac344a89384b396a965f9539",
     "fat": "SHA256:6ac1d3dd7a2c153af417f9de9b2d489d06bee21fecfff06cc5f776898ba834e5",
@@ -35,3 +41,23 @@ def registerSampleData() -> None:
         nodeNames=[f"{SAMPLE_NAME}-{channel}" for channel in _CHECKSUMS],
         checksums=list(_CHECKSUMS.values()),
     )
+
+
+def loadTerminology(terminologiesLogic: Any) -> bool:
+    """Make the muscles known to Slicer: its own terminologies hold none of the thigh's.
+
+    Segments of results are then shown with name and colour, and a segment that
+    the user adds can be given a muscle and its side. To be called when Slicer
+    has started up.
+
+    Parameters
+    ----------
+    terminologiesLogic : vtkSlicerTerminologiesModuleLogic
+        Of Slicer: ``slicer.modules.terminologies.logic()``.
+
+    Returns
+    -------
+    bool
+        False where Slicer cannot read the file; the module works without.
+    """
+    return bool(terminologiesLogic.LoadTerminologyFromFile(str(_TERMINOLOGY)) == CONTEXT_NAME)
