@@ -6,6 +6,7 @@ Only what Slicer asks of a module is here; see the package MuscleFMSegmentLib.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from MuscleFMSegmentLib.parameter_node import DixonPair, MuscleFMSegmentParameterNode
 
 _HOME_VARIABLE = "MUSCLEFM_HOME"
+_PACKAGES = ("MuscleFMSegmentLib", "musclefm")
 _PAPER = (
     "Casali N, Brusaferri A, Baselli G, Moscatelli M, Aquino D, Grisoli M, Rizzo G, "
     "Mastropietro A. Exploring foundation models for multi-class muscle segmentation in MR "
@@ -94,6 +96,17 @@ class MuscleFMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        # Slicer's Reload makes the widget anew in a panel that is shown already.
+        if self.parent.isEntered:
+            self.enter()
+
+    def onReload(self) -> None:
+        """Load the module anew with the packages beside it, which Slicer would not."""
+        self.cleanup()
+        for name in list(sys.modules):
+            if name.partition(".")[0] in _PACKAGES:
+                del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
 
     def cleanup(self) -> None:
         """End what runs and keep what is open, before the module is unloaded."""
@@ -133,9 +146,6 @@ class MuscleFMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.panel.messages.show(
                     _("the settings of this scene are of another version: they were set anew")
                 )
-            if parameters.inputVolume is None:
-                first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-                parameters.inputVolume = first
             self.panel.setParameters(parameters)
 
 

@@ -69,7 +69,7 @@ def play(session: Any, home: Path) -> None:
     choices.secondSelector.setCurrentNode(fat)
     choices.cardGroup.collapsed = False
     session.waitFor(
-        lambda: panel.segment.hasInventory and not panel._inventory.isRunning, PATIENCE_S
+        lambda: panel.segment.hasInventory and not panel.inventory.isRunning, PATIENCE_S
     )
 
     session.click(choices.applyButton)
@@ -92,7 +92,7 @@ def play(session: Any, home: Path) -> None:
 
     session.keys("n")
     for _ in range(3):
-        session.keys("a")
+        session.keys("k")
     extent = panel.control.save.ui.extentSelector
     extent.setCurrentIndex(extent.count - 1)
     for section in (panel.ui.correctSection, panel.ui.worklistSection):

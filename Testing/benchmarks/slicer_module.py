@@ -104,7 +104,7 @@ def measure(session: Any, folder: Path) -> None:
 
     small = slicer.util.loadVolume(str(SAMPLE))
     panel.segment.ui.inputSelector.setCurrentNode(small)
-    session.waitFor(lambda: panel.segment.hasInventory and not panel._inventory.isRunning)
+    session.waitFor(lambda: panel.segment.hasInventory and not panel.inventory.isRunning)
     session.process(500)
     with ticks.measured("pressing Apply", "under 100 ms"):
         panel.segment.ui.applyButton.click()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,16 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from MuscleFMSegmentLib.controllers.inventory_controller import InventoryController
 from MuscleFMSegmentLib.controllers.learn_controller import LearnController
 from MuscleFMSegmentLib.controllers.resume_controller import ResumeController
 from MuscleFMSegmentLib.controllers.review_controller import ReviewContext, ReviewController
 from MuscleFMSegmentLib.controllers.run_controller import RunController
-from MuscleFMSegmentLib.controllers.shortcuts import reviewShortcuts
+from MuscleFMSegmentLib.controllers.shortcuts import Shortcuts, reviewKeys
 from MuscleFMSegmentLib.controllers.worklist_controller import WorklistController
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
-from MuscleFMSegmentLib.scene.nodes import slicesAlongLeg
+from MuscleFMSegmentLib.scene.nodes import firstInput, isInput, nodesOfClass, slicesAlongLeg
 from MuscleFMSegmentLib.startup.installer import Installer
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
     from MuscleFMSegmentLib.process.segmentation_run import SegmentationRun
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
-
-# Whoever only passes by need not start a process.
-_INVENTORY_AFTER_MS = 1000
 
 
 class ModulePanel:
@@ -51,15 +48,12 @@ class ModulePanel:
         self.background = Background(qt.QTimer())
         self._parameters: MuscleFMSegmentParameterNode | None = None
         self._unfollow: Callable[[], None] = lambda: None
-        self._timings: dict[str, float | None] = {}
         self._installer = Installer()
-        self._inventory = LibraryRunner(qt.QTimer())
-        self._inventoryTimer = qt.QTimer()
-        self._inventoryTimer.setSingleShot(True)
-        self._inventoryTimer.interval = _INVENTORY_AFTER_MS
-        self._inventoryTimer.connect("timeout()", self._onLingered)
         self._exporter = LibraryRunner(qt.QTimer())
         self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
+        self.inventory = InventoryController(
+            self.segment, self.messages, LibraryRunner(qt.QTimer()), qt.QTimer(), self._chosen
+        )
         self.run = RunController(
             self.segment,
             self.messages,
@@ -83,7 +77,7 @@ class ModulePanel:
             self.messages, self.control, LibraryRunner(qt.QTimer()), self._choice
         )
         self.learn = LearnController(
-            self.messages, lambda: LibraryRunner(qt.QTimer()), self._choice, self._askInventory
+            self.messages, lambda: LibraryRunner(qt.QTimer()), self._choice, self.inventory.refresh
         )
         aside = (ui.worklistSection, self.worklist.panel), (ui.learnSection, self.learn.panel)
         for section, panel in (*self._panels(), *aside):
@@ -94,8 +88,9 @@ class ModulePanel:
         self._fold(hasCase=False)
         ui.installButton.connect("clicked()", self.install)
         ui.installFrame.setVisible(False)
-        window = slicer.util.mainWindow() or self.form
-        self.shortcuts = reviewShortcuts(window, self.control, self.toggleHeat)
+        keys = reviewKeys(self.control, self.toggleHeat)
+        self.shortcuts = Shortcuts(slicer.util.mainWindow() or self.form, keys)
+        self.control.review.showKeys([(key.sequences[0], key.title) for key in keys])
 
     def setParameters(self, parameters: MuscleFMSegmentParameterNode | None) -> None:
         """Follow a parameter node, or none."""
@@ -104,6 +99,8 @@ class ModulePanel:
         self._parameters = parameters
         if parameters is None:
             return
+        self._offerInputs()
+        parameters.inputVolume = parameters.inputVolume or firstInput(slicer.mrmlScene)
         # What Slicer's wrapper adds is not declared.
         node: Any = parameters
         # connectGui would connect the same, but in Slicer it does not return the tag
@@ -121,6 +118,15 @@ class ModulePanel:
         self.segment.showChoice(parameters.modelName, parameters.deviceName)
         self._follow()
 
+    def _offerInputs(self) -> None:
+        """Offer images of the user's alone, and let nothing else be chosen."""
+        volumes = nodesOfClass(slicer.mrmlScene, "vtkMRMLScalarVolumeNode")
+        self.segment.hideVolumes([node.GetID() for node in volumes if not isInput(node)])
+        for name in ("inputVolume", "secondVolume"):
+            node = getattr(self._parameters, name, None)
+            if node is not None and not isInput(node):
+                setattr(self._parameters, name, None)
+
     def enter(self) -> None:
         """Be ready to work: keys, views, and what is known of models and devices."""
         self.control.correct.enter()
@@ -129,7 +135,7 @@ class ModulePanel:
 
     def exit(self) -> None:
         """Keep the review, and leave keys and views to other modules."""
-        self._inventoryTimer.stop()
+        self.inventory.exit()
         self.shortcuts.remove()
         self.control.correct.exit()
         self.control.autosave()
@@ -150,7 +156,7 @@ class ModulePanel:
         self.run.end()
         self.worklist.end()
         self.learn.end()
-        self._inventory.end()
+        self.inventory.end()
         self._exporter.end()
         self.control.close()
         self.resume.release()
@@ -205,7 +211,7 @@ class ModulePanel:
             self.segment.setReady(False, _("Install the packages first"))
             return
         self._follow()
-        self._inventoryTimer.start()
+        self.inventory.enter()
         self._offerInterrupted()
 
     def _offerInterrupted(self) -> None:
@@ -221,27 +227,16 @@ class ModulePanel:
         channels = dict(zip(names, nodes, strict=False))
         return SegmentationRun(channels, self.segment.model, self.segment.device)
 
-    def _onLingered(self) -> None:
-        if self.segment.hasInventory:
-            self._showLearning()
-        elif not self._inventory.isRunning:
-            self._askInventory()
-
-    def _askInventory(self) -> None:
-        self._inventory.ask(["inventory"], self._onInventory, self.messages.showError)
-
-    def _onInventory(self, answer: str) -> None:
-        with self.messages.shown():
-            inventory = json.loads(answer)
-            self.segment.showInventory(inventory["models"], inventory["devices"])
-            self._chosen()
-
     def _chosen(self) -> None:
         if self._parameters:
             self._parameters.modelName = self.segment.model
             self._parameters.deviceName = self.segment.device
         self._showTiming()
         self._showLearning()
+
+    def _showTiming(self) -> None:
+        node = self._parameters.inputVolume if self._parameters else None
+        self.inventory.showTiming(slicesAlongLeg(node) if node else 0, self.run.isRunning)
 
     def _choice(self) -> tuple[str, str]:
         return self.segment.model, self.segment.device
@@ -250,27 +245,10 @@ class ModulePanel:
         if self.segment.hasInventory and not self.ui.learnSection.collapsed:
             self.learn.refresh()
 
-    def _showTiming(self) -> None:
-        model = self.segment.model
-        node = self._parameters.inputVolume if self._parameters else None
-        self.segment.showTiming(self._timings.get(model), slicesAlongLeg(node) if node else 0)
-        isKnown = model in self._timings or not self.segment.hasInventory
-        isBusy = self.run.isRunning or self._inventory.isRunning
-        if node is not None and self.segment.runsOnCpu and not isKnown and not isBusy:
-            self._inventory.ask(
-                ["inventory", "--time", model],
-                lambda answer: self._onTimed(model, json.loads(answer)["seconds_per_slice"]),
-                lambda error: self._onTimed(model, None),
-            )
-
-    def _onTimed(self, model: str, seconds: float | None) -> None:
-        # A model that cannot be timed is not asked about again: Apply will show why.
-        self._timings[model] = seconds
-        self._showTiming()
-
     def _follow(self) -> None:
         if (parameters := self._parameters) is None:
             return
+        self._offerInputs()
         self.segment.showSecondImage(parameters.secondVolume is not None)
         hasVolume = parameters.inputVolume is not None
         self.segment.setReady(
@@ -285,6 +263,7 @@ class ModulePanel:
 
     def _onOpened(self) -> None:
         self.resume.release()
+        self._offerInputs()
         self._fold(hasCase=True)
 
     def _onLost(self) -> None:

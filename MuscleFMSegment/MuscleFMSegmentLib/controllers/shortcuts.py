@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import qt
+from slicer.i18n import tr as _
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.controllers.review_controller import ReviewController
+
+
+@dataclass(frozen=True)
+class Key:
+    """What one key does.
+
+    Attributes
+    ----------
+    sequences : tuple of str
+        The keys, e.g. ``("Ctrl+Return", "Ctrl+Enter")``; the first one is shown.
+    title : str
+        What it does, for the table of keys.
+    act : callable
+        Does it.
+    onlyIfUnassigned : bool
+        Whether it is left to whoever has it already.
+    """
+
+    sequences: tuple[str, ...]
+    title: str
+    act: Callable[[], None]
+    onlyIfUnassigned: bool = False
 
 
 class Shortcuts:
@@ -18,36 +42,29 @@ class Shortcuts:
     ----------
     window : qt.QWidget
         Slicer's main window.
-    acts : mapping
-        What each key does, e.g. ``{"n": …, "Shift+n": …}``.
-    onlyIfUnassigned : collection of str
-        Keys that are left to whoever has them already.
+    keys : sequence of Key
+        The keys.
     """
 
-    def __init__(
-        self,
-        window: Any,
-        acts: Mapping[str, Callable[[], None]],
-        onlyIfUnassigned: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, window: Any, keys: Sequence[Key]) -> None:
         self._window = window
-        self._acts = acts
-        self._onlyIfUnassigned = onlyIfUnassigned
+        self._keys = keys
         self._shortcuts: list[Any] = []
 
     def install(self) -> None:
         """Listen to the keys."""
         if self._shortcuts:
             return
-        taken = self._takenKeys() if self._onlyIfUnassigned else set()
-        for key, act in self._acts.items():
-            sequence = qt.QKeySequence(key)
-            if key in self._onlyIfUnassigned and sequence.toString() in taken:
-                continue
-            shortcut = qt.QShortcut(sequence, self._window)
-            shortcut.setAutoRepeat(False)
-            shortcut.connect("activated()", act)
-            self._shortcuts.append(shortcut)
+        taken = self._takenKeys()
+        for key in self._keys:
+            for text in key.sequences:
+                sequence = qt.QKeySequence(text)
+                if key.onlyIfUnassigned and sequence.toString() in taken:
+                    continue
+                shortcut = qt.QShortcut(sequence, self._window)
+                shortcut.setAutoRepeat(False)
+                shortcut.connect("activated()", key.act)
+                self._shortcuts.append(shortcut)
 
     def remove(self) -> None:
         """Give the keys back."""
@@ -64,21 +81,18 @@ class Shortcuts:
         return taken | {shortcut.key.toString() for shortcut in shortcuts}
 
 
-def reviewShortcuts(
-    window: Any, review: ReviewController, toggleHeat: Callable[[], None]
-) -> Shortcuts:
-    """Return the keys of a review, not yet installed."""
-    return Shortcuts(
-        window,
-        {
-            "n": review.next,
-            "Shift+n": review.previous,
-            "a": review.accept,
-            "s": review.skip,
-            "f": review.toggleFlag,
-            "u": toggleHeat,
-            "Ctrl+Return": review.saveAndNext,
-            "Ctrl+Enter": review.saveAndNext,
-        },
-        onlyIfUnassigned=frozenset({"s"}),
+def reviewKeys(review: ReviewController, toggleHeat: Callable[[], None]) -> tuple[Key, ...]:
+    """Return the keys of a review.
+
+    None is a key of Slicer's slice views, Segment Editor or effects, which hear it too:
+    the Draw effect applies its polygon with A, and F is the next slice.
+    """
+    return (
+        Key(("N",), _("Next region"), review.next),
+        Key(("Shift+N",), _("Previous region"), review.previous),
+        Key(("K",), _("Accept: the region is right as it is"), review.accept),
+        Key(("S",), _("Skip: come back to the region later"), review.skip, onlyIfUnassigned=True),
+        Key(("M",), _("Flag the region for another look, or not"), review.toggleFlag),
+        Key(("U",), _("Show or hide the uncertainty"), toggleHeat),
+        Key(("Ctrl+Enter", "Ctrl+Return"), _("Save, and open the next case"), review.saveAndNext),
     )

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.checks import check_header_shape, check_size, colour_error, looks_like_ct
 from MuscleFMSegmentLib.scene.geometry import ijkToRas, volumeGrid, voxels
+from MuscleFMSegmentLib.scene.nodes import ROLE_ATTRIBUTE
 
 _SHOWN_CHANNELS = ("image", "water", "in-phase", "fat", "out-of-phase")
 
@@ -47,6 +48,10 @@ def checkInput(
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         raise MuscleFMError(
             _("the volume is a labelmap"), _("choose the MR image that it was drawn on")
+        )
+    if volumeNode.GetAttribute(ROLE_ATTRIBUTE) is not None:
+        raise MuscleFMError(
+            _("the volume is an uncertainty map"), _("choose the MR image that was segmented")
         )
     if _isBrowsed(volumeNode):
         raise MuscleFMError(

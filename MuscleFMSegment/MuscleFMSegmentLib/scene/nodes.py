@@ -7,6 +7,11 @@ from typing import Any
 import slicer
 import vtk
 
+ROLE_ATTRIBUTE = "MuscleFMSegment.Role"
+"""What a volume that the module made shows; it is saved with the scene."""
+
+_FIRST_VIEW = "vtkMRMLSliceCompositeNodeRed"
+
 
 def nodesOfClass(scene: slicer.vtkMRMLScene, className: str) -> list[Any]:
     """Return all nodes of a class, subclasses included."""
@@ -26,6 +31,23 @@ def removeDisplayed(scene: slicer.vtkMRMLScene, node: Any) -> None:
     for other in attached:
         if other is not None and other.GetScene() is not None:
             scene.RemoveNode(other)
+
+
+def isInput(node: Any) -> bool:
+    """Return whether a node is a volume that may be segmented: an image, and none of ours."""
+    return bool(
+        node.GetClassName() == "vtkMRMLScalarVolumeNode"
+        and not node.GetHideFromEditors()
+        and node.GetAttribute(ROLE_ATTRIBUTE) is None
+    )
+
+
+def firstInput(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Return the volume in the background of the red view, else the first one of the scene."""
+    volumes = [node for node in nodesOfClass(scene, "vtkMRMLScalarVolumeNode") if isInput(node)]
+    composite = scene.GetNodeByID(_FIRST_VIEW)
+    shown = composite.GetBackgroundVolumeID() if composite else None
+    return next((node for node in volumes if node.GetID() == shown), next(iter(volumes), None))
 
 
 def slicesAlongLeg(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:

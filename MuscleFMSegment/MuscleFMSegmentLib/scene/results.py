@@ -26,7 +26,7 @@ from MuscleFMSegmentLib.scene.geometry import (
 )
 from MuscleFMSegmentLib.scene.heatmap import showAsHeat
 from MuscleFMSegmentLib.scene.labels import addMuscles
-from MuscleFMSegmentLib.scene.nodes import nodesOfClass, removeDisplayed
+from MuscleFMSegmentLib.scene.nodes import ROLE_ATTRIBUTE, nodesOfClass, removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
 
 
@@ -83,7 +83,7 @@ def addResults(
         modelNode = addModelOutlines(scene, results.scheme, layer)
         segmentationNode = _addSegmentation(scene, results, volumeNode)
         heatmapNodes = {
-            kind: _addHeatmap(scene, names[kind], array, volumeNode)
+            kind: _addHeatmap(scene, kind, names[kind], array, volumeNode)
             for kind, array in results.uncertainty.items()
         }
     except BaseException:
@@ -129,6 +129,7 @@ def _addSegmentation(
 
 def _addHeatmap(
     scene: slicer.vtkMRMLScene,
+    kind: UncertaintyKind,
     name: str,
     array: npt.NDArray[Any],
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
@@ -137,6 +138,7 @@ def _addHeatmap(
     setVoxels(image, array)
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName(scene.GenerateUniqueName(name))
+    node.SetAttribute(ROLE_ATTRIBUTE, f"uncertainty-{kind}")
     node.SetIJKToRASMatrix(vtkMatrix(ijkToRas(volumeNode)))
     node.SetAndObserveImageData(image)
     node = scene.AddNode(node)

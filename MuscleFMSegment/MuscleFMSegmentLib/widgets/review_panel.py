@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
@@ -57,7 +58,16 @@ class ReviewPanel:
             (_STATUS, _("A region whose voxels you change is corrected by itself")),
         ):
             self.ui.queueTable.horizontalHeaderItem(column).setToolTip(text)
+        self.ui.keysGroup.collapsed = True
         self.clear()
+
+    def showKeys(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Show which key does what."""
+        rows = (
+            f"<tr><td><b>{escape(key)}</b>&nbsp;</td><td>{escape(text)}</td></tr>"
+            for key, text in keys
+        )
+        self.ui.keysLabel.text = f"<table>{''.join(rows)}</table>"
 
     def clear(self) -> None:
         """Show no case."""

@@ -106,6 +106,11 @@ class SegmentPanel:
         )
         self._showDevice()
 
+    def hideVolumes(self, identifiers: Sequence[str]) -> None:
+        """Do not offer these volumes of the scene."""
+        for selector in (self.ui.inputSelector, self.ui.secondSelector):
+            selector.sortFilterProxyModel().hiddenNodeIDs = list(identifiers)
+
     def showTiming(self, secondsPerSlice: float | None, slices: int) -> None:
         """Show how long a CPU is expected to take; None where it is not measured."""
         self._secondsPerSlice, self._slices = secondsPerSlice, slices

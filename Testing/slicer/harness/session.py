@@ -204,7 +204,8 @@ class Session:
         sys.modules[name] = source
         description.loader.exec_module(source)
         module = qSlicerScriptedLoadableModule(name, path=str(path))
-        module._makeWidget = getattr(source, f"{name}Widget")
+        # Looked up late: a reload puts another source there.
+        module._makeWidget = lambda parent: getattr(sys.modules[name], f"{name}Widget")(parent)
         self.application.moduleManager()._add(module)
         module._python = getattr(source, name)(module)
         setattr(slicer.modules, f"{name}Instance", module._python)

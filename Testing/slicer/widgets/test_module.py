@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import slicer
 from playing import MODULE, settle
 
@@ -51,6 +53,43 @@ def test_reload_and_test_plays_the_sample_through(module: Any, session: Any) -> 
     import MuscleFMSegment
 
     MuscleFMSegment.MuscleFMSegmentTest().runTest()
+    assert not session.messages
+
+
+@pytest.fixture
+def packages() -> Iterator[None]:
+    """Give other tests back the packages that they have imported."""
+    before = {name: module for name, module in sys.modules.items() if _isOurs(name)}
+    yield
+    for name in [name for name in sys.modules if _isOurs(name)]:
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+def _isOurs(name: str) -> bool:
+    return name.partition(".")[0] in ("MuscleFMSegment", "MuscleFMSegmentLib", "musclefm")
+
+
+def test_reload_brings_new_code_and_leaves_the_module_ready(
+    opened: Any, session: Any, water: Any, packages: None
+) -> None:
+    before = sys.modules["MuscleFMSegmentLib.controllers.module_panel"]
+    library = sys.modules["musclefm.review.queue"]
+    session.keys("n")
+    slicer.modules.MuscleFMSegmentWidget.onReload()
+    session.process()
+    panel = slicer.modules.MuscleFMSegmentWidget.panel
+    assert type(panel) is not type(opened) and opened.control.openCase is None
+    assert sys.modules["MuscleFMSegmentLib.controllers.module_panel"] is not before
+    assert panel.segment.ui.inputSelector.currentNode() is water
+    assert panel.segment.ui.applyButton.enabled
+    assert panel.ui.resumeFrame.visible, "the review was not kept"
+    session.click(panel.ui.resumeButton)
+    settle(panel, session)
+    assert sys.modules["musclefm.review.queue"] is not library
+    assert panel.control.openCase.review.queue.position == 0
+    session.keys("k")
+    assert panel.control.openCase.review.queue.entries[0].status == "accepted"
     assert not session.messages
 
 

@@ -43,7 +43,7 @@ def test_the_strip_names_what_is_missing_and_nothing_runs(
     panel = session.openModule(MODULE).panel
     assert panel.ui.installFrame.visible and "PyTorch" in panel.ui.installLabel.text
     assert not panel.segment.ui.applyButton.enabled and not session.messages
-    assert not panel._inventory.isRunning
+    assert not panel.inventory.isRunning
 
 
 def test_torch_comes_from_the_extension_and_the_rest_from_pip(

@@ -28,8 +28,8 @@ module = session.openModule(sys.argv[5] if len(sys.argv) > 5 else os.environ["MO
 volume = slicer.util.loadVolume(str(image))
 openResults(module, session, volume, results)
 session.keys("n")
-session.keys("a")
-session.keys("f")
+session.keys("k")
+session.keys("m")
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
 review = module.control.openCase.review
 labels = review.sidedVolume().array.copy()
@@ -83,7 +83,7 @@ def test_a_killed_slicer_loses_nothing(
 
 def test_a_deleted_segmentation_comes_back(opened: Any, session: Any) -> None:
     session.keys("n")
-    session.keys("a")
+    session.keys("k")
     review = opened.control.openCase.review
     labels = sidedLabels(opened)
     slicer.mrmlScene.RemoveNode(review.case.segmentationNode)

@@ -163,7 +163,7 @@ def test_a_disk_that_refuses_is_told_and_the_case_stays(
     import musclefm.storage.atomic as writing
 
     session.keys("n")
-    session.keys("a")
+    session.keys("k")
     chooseVerified(opened, "whole case")
     labels = sidedLabels(opened)
 
@@ -205,6 +205,6 @@ def test_results_without_any_flagged_region_are_shown(
     write_provenance(sure, json.loads((sure / "provenance.json").read_text()))
     openResults(module, session, water, sure)
     assert "Nothing is flagged" in module.control.review.ui.currentLabel.text
-    for key in ("n", "Shift+N", "a", "f", "u"):
+    for key in ("n", "Shift+N", "k", "m", "u"):
         session.keys(key)
     assert not module.messages.text

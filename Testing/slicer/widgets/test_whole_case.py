@@ -72,7 +72,7 @@ def test_from_volume_to_saved_correction(
     )
     session.keys("Shift+N")
     assert review.queue.position == 0
-    session.keys("f")
+    session.keys("m")
     assert review.queue.current.flagged
 
     model = sided(module)
@@ -107,7 +107,7 @@ def test_from_volume_to_saved_correction(
     session.keys("Esc")
     session.keys("n")
     if count > 1:
-        session.keys("a")
+        session.keys("k")
         assert review.queue.entries[1].status == "accepted"
     assert control.review.ui.shareBar.value > 0
 
@@ -129,7 +129,7 @@ def test_from_volume_to_saved_correction(
 
 def test_an_unsaved_review_is_offered_after_the_scene_was_closed(opened: Any, session: Any) -> None:
     session.keys("n")
-    session.keys("f")
+    session.keys("m")
     queue = opened.control.openCase.review.queue
     labels = sided(opened)
     session.closeScene()

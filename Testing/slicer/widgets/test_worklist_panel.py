@@ -59,7 +59,7 @@ def test_cases_are_segmented_in_the_background_and_saved_in_turn(
 
     chooseVerified(module, "whole case")
     session.keys("n")
-    session.keys("a")
+    session.keys("k")
     session.keys("Ctrl+Return")
     settle(module, session)
     settle(module, session)

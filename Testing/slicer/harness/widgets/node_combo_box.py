@@ -12,6 +12,15 @@ from harness.pythonqt.fake import Fake, stored
 from harness.widgets.observations import Observations
 
 
+class qMRMLSortFilterProxyModel(Fake, QtCore.QObject, metaclass=PythonQtType):
+    """Which nodes a combo box leaves out."""
+
+    def _onChanged(self) -> None:
+        self.parent()._fill()
+
+    hiddenNodeIDs = stored("QStringList", [], _onChanged)
+
+
 class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
     """A combo box of the real scene's nodes of some classes."""
 
@@ -29,6 +38,7 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         super().__init__(parent)
         self._scene = None
         self._observations = Observations(self)
+        self._filter = qMRMLSortFilterProxyModel(self)
         self._attributes: list[tuple[str, str, Any]] = []
         self._currentID: str | None = None
         layout = QtWidgets.QHBoxLayout(self)
@@ -65,6 +75,8 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
 
     def _shows(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self.showHidden:
+            return False
+        if node.GetID() in self._filter.hiddenNodeIDs:
             return False
         if not self.showChildNodeTypes and node.GetClassName() not in self.nodeTypes:
             return False
@@ -122,6 +134,9 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         index = self._combo.findData(node.GetID())
         if index >= 0 and self._combo.itemText(index) != node.GetName():
             self._combo.setItemText(index, node.GetName())
+
+    def sortFilterProxyModel(self) -> qMRMLSortFilterProxyModel:
+        return self._filter
 
     def mrmlScene(self) -> Any:
         return self._scene
