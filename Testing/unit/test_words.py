@@ -1,9 +1,10 @@
-"""The library speaks the field's words: identifiers and texts, read from the code itself."""
+"""Library and module speak the field's words: identifiers and texts, read from the code itself."""
 
 import ast
 import io
 import re
 import tokenize
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import musclefm
 
 LIBRARY = Path(musclefm.__file__).parent
+MODULE = Path(__file__).resolve().parents[2] / "MuscleFMSegment"
 
 # What stands for which word of the field. A pattern is matched to whole words, in lower case.
 IN_TEXTS = {
@@ -93,6 +95,28 @@ def test_the_library_speaks_the_fields_words() -> None:
     found = {str(path.relative_to(LIBRARY)): found_in(path.read_text("utf-8")) for path in files}
     assert {file: lines for file, lines in found.items() if lines} == {}
     assert len(found) > 200
+
+
+def test_the_module_speaks_the_fields_words() -> None:
+    files = [MODULE / "MuscleFMSegment.py", *sorted((MODULE / "MuscleFMSegmentLib").rglob("*.py"))]
+    found = {path.name: found_in(path.read_text("utf-8")) for path in files}
+    assert {file: lines for file, lines in found.items() if lines} == {}
+    assert len(found) > 30
+
+
+def test_the_forms_speak_the_fields_words() -> None:
+    shown = {
+        (form.name, element.text or "")
+        for form in (MODULE / "Resources" / "UI").glob("*.ui")
+        for element in ET.parse(form).iter("string")
+    }
+    found = {
+        (form, text, pattern)
+        for form, text in shown
+        for pattern in IN_TEXTS
+        if re.search(rf"\b(?:{pattern})\b", text.lower())
+    }
+    assert len(shown) > 50 and not found
 
 
 @pytest.mark.parametrize(

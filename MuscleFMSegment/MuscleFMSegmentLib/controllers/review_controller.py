@@ -214,7 +214,7 @@ class ReviewController:
         self._save(lambda: None)
 
     def saveAndNext(self) -> None:
-        """Save the corrected case and go on with the worklist."""
+        """Save the corrected case and open the next one of the worklist."""
         self._save(self._context.onSaved)
 
     def export(self, exportFormat: str) -> None:

@@ -41,7 +41,7 @@ class RegionMarker:
         """Mark a region instead of the one that was marked before."""
         i0, i1, j0, j1, k0, k1 = region.bounds_ijk
         inside = case.regions[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] == region.id
-        around = _grown(inside, region.slice_axis)
+        around = _dilated(inside, region.slice_axis)
         matrix = case.grid.ijk_to_ras
         matrix[:, 3] = matrix @ (i0 - 1, j0 - 1, k0 - 1, 1.0)
         segment = slicer.vtkSegment()
@@ -74,9 +74,9 @@ class RegionMarker:
         return self._node
 
 
-def _grown(inside: npt.NDArray[np.bool_], sliceAxis: int) -> npt.NDArray[np.uint8]:
-    """Return a mask ``(K, J, I)`` with one voxel more at each end, grown by one in its slices."""
-    grown = np.pad(inside, 1)
+def _dilated(inside: npt.NDArray[np.bool_], sliceAxis: int) -> npt.NDArray[np.uint8]:
+    """Return a mask ``(K, J, I)`` with one voxel more at each end, dilated by one in its slices."""
+    dilated = np.pad(inside, 1)
     for axis in {0, 1, 2} - {2 - sliceAxis}:
-        grown |= np.roll(grown, 1, axis) | np.roll(grown, -1, axis)
-    return grown.view(np.uint8)
+        dilated |= np.roll(dilated, 1, axis) | np.roll(dilated, -1, axis)
+    return dilated.view(np.uint8)

@@ -12,7 +12,7 @@ from harness.pythonqt.fake import Fake, stored
 from harness.widgets.observations import Observations
 
 
-class qMRMLSortFilterProxyModel(Fake, QtCore.QObject, metaclass=PythonQtType):
+class qMRMLSortFilterProxyModel(Fake, QtCore.QSortFilterProxyModel, metaclass=PythonQtType):
     """Which nodes a combo box leaves out."""
 
     def _onChanged(self) -> None:
