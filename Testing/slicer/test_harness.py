@@ -154,7 +154,7 @@ def test_members_that_the_real_class_lacks_are_refused(slicer_session) -> None:
     with pytest.raises(AttributeError, match="currentNodeName"):
         _ = selector.currentNodeName
     with pytest.raises(NotImplementedError):
-        selector.sortFilterProxyModel()
+        selector.addMenuAction(None)
 
 
 def test_a_fake_cannot_have_what_the_real_class_lacks(application) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 AFFINE = np.diag([2.0, 2.0, 6.0, 1.0])
-MIDDLE = (50.0, 60.0, 36.0)
 
 
 @pytest.fixture
@@ -82,17 +81,6 @@ def test_a_stroke_keeps_the_neighbour_and_can_be_undone(slicer_session, editor) 
     left = voxels(editor, "painted").sum()
     slicer_session.stroke([(40.0, 60.0, slice_), (70.0, 60.0, slice_)])
     assert voxels(editor, "painted").sum() == left
-
-
-def test_a_ball_takes_from_the_neighbour_where_it_may(slicer_session, editor) -> None:
-    before = voxels(editor, "box")
-    slicer_session.paintBall(editor, MIDDLE, 13.0)
-    painted = voxels(editor, "painted")
-    k, j, i = np.indices(painted.shape)
-    distance = np.linalg.norm(np.stack([2 * i, 2 * j, 6 * k], -1) - MIDDLE, axis=-1)
-    assert (painted == (distance <= 13.0)).all()
-    assert (voxels(editor, "box") == (before & ~painted)).all()
-    assert (before & painted).any()
 
 
 def test_the_table_selects_what_is_edited(slicer_session, editor) -> None:

@@ -54,9 +54,6 @@ class qSlicerApplication(Fake, QtWidgets.QApplication, metaclass=PythonQtType):
     def applicationLogic(self) -> Any:
         return self._slicerScene.applicationLogic
 
-    def moduleLogic(self, name: str) -> Any:
-        return self._slicerScene.moduleLogics.get(name)
-
     def layoutManager(self) -> Any:
         return self._parts["layoutManager"]
 
@@ -72,12 +69,6 @@ class qSlicerApplication(Fake, QtWidgets.QApplication, metaclass=PythonQtType):
     def settings(self) -> QtCore.QSettings:
         return self._settings
 
-    def userSettings(self) -> QtCore.QSettings:
-        return self._settings
-
-    def revisionUserSettings(self) -> QtCore.QSettings:
-        return self._settings
-
     def testingEnabled(self) -> bool:
         return False
 
@@ -89,12 +80,6 @@ class qSlicerApplication(Fake, QtWidgets.QApplication, metaclass=PythonQtType):
 
     def moduleDocumentationUrl(self, name: str) -> str:
         return f"{self.documentationBaseUrl}user_guide/modules/{name.lower()}.html"
-
-    def pauseRender(self) -> None:
-        self.setRenderPaused(True)
-
-    def resumeRender(self) -> None:
-        self.setRenderPaused(False)
 
     def setRenderPaused(self, paused: bool) -> None:
         self.renderPaused.emit(paused)

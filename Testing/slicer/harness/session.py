@@ -11,14 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import slicer
 from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 
 from harness.modules import qSlicerScriptedLoadableModule
 from harness.pythonqt.dialogs import DIALOGS, Message
 from harness.scene import useApplicationLogic
-from harness.widgets.editor_brush import paint
 
 Key = QtCore.Qt.Key
 NO_MODIFIER = QtCore.Qt.KeyboardModifier.NoModifier
@@ -148,13 +146,6 @@ class Session:
         QtTest.QTest.mouseClick(widget, LEFT, NO_MODIFIER, point)
         self.process()
 
-    def clickCell(self, table: QtWidgets.QTableView, row: int, column: int = 0) -> None:
-        """Click into a cell of a table."""
-        index = table.model().index(row, column)
-        table.scrollTo(index)
-        middle = table.visualRect(index).center()
-        self.click(table.viewport(), middle.x(), middle.y())
-
     def keys(self, text: str) -> None:
         """Press a key, written as a key sequence: "n", "Shift+N", "Ctrl+Return"."""
         combination = QtGui.QKeySequence(text)[0]
@@ -178,13 +169,6 @@ class Session:
             QtTest.QTest.mouseMove(widget, place)
         QtTest.QTest.mouseRelease(widget, LEFT, NO_MODIFIER, places[-1])
         self.process()
-
-    @staticmethod
-    def paintBall(
-        editor: Any, centre: tuple[float, float, float], radius: float, effect: str = "Paint"
-    ) -> None:
-        """Paint or erase ("Erase") a ball in the editor's selected segment, in mm, RAS."""
-        paint(editor, effect, np.array([centre], float), radius, None)
 
     def screenshot(self, path: str | Path | None = None) -> QtGui.QImage:
         """Return a picture of the whole window, and write it where a path is given."""

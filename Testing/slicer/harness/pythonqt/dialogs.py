@@ -20,7 +20,7 @@ class Message:
     Attributes
     ----------
     kind
-        "information", "question", "warning", "critical", "message", "file", "input", "dialog"
+        "information", "question", "warning", "critical", "message", "file", "dialog"
         or "menu".
     title, text
         What it said.
@@ -115,30 +115,6 @@ class RecordedFileDialog:
     def getSaveFileName(parent: Any = None, caption: str = "", *_: Any) -> str:
         return DIALOGS.ask("file", caption, "", "")
 
-    @staticmethod
-    def getOpenFileNames(parent: Any = None, caption: str = "", *_: Any) -> list[str]:
-        return DIALOGS.ask("file", caption, "", [])
-
-
-class RecordedInputDialog:
-    """Dialogs for one entry; the entry offered is taken where no answer waits."""
-
-    def exec(self) -> Any:
-        return DIALOGS.ask("input", self.windowTitle, self.labelText, 0)
-
-    def exec_(self) -> Any:
-        return self.exec()
-
-    @staticmethod
-    def getText(parent: Any, title: str, label: str, mode: Any = None, text: str = "") -> str:
-        return DIALOGS.ask("input", title, label, text)
-
-    @staticmethod
-    def getItem(
-        parent: Any, title: str, label: str, items: list[str], current: int = 0, *_: Any
-    ) -> str:
-        return DIALOGS.ask("input", title, label, items[current])
-
 
 class RecordedDialog:
     """Any other dialog; rejected where no answer waits."""
@@ -166,7 +142,6 @@ class RecordedMenu:
 RECORDED = {
     "QMessageBox": RecordedMessageBox,
     "QFileDialog": RecordedFileDialog,
-    "QInputDialog": RecordedInputDialog,
     "QDialog": RecordedDialog,
     "QMenu": RecordedMenu,
 }

@@ -11,8 +11,3 @@ def tr(text: str) -> str:
 def translate(context: str, text: str) -> str:
     """Return a text of a context in the user's language."""
     return text
-
-
-def getContext(path: str) -> str:
-    """Return the context that the texts of a file have."""
-    return path

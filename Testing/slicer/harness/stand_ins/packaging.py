@@ -56,12 +56,6 @@ def pip_install(requirements: Any, **options: Any) -> None:
     INSTALLED.extend(str(entry) for entry in _asList(requirements))
 
 
-def pip_uninstall(requirements: Any, **options: Any) -> None:
-    """Note that it would be gone."""
-    for entry in _asList(requirements):
-        INSTALLED.remove(str(entry))
-
-
 def _asList(requirements: Any) -> list[Requirement]:
     if isinstance(requirements, (str, Requirement)):
         requirements = [requirements]

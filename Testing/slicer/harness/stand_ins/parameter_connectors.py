@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import PurePath
 from typing import Any
 
 from harness.stand_ins.parameter_types import (
@@ -66,11 +65,6 @@ def _attribute(signal: str, attribute: str) -> Callable[[Any, ParameterType], Co
     return connect
 
 
-def _button(widget: Any, declared: ParameterType) -> Connector:
-    widget.checkable = True
-    return _attribute("toggled(bool)", "checked")(widget, declared)
-
-
 def _number(signal: str) -> Callable[[Any, ParameterType], Connector]:
     def connect(widget: Any, declared: ParameterType) -> Connector:
         within = declared.annotation(WithinRange)
@@ -108,22 +102,6 @@ def _choices(widget: Any, declared: ParameterType) -> Connector:
     return Connector(widget, "currentIndexChanged(int)", lambda: values[widget.currentIndex], write)
 
 
-def _plainText(widget: Any, declared: ParameterType) -> Connector:
-    return Connector(widget, "textChanged()", widget.toPlainText, widget.setPlainText)
-
-
-def _path(signal: str, attribute: str) -> Callable[[Any, ParameterType], Connector]:
-    def connect(widget: Any, declared: ParameterType) -> Connector:
-        return Connector(
-            widget,
-            signal,
-            lambda: declared.kind(getattr(widget, attribute)),
-            lambda value: setattr(widget, attribute, str(value)),
-        )
-
-    return connect
-
-
 def _node(widget: Any, declared: ParameterType) -> Connector:
     widget.nodeTypes = [declared.kind.__name__]
     return Connector(
@@ -133,13 +111,9 @@ def _node(widget: Any, declared: ParameterType) -> Connector:
 
 CONNECTORS: tuple[tuple[tuple[str, ...], tuple[type, ...], Callable[..., Connector]], ...] = (
     (("QCheckBox",), (bool,), _attribute("stateChanged(int)", "checked")),
-    (("QPushButton",), (bool,), _button),
     (("QSlider", "QSpinBox"), (int,), _number("valueChanged(int)")),
     (("QDoubleSpinBox", "ctkSliderWidget"), (float,), _number("valueChanged(double)")),
     (("QComboBox",), (Enum, int, float, str, bool), _choices),
     (("QLineEdit",), (str,), _attribute("textChanged(QString)", "text")),
-    (("QTextEdit",), (str,), _plainText),
-    (("ctkPathLineEdit",), (PurePath,), _path("currentPathChanged(QString)", "currentPath")),
-    (("ctkDirectoryButton",), (PurePath,), _path("directoryChanged(QString)", "directory")),
     (("qMRMLNodeComboBox",), (object,), _node),
 )

@@ -89,9 +89,6 @@ class _Wrapper:
     def default(self, name: str) -> Any:
         return Default(self._defaults[name])
 
-    def dataType(self, name: str) -> type:
-        return self._parameters[name].kind
-
     def getValue(self, name: str) -> Any:
         kind = self._parameters[name]
         if kind.isNode:

@@ -11,11 +11,6 @@ INSTALLATIONS: list[dict[str, Any]] = []
 class PyTorchUtilsLogic:
     """The logic of the extension."""
 
-    @staticmethod
-    def torchInstalled() -> bool:
-        """Return whether torch was installed before or by this stand-in."""
-        return bool(INSTALLATIONS)
-
     def installTorch(
         self,
         askConfirmation: bool = False,

@@ -71,9 +71,6 @@ class ctkCollapsibleButton(Fake, QtWidgets.QAbstractButton, metaclass=PythonQtTy
             return QtCore.QSize(80, self._headerHeight())
         return self.layout().totalMinimumSize()
 
-    def hitButton(self, position: QtCore.QPoint) -> bool:
-        return position.y() < self._headerHeight()
-
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         painter = QtWidgets.QStylePainter(self)
         option = QtWidgets.QStyleOptionButton()

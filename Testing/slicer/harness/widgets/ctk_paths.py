@@ -46,49 +46,8 @@ class ctkPathLineEdit(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         if path:
             self.currentPath = path
 
-    def comboBox(self) -> QtWidgets.QComboBox:
-        return self._combo
-
-    def addCurrentPathToHistory(self) -> None:
-        if self.currentPath and self._combo.findText(self.currentPath) < 0:
-            self._combo.insertItem(0, self.currentPath)
-
     currentPath = QtCore.Property(
         str,
         lambda self: self._combo.currentText,
         lambda self, path: self._combo.setEditText(path or ""),
     )
-
-
-class ctkDirectoryButton(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
-    """A button that shows a folder and lets the user choose another."""
-
-    directoryChanged = QtCore.Signal(str)
-    directorySelected = QtCore.Signal(str)
-
-    caption = stored(str, "")
-    text = stored(str, "")
-
-    def __init__(self, directory: Any = "", parent: Any = None) -> None:
-        folder = directory if isinstance(directory, str) else ""
-        super().__init__(parent if isinstance(directory, str) else directory)
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self._button = QtWidgets.QPushButton(folder or ".", self)
-        layout.addWidget(self._button)
-        self._button.clicked.connect(self.browse)
-
-    def browse(self) -> None:
-        import qt
-
-        folder = qt.QFileDialog.getExistingDirectory(self, self.caption, self.directory)
-        if folder:
-            self.directory = folder
-            self.directorySelected.emit(folder)
-
-    def _setDirectory(self, folder: str) -> None:
-        if folder != self._button.text:
-            self._button.setText(folder)
-            self.directoryChanged.emit(folder)
-
-    directory = QtCore.Property(str, lambda self: self._button.text, _setDirectory)

@@ -49,17 +49,8 @@ class qSlicerSegmentEditorAbstractEffect(Fake, QtCore.QObject, metaclass=PythonQ
         self.name = self.title = name
         self._node = None
 
-    def parameterSetNode(self) -> Any:
-        return self._node
-
     def setParameterSetNode(self, node: Any) -> None:
         self._node = node
-
-    def parameterDefined(self, name: str) -> bool:
-        return self._node is not None and self._node.GetAttribute(f"{self.name}.{name}") is not None
-
-    def commonParameterDefined(self, name: str) -> bool:
-        return self._node is not None and self._node.GetAttribute(name) is not None
 
     def parameter(self, name: str) -> str:
         own = self._node.GetAttribute(f"{self.name}.{name}")
@@ -71,9 +62,6 @@ class qSlicerSegmentEditorAbstractEffect(Fake, QtCore.QObject, metaclass=PythonQ
 
     def doubleParameter(self, name: str) -> float:
         return float(self.parameter(name) or 0)
-
-    def setParameter(self, name: str, value: Any) -> None:
-        self._node.SetAttribute(f"{self.name}.{name}", str(value))
 
     def setCommonParameter(self, name: str, value: Any) -> None:
         self._node.SetAttribute(name, str(value))

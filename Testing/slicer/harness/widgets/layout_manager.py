@@ -56,18 +56,12 @@ class qSlicerLayoutManager(Fake, QtCore.QObject, metaclass=PythonQtType):
     def mrmlSliceLogics(self) -> Any:
         return self._applicationLogic.GetSliceLogics()
 
-    def layoutLogic(self) -> Any:
-        return self._logic
-
     def mrmlScene(self) -> Any:
         return self._scene
 
     def resetSliceViews(self) -> None:
         for widget in self._sliceWidgets.values():
             widget.fitSliceToBackground()
-
-    def threeDWidget(self, index: int) -> None:
-        return None
 
     def _setLayout(self, layout: int) -> None:
         self._logic.GetLayoutNode().SetViewArrangement(layout)

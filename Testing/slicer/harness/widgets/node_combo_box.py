@@ -39,7 +39,6 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         self._scene = None
         self._observations = Observations(self)
         self._filter = qMRMLSortFilterProxyModel(self)
-        self._attributes: list[tuple[str, str, Any]] = []
         self._currentID: str | None = None
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -80,14 +79,7 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
             return False
         if not self.showChildNodeTypes and node.GetClassName() not in self.nodeTypes:
             return False
-        if any(node.IsA(nodeType) for nodeType in self.hideChildNodeTypes):
-            return False
-        return all(
-            node.GetAttribute(name) == (None if value is None else str(value))
-            or (value is None and node.GetAttribute(name) is not None)
-            for nodeType, name, value in self._attributes
-            if node.IsA(nodeType)
-        )
+        return not any(node.IsA(nodeType) for nodeType in self.hideChildNodeTypes)
 
     def _onIndex(self, index: int) -> None:
         identifier = self._combo.itemData(index)
@@ -157,31 +149,11 @@ class qMRMLNodeComboBox(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
     def setCurrentNodeID(self, identifier: str) -> None:
         self.setCurrentNode(identifier)
 
-    def setCurrentNodeIndex(self, index: int) -> None:
-        self._combo.setCurrentIndex(index + self.noneEnabled)
-
     def nodeCount(self) -> int:
         return len(self._nodes())
 
     def nodeFromIndex(self, index: int) -> Any:
         return self._nodes()[index]
-
-    def addAttribute(self, nodeType: str, name: str, value: Any = None) -> None:
-        self._attributes.append((nodeType, name, value))
-        self._fill()
-
-    def removeAttribute(self, nodeType: str, name: str) -> None:
-        self._attributes = [entry for entry in self._attributes if entry[:2] != (nodeType, name)]
-        self._fill()
-
-    def addNode(self, nodeType: str = "") -> Any:
-        node = self._scene.AddNewNodeByClass(nodeType or self.nodeTypes[0], self.baseName)
-        self.setCurrentNode(node)
-        self.nodeAddedByUser.emit(node)
-        return node
-
-    def removeCurrentNode(self) -> None:
-        self._scene.RemoveNode(self.currentNode())
 
     nodeTypes = stored("QStringList", [], _fill)
     noneEnabled = stored(bool, False, _fill)

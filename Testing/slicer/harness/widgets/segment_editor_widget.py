@@ -102,19 +102,11 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def segmentationNode(self) -> Any:
         return self._node.GetSegmentationNode() if self._node else None
 
-    def segmentationNodeID(self) -> str:
-        node = self.segmentationNode()
-        return node.GetID() if node else ""
-
     def setSegmentationNode(self, node: Any) -> None:
         self._node.SetAndObserveSegmentationNode(node)
 
     def sourceVolumeNode(self) -> Any:
         return self._node.GetSourceVolumeNode() if self._node else None
-
-    def sourceVolumeNodeID(self) -> str:
-        node = self.sourceVolumeNode()
-        return node.GetID() if node else ""
 
     def setSourceVolumeNode(self, node: Any) -> None:
         self._node.SetAndObserveSourceVolumeNode(node)
@@ -161,12 +153,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._redoButton.setEnabled(bool(segmentation) and self._logic.CanRedo())
 
     # Effects
-
-    def availableEffectNames(self) -> list[str]:
-        return list(NAMES)
-
-    def effectByName(self, name: str) -> qSlicerSegmentEditorAbstractEffect | None:
-        return self._effects.get(name)
 
     def activeEffect(self) -> qSlicerSegmentEditorAbstractEffect | None:
         return self._effects.get(self._node.GetActiveEffectName()) if self._node else None

@@ -69,9 +69,6 @@ class qMRMLSliceView(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         vtk.vtkMatrix4x4.Invert(self.mrmlSliceNode().GetXYToRAS(), fromRas)
         return list(fromRas.MultiplyPoint((*point, 1.0))[:3])
 
-    def displayableManagerByClassName(self, name: str) -> Any:
-        return self._rendering.group.GetDisplayableManagerByClassName(name)
-
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         if self._picture is None:
             self.forceRender()
@@ -120,9 +117,6 @@ class qMRMLSliceWidget(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
     def sliceView(self) -> qMRMLSliceView:
         return self._view
 
-    def viewWidget(self) -> qMRMLSliceView:
-        return self._view
-
     def sliceLogic(self) -> Any:
         return self._rendering.sliceLogic
 
@@ -130,9 +124,6 @@ class qMRMLSliceWidget(Fake, QtWidgets.QWidget, metaclass=PythonQtType):
         return self._rendering.sliceLogic
 
     def mrmlSliceNode(self) -> Any:
-        return self._rendering.sliceNode
-
-    def mrmlAbstractViewNode(self) -> Any:
         return self._rendering.sliceNode
 
     def mrmlSliceCompositeNode(self) -> Any:
