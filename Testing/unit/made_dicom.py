@@ -122,6 +122,17 @@ def _set_pixels(header, array):
     header.PixelData = np.rint(array).astype("<u2").tobytes()
 
 
+def write_document(path, storage, beside):
+    """Write an object without pixels, of the study and place of another one."""
+    header = _header(storage)
+    header.SeriesInstanceUID = generate_uid()
+    header.StudyInstanceUID = beside.StudyInstanceUID
+    header.FrameOfReferenceUID = beside.FrameOfReferenceUID
+    header.Modality = "SR" if "SR" in storage.name else "DOC"
+    header.EncapsulatedDocument = b"%PDF-1.4"
+    header.save_as(path, enforce_file_format=True)
+
+
 def strip_preamble(path):
     """Leave out the 128 bytes and the mark with which a DICOM file should begin."""
     path.write_bytes(path.read_bytes()[132:])

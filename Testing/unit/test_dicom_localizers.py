@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_dicom import write_series
+from made_dicom import edit, write_series
 from pydicom.uid import generate_uid
 
 from musclefm.errors import MuscleFMError
@@ -62,7 +62,6 @@ class TestInTheSameSeries:
             (image(3, 20.0, 13.0, size=(32, 32)), {}),
             (image(3, 20.0, 13.0), {"SliceThickness": 10.0}),
             (image(3, 6.0, 12.0), {"SliceThickness": 10.0}),
-            (image(3, 6.0, 72.0), {"SliceThickness": 10.0}),
             (image(3, 20.0, 13.0), {"FrameOfReferenceUID": "1.2.3.9"}),
             (image(3, 18.0, 6.0), {"FrameOfReferenceUID": "1.2.3.9"}),
             (image(3, 20.0, 13.0), {"EchoTime": 5.0}),
@@ -74,7 +73,7 @@ class TestInTheSameSeries:
         ],
         ids=[
             "named", "named and on its places", "pixel size", "matrix", "thickness",
-            "thickness and on its places", "thickness and behind its end", "frame of reference",
+            "thickness and on its places", "frame of reference",
             "frame of reference and on its places", "echo time", "between its places",
             "one between its places",
             "half way between its places", "between and far from its places",
@@ -131,6 +130,28 @@ class TestInTheFolder:
 
 
 class TestAmbiguous:
+    @pytest.mark.parametrize("begin", [56.5, 75.0, 153.0])
+    def test_stations_of_one_series_are_to_be_chosen(self, tmp_path, begin):
+        for number, first in enumerate((0.0, begin), 1):
+            write_series(
+                tmp_path, image(10, 6.0, first), uid=UID, prefix=f"{number}",
+                AcquisitionNumber=number,
+            )  # fmt: skip
+        with pytest.raises(MuscleFMError, match=r"2 series.*choose one with --series"):
+            read_volume(tmp_path)
+
+    def test_an_end_slice_with_another_header_stays(self, tmp_path):
+        volume = image()
+        others = {"SliceThickness": float("nan"), "FrameOfReferenceUID": "1.2.9", "EchoTime": 9.0}
+        for number, (keyword, value) in enumerate(others.items()):
+            paths = write_series(
+                tmp_path / f"{number}", volume, FrameOfReferenceUID=FRAME, EchoTime=5.0
+            )
+            edit(paths[-1], **{keyword: value})
+            read = read_volume(tmp_path / f"{number}")
+            np.testing.assert_array_equal(read.volume.array, volume.array)
+            assert read.notes == ()
+
     def test_lost_slices_of_every_second_place_stay_gaps(self, tmp_path):
         volume = image()
         paths = write_series(tmp_path, volume)
@@ -158,6 +179,16 @@ class TestAmbiguous:
             one = Grid((1, *grid.shape[1:]), grid.spacing, origin, grid.direction)
             write_series(tmp_path, Volume(volume.array[k : k + 1], one), prefix=f"{k}", uid=UID)
         with pytest.raises(MuscleFMError, match="irregular distances"):
+            read_volume(tmp_path)
+
+    @pytest.mark.parametrize("which", [0, 5, -1])
+    @pytest.mark.parametrize(
+        "other",
+        [{"PixelSpacing": [1.5, 1.7]}, {"ImageOrientationPatient": [1.0, 0, 0, 0, 0.9986, 0.0523]}],
+    )
+    def test_a_slice_of_the_image_with_another_header_is_none(self, tmp_path, which, other):
+        edit(write_series(tmp_path, image(), uid=UID)[which], **other)
+        with pytest.raises(MuscleFMError, match=r"2 series.*choose one with --series"):
             read_volume(tmp_path)
 
     def test_a_lost_slice_stays_a_gap(self, tmp_path, thigh):

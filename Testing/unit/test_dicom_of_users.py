@@ -1,6 +1,7 @@
 """DICOM as users have it: each kind is read right, or refused in one line."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -10,15 +11,21 @@ from made_dicom import (
     set_rescale_of_frames,
     strip_meta,
     strip_preamble,
+    write_document,
     write_enhanced,
     write_series,
 )
 from PIL import Image
 
 from musclefm.errors import MuscleFMError
+from musclefm.exchange.dicom_seg import write_dicom_segmentation
+from musclefm.exchange.parametric_map import write_parametric_map
 from musclefm.exchange.source_series import find_source_series
+from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.channels import read_channels
+from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
+from musclefm.volumes.volume import Volume
 
 
 @pytest.fixture
@@ -41,6 +48,75 @@ class TestRescaling:
         np.testing.assert_allclose(
             read_volume(tmp_path).volume.array, volume.array * 0.25, rtol=1e-6
         )
+
+    def test_each_image_of_an_enhanced_dixon_scan_has_its_own(self, tmp_path, volume):
+        """The first frame's slope made a fat image four times too bright."""
+        path = tmp_path / "scan.dcm"
+        fat = volume.with_array(volume.array[::-1].copy())
+        write_enhanced(path, {1.1: volume, 2.3: fat})
+        count = volume.array.shape[0]
+        set_rescale_of_frames(path, [2.0, 0.5] * count)
+        header = pydicom.dcmread(path)
+        for number, group in enumerate(header.PerFrameFunctionalGroupsSequence):
+            kind = pydicom.Dataset()
+            kind.FrameType = ["DERIVED", "PRIMARY", "DIXON", ("WATER", "FAT")[number % 2]]
+            group.MRImageFrameTypeSequence = [kind]
+            del group.MREchoSequence
+        header.save_as(path)
+        images = read_channels({"water": path, "fat": path}).images
+        np.testing.assert_allclose(images["water"].array, volume.array * 2, rtol=1e-6)
+        np.testing.assert_allclose(images["fat"].array, fat.array * 0.5, rtol=1e-6)
+
+
+class TestStoredBits:
+    @pytest.mark.parametrize("order", [1, -1], ids=["as it is", "MONOCHROME1"])
+    def test_signed_pixels_of_12_bits_with_padding(self, tmp_path, volume, order):
+        """Above the stored bits old files keep overlays."""
+        truth = np.clip(np.rint(volume.array), 0, 1900) - 900
+        truth[:, :3] = -2048
+        stored = (truth if order == 1 else -1 - truth).astype(np.int16)
+        paths = write_series(tmp_path, volume, RescaleSlope=2, RescaleIntercept=7)
+        for path, pixels in zip(paths, stored, strict=True):
+            header = pydicom.dcmread(path)
+            header.add_new("PixelPaddingValue", "SS", -2048)
+            header.BitsStored, header.HighBit, header.PixelRepresentation = 12, 11, 1
+            header.PhotometricInterpretation = "MONOCHROME2" if order == 1 else "MONOCHROME1"
+            bits = (pixels.astype(np.uint16) & 0x0FFF) | np.uint16(0x7000)
+            header.PixelData = bits.tobytes()
+            header.save_as(path)
+        read = read_volume(tmp_path).volume.array
+        # White is the lowest value: only differences are known, and which of two is brighter.
+        offset = read.flat[0] - (2 * truth.flat[0] + 7)
+        np.testing.assert_allclose(read - offset, 2 * truth + 7, atol=1e-3)
+        assert order == -1 or offset == 0
+
+
+class TestPatientPositions:
+    @pytest.mark.parametrize(
+        ("position", "rows", "columns"),
+        [
+            ("HFS", (1, 0, 0), (0, 1, 0)), ("HFP", (-1, 0, 0), (0, -1, 0)),
+            ("FFS", (-1, 0, 0), (0, 1, 0)), ("FFP", (1, 0, 0), (0, -1, 0)),
+            ("FFDR", (0, 1, 0), (1, 0, 0)), ("HFDL", (0, -1, 0), (1, 0, 0)),
+        ],
+    )  # fmt: skip
+    def test_what_is_bright_lies_where_it_is_in_the_patient(
+        self, tmp_path, position, rows, columns
+    ):
+        places = [(60.0, 5.0, -20.0), (-35.0, -15.0, 12.0)]
+        direction = np.column_stack([rows, columns, np.cross(rows, columns)])
+        grid = Grid((9, 40, 44), (4.0, 4.0, 8.0), (0.0, 0.0, 0.0), tuple(direction.ravel()))
+        middle = (grid.ijk_to_lps @ (22, 20, 4, 1))[:3]
+        grid = replace(grid, origin=tuple((-middle).tolist()))
+        array = np.full(grid.shape, 10, np.float32)
+        for bright, place in zip((900, 700), places, strict=True):
+            i, j, k = np.rint(np.linalg.solve(grid.ijk_to_lps, (*place, 1)))[:3].astype(int)
+            array[k, j, i] = bright
+        write_series(tmp_path, Volume(array, grid), PatientPosition=position)
+        read = read_volume(tmp_path).volume
+        for bright, place in zip((900, 700), places, strict=True):
+            k, j, i = np.argwhere(read.array == bright)[0]
+            assert np.abs((read.grid.ijk_to_lps @ (i, j, k, 1))[:3] - place).max() < 5
 
 
 class TestMonochrome1:
@@ -108,18 +184,30 @@ class TestCompressed:
 
 class TestChannels:
     @pytest.mark.parametrize(
-        ("water", "fat"), [("W", "F"), ("WATER", "FAT")], ids=["Philips", "Siemens and GE"]
-    )
-    def test_each_takes_its_own_image_of_one_series(self, tmp_path, volume, water, fat):
+        "image_types",
+        [
+            [f"DERIVED/PRIMARY/{kind}/{kind}/DERIVED" for kind in ("W", "F", "IP", "OP")],
+            [f"ORIGINAL/PRIMARY/{kind}" for kind in ("W_FFE/W", "F_FFE/F", "IP_FFE/IP", "OP")],
+            [f"DERIVED/PRIMARY/M/DIXON/{kind}/ND" for kind in
+             ("WATER", "FAT", "IN_PHASE", "OPP_PHASE")],
+            [f"DERIVED/PRIMARY/DIXON/{kind}" for kind in
+             ("WATER", "FAT", "IN_PHASE", "OUT_PHASE")],
+            [f"DERIVED/PRIMARY/DIXON/{kind}/NORM" for kind in ("Water", "Fat", "IP", "OP")],
+        ],
+        ids=["Philips", "Philips by sequence", "Siemens", "GE", "mixed case"],
+    )  # fmt: skip
+    @pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+    def test_each_takes_its_own_image_of_one_series(self, tmp_path, volume, image_types):
         uid = pydicom.uid.generate_uid()
-        for number, kind in enumerate((water, "IP", "OP", fat)):
+        for number, kind in enumerate(image_types):
             write_series(
-                tmp_path, volume.with_array(volume.array + number), uid=uid, prefix=kind,
-                ImageType=["DERIVED", "PRIMARY", "DIXON", kind],
+                tmp_path, volume.with_array(volume.array + number), uid=uid, prefix=f"{number}-",
+                ImageType=kind.split("/"),
             )  # fmt: skip
-        images = read_channels({"water": tmp_path, "fat": tmp_path}).images
-        np.testing.assert_array_equal(images["water"].array, volume.array)
-        np.testing.assert_array_equal(images["fat"].array, volume.array + 3)
+        names = ("water", "fat", "in-phase", "out-of-phase")
+        images = read_channels(dict.fromkeys(names, tmp_path)).images
+        for number, name in enumerate(names):
+            np.testing.assert_array_equal(images[name].array, volume.array + number)
 
     def test_one_image_is_not_taken_twice(self, tmp_path, volume):
         write_series(tmp_path, volume)
@@ -137,16 +225,40 @@ class TestWhatElseLiesThere:
         np.testing.assert_array_equal(read.volume.array, volume.array)
         assert any("2 other series" in note for note in read.notes)
 
+    def test_a_segmentation_a_map_a_report_and_a_document_are_left_out(self, tmp_path, volume):
+        folder = tmp_path / "scan"
+        write_series(folder, volume, FrameOfReferenceUID="1.2.3")
+        source = find_source_series(folder)
+        labels = np.zeros(volume.array.shape, np.uint8)
+        labels[:, 4:9, 5:9] = 3
+        for number in range(2):
+            write_dicom_segmentation(
+                folder / f"{number}.dcm", volume.with_array(labels), load_scheme("thigh-12"), source
+            )
+        halves = volume.with_array(np.full(volume.array.shape, np.float32(0.5)))
+        write_parametric_map(folder / "map.dcm", halves, source)
+        for kind in ("BasicTextSRStorage", "EncapsulatedPDFStorage"):
+            write_document(folder / kind, getattr(pydicom.uid, kind), source.instances[0])
+        read = read_volume(folder)
+        np.testing.assert_array_equal(read.volume.array, volume.array)
+        assert any("3 other series" in note for note in read.notes)
+
+    @pytest.mark.parametrize("which", [0, 3, -1], ids=["first", "middle", "last"])
     @pytest.mark.parametrize(
         "lost",
         [
+            {"ImageOrientationPatient": [1.0, 0.0, 0.0, 0.0, float("nan"), 0.0]},
+            {"ImagePositionPatient": [0.0, float("inf"), 0.0]},
+            {"PixelSpacing": [0.0, 1.0]},
             {"ImagePositionPatient": None},
             {"ImagePositionPatient": [0.0, 0.0, float("nan")]},
             {"PixelSpacing": [float("nan"), 1.0]},
         ],
     )
-    def test_a_slice_without_position_or_spacing_is_never_dropped(self, tmp_path, volume, lost):
-        edit(write_series(tmp_path, volume)[-1], **lost)
+    def test_a_slice_without_position_or_spacing_is_never_dropped(
+        self, tmp_path, volume, lost, which
+    ):
+        edit(write_series(tmp_path, volume)[which], **lost)
         with pytest.raises(MuscleFMError, match="without a position or spacing"):
             read_volume(tmp_path)
 

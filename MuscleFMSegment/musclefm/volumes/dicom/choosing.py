@@ -9,7 +9,7 @@ from pathlib import Path
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.dicom.defined_terms import shows_channel
 from musclefm.volumes.dicom.frames import Scan
-from musclefm.volumes.dicom.localizers import FEWEST, names_localizer
+from musclefm.volumes.dicom.localizers import FEWEST, continues, is_plain, names_localizer
 from musclefm.volumes.dicom.placed_stack import counted
 from musclefm.volumes.dicom.stacks import Series, Stack, describe, find_series
 from musclefm.volumes.formats.decoded import SeriesChoice, SeriesDescription
@@ -160,9 +160,23 @@ def _without_planes(found: list[Series]) -> list[Series]:
     for members in together.values():
         most = max(series.slices for series in members)
         main = [series for series in members if 2 * series.slices > most]
-        images.append(main if most >= FEWEST and len(main) == 1 else members)
+        images.append(main if len(main) == 1 and _is_apart(main[0], members) else members)
     alone = [members for members in images if len({series.plane for series in members}) == 1]
     return [series for members in alone or images for series in members]
+
+
+def _is_apart(image: Series, members: list[Series]) -> bool:
+    """Tell whether no slice that is missing from an image may lie among the others."""
+    row = image.stacks[0].frames
+    others = [
+        frame
+        for series in members
+        if series is not image
+        for stack in series.stacks
+        for frame in stack.frames
+    ]
+    whole = len(row) >= FEWEST and is_plain(row)
+    return whole and not any(continues(row, other) for other in others)
 
 
 def _no_series(scan: Scan, path: Path, what: str) -> MuscleFMError:

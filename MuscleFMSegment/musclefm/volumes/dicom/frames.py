@@ -32,6 +32,8 @@ _TAGS: list[Any] = [
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", CSA_HEADER,
 ]  # fmt: skip
 
+_OFF_UNIT = 0.1
+
 TRAITS = ("image type", "echo time", "echo number", "inversion time", "b-value", "time point")
 """What can tell frames at the same place apart, what matters most first."""
 
@@ -183,7 +185,11 @@ def _should_be_image(header: pydicom.FileDataset) -> bool:
 
 def _has_place(slice_: Any) -> bool:
     needed = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
-    return all(_is_vector(slice_.get(name), size) for name, size in needed.items())
+    if not all(_is_vector(slice_.get(name), size) for name, size in needed.items()):
+        return False
+    cosines = [float(value) for value in slice_.get("ImageOrientationPatient")]
+    normal = float(np.linalg.norm(np.cross(cosines[:3], cosines[3:])))
+    return abs(normal - 1) < _OFF_UNIT and min(map(float, slice_.get("PixelSpacing"))) > 0
 
 
 def _is_vector(values: Any, size: int) -> bool:
@@ -194,7 +200,7 @@ def _is_vector(values: Any, size: int) -> bool:
 
 def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Frame:
     spacing = slice_.get("PixelSpacing")
-    thickness = slice_.get("SpacingBetweenSlices") or slice_.get("SliceThickness") or 0.0
+    slice_mm = _millimetres(slice_.get("SliceThickness"))
     uid = str(header.get("SeriesInstanceUID") or "")
     return Frame(
         path=path,
@@ -210,8 +216,8 @@ def _frame(header: pydicom.Dataset, slice_: Any, path: Path, index: int) -> Fram
         position=tuple(float(value) for value in slice_.get("ImagePositionPatient")),
         orientation=tuple(float(value) for value in slice_.get("ImageOrientationPatient")),
         spacing=(float(spacing[1]), float(spacing[0])),
-        thickness=abs(float(thickness)),
-        slice_mm=abs(float(slice_.get("SliceThickness") or 0.0)),
+        thickness=_millimetres(slice_.get("SpacingBetweenSlices")) or slice_mm,
+        slice_mm=slice_mm,
         traits=_traits(slice_),
         rescale=_rescale(header, slice_),
         order=(
@@ -236,7 +242,7 @@ def _traits(slice_: Any) -> tuple[str | float | None, ...]:
     kinds = slice_.get("ImageType") or slice_.get("FrameType") or ()
     # The first two say how a pixel came about (ORIGINAL\PRIMARY), the rest what it shows.
     shows = [*list(kinds)[2:], slice_.get("ComplexImageComponent") or ""]
-    kind = " ".join(str(value) for value in shows).strip() or None
+    kind = " ".join(str(value) for value in shows).strip().upper() or None
     echo_time = slice_.get("EchoTime") or slice_.get("EffectiveEchoTime")
     return (
         kind,
@@ -248,13 +254,19 @@ def _traits(slice_: Any) -> tuple[str | float | None, ...]:
     )
 
 
+def _millimetres(value: Any) -> float:
+    """Return a thickness or distance; 0 where there is none or it is no number."""
+    length = abs(float(value or 0.0))
+    return length if math.isfinite(length) else 0.0
+
+
 def _number(value: Any) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, list | tuple | pydicom.multival.MultiValue):
         value = value[0]
     # Scanners write the same time with more or fewer digits.
-    return round(float(value), 3)
+    return round(float(value), 3) if math.isfinite(float(value)) else None
 
 
 class _Enhanced:

@@ -24,6 +24,7 @@ FEWEST = 5
 
 _FAR_STEPS = 3.0
 _ROW_STEPS = 1.5
+_NEXT = 0.05
 _MOST_SEARCHED = 1000
 
 
@@ -52,31 +53,53 @@ def separate(group: Sequence[Frame]) -> list[list[Frame]]:
     if named and frames:
         return [*separate(frames), named]
     frames = list(group)
-    for values in zip(*map(_always_telling, frames), strict=True):
-        if all(values) and (split := _split(frames, values)):
-            return split
-    if _is_plain(frames) and len(set(Counter(_places(frames).tolist()).values())) == 1:
+    if is_plain(frames) and len(set(Counter(_places(frames).tolist()).values())) == 1:
         return [frames]
-    for values in zip(*(frame.traits for frame in frames), strict=True):
+    attributes: list[Sequence[object]] = [
+        values
+        for values in zip(*map(_stated, frames), strict=True)
+        # A slice that lacks them is none of another image.
+        if all(values)
+    ]
+    attributes += zip(*(frame.traits for frame in frames), strict=True)
+    for values in attributes:
         if split := _split(frames, values):
             return split
-    return _split(frames, _is_near(frames)) or _split_row(frames) or [frames]
+    if split := _split(frames, _is_near(frames)) or _split_row(frames):
+        return split
+    if not _is_regular(frames):
+        for values in (*attributes, [frame.order[0] for frame in frames]):
+            if stations := _stations(frames, values):
+                return stations
+    return [frames]
 
 
-def _always_telling(frame: Frame) -> tuple[object, ...]:
+def _stated(frame: Frame) -> tuple[str, float]:
     return frame.frame_of_reference, round(frame.slice_mm, 2)
+
+
+def _stations(frames: list[Frame], values: Sequence[object]) -> list[list[Frame]] | None:
+    """Part several images of other places that make a plain row each."""
+    parts = _parts(frames, values)
+    plain = all(is_plain(part) and len(_positions(part)) >= FEWEST for part in parts.values())
+    return list(parts.values()) if plain and len(parts) > 1 else None
+
+
+def _parts(frames: list[Frame], values: Sequence[object]) -> dict[object, list[Frame]]:
+    parts: dict[object, list[Frame]] = defaultdict(list)
+    for frame, value in zip(frames, values, strict=True):
+        parts[value].append(frame)
+    return parts
 
 
 def _split(frames: list[Frame], values: Sequence[object]) -> list[list[Frame]] | None:
     """Part the frames that share their value with many from the others, if that is plain."""
-    parts: dict[object, list[Frame]] = defaultdict(list)
-    for frame, value in zip(frames, values, strict=True):
-        parts[value].append(frame)
-    counts = {value: len(set(_places(part).tolist())) for value, part in parts.items()}
+    parts = _parts(frames, values)
+    counts = {value: len(_positions(part)) for value, part in parts.items()}
     most = max(counts.values())
     main = [f for f, value in zip(frames, values, strict=True) if 2 * counts[value] > most]
     rest = [f for f, value in zip(frames, values, strict=True) if 2 * counts[value] <= most]
-    return [main, rest] if rest and most >= FEWEST and _is_plain(main) else None
+    return [main, rest] if rest and most >= FEWEST and is_plain(main) else None
 
 
 def _split_row(frames: list[Frame]) -> list[list[Frame]] | None:
@@ -110,16 +133,37 @@ def _is_near(frames: list[Frame]) -> list[bool]:
     return (off <= max(frames[0].spacing)).tolist()
 
 
-def _is_plain(frames: list[Frame]) -> bool:
-    """Tell whether slices make a regular row without a gap."""
+def _is_regular(frames: Sequence[Frame], *, gaps: bool = True) -> bool:
+    """Tell whether slices lie above one another at even distances, with gaps or without."""
     _, aside = _offsets(frames)
     positions = _positions(frames)
     if np.linalg.norm(aside, axis=1).max() > max(frames[0].spacing):
         return False
     try:
-        return len(positions) == 1 or not regular_slices(positions, "").missing
+        return len(positions) == 1 or not regular_slices(positions, "").missing or gaps
     except MuscleFMError:
         return False
+
+
+def is_plain(frames: Sequence[Frame]) -> bool:
+    """Tell whether slices make a regular row without a gap."""
+    return _is_regular(frames, gaps=False)
+
+
+def continues(row: Sequence[Frame], other: Frame) -> bool:
+    """Tell whether a slice lies where the one before or behind a row would.
+
+    Parameters
+    ----------
+    row : sequence of Frame
+        Several slices, ascending along their normal.
+    other : Frame
+        A slice, perhaps of another matrix or pixel size.
+    """
+    along, aside = _offsets([row[0], row[-1], other])
+    step = along[1] / (len(row) - 1)
+    near = np.abs(along[2] - np.array([-step, along[1] + step])).min() < _NEXT * step
+    return bool(near and np.linalg.norm(aside[2]) <= max(row[0].spacing))
 
 
 def _positions(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
