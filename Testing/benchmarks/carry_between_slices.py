@@ -29,6 +29,7 @@ from carrying_rules import (
     MODEL_ONLY,
     RULES,
     SHAPES,
+    WITHOUT,
     Case,
     Corrected,
     carried,
@@ -127,7 +128,8 @@ def cropped(case: Case, value: int) -> Case:
         slice(max(columns[0] - margin, 0), columns[-1] + margin + 1),
     )
     model = case.model[part]
-    return Case(case.name, model, case.reference[part], replace(case.grid, shape=model.shape))
+    grid = replace(case.grid, shape=model.shape)
+    return Case(case.name, model, case.reference[part], case.uncertainty[part], grid)
 
 
 def overlap(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
@@ -146,6 +148,7 @@ def scores(cases: list[Case], axis: SliceAxis = 2) -> Scores:
         for habit, count, one in corrections(case, axis, rng):
             right = one.case.reference == one.muscle.value
             proposals = {rule: proposed(one, how) for rule, how in RULES.items()}
+            proposals[WITHOUT] = carried(one, sure=True)
             proposals[CARRIED] = carried(one)
             name = f"{case.name}, muscle {one.muscle.value}"
             for rule, labels in proposals.items():
@@ -170,7 +173,8 @@ def table(rows: dict[str, list[float]], what: str) -> str:
 def by_rule(found: Scores) -> str:
     """Return the mean DSC by rule."""
     return table(
-        {rule: [mean(found, n, rule) for n in COUNTS] for rule in (*RULES, CARRIED)}, "mean DSC"
+        {rule: [mean(found, n, rule) for n in COUNTS] for rule in (*RULES, WITHOUT, CARRIED)},
+        "mean DSC",
     )
 
 
@@ -216,6 +220,7 @@ def read_cases(folder: Path, name: str, renderings: Iterable[Rendering], model: 
             model=one.sided_model,
             reference=one.sided_reference,
             spacing=one.maps.grid.spacing,
+            uncertainty=(one.maps.total / one.maps.max_entropy).astype(np.float16),
             subject=one.rendering.subject,
         )
     return [_stored_case(path) for path, _ in wanted]
@@ -225,9 +230,10 @@ def _stored_case(path: Path) -> Case:
     with np.load(path) as stored:
         spacing = tuple(stored["spacing"].tolist())
         model, reference = stored["model"], stored["reference"]
+        uncertainty = stored["uncertainty"].astype(np.float32)
         name = f"{path.stem} ({stored['subject']})"
     grid = Grid(model.shape, spacing, (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
-    return Case(name, model, reference, grid)
+    return Case(name, model, reference, uncertainty, grid)
 
 
 def families(anatomies: Path) -> dict[str, tuple[str, Iterator[Rendering]]]:
@@ -236,7 +242,7 @@ def families(anatomies: Path) -> dict[str, tuple[str, Iterator[Rendering]]]:
     return {
         "held-out": (
             "Real anatomies held out of training, scanners as in training (seed 1)",
-            unseen_renderings(anatomies, 1, 2),
+            unseen_renderings(anatomies, 1, 1),
         ),
         "held-out-poor": (
             "Real anatomies held out of training, a poor scanner (seed 11)",

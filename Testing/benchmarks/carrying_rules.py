@@ -16,18 +16,33 @@ from musclefm.volumes.grid import Grid
 Labels = npt.NDArray[np.uint8]
 Distances = npt.NDArray[np.float32]
 
-MODEL_ONLY, CARRIED = "only these slices corrected", "kriging of both (`carry_corrections`)"
+MODEL_ONLY = "only these slices corrected"
+WITHOUT = "kriging of both"
+CARRIED = "kriging of both, and the model's uncertainty (`carry_corrections`)"
 SHAPES, DIFFERENCE = "interpolated shapes", "model + interpolated difference"
 _MIX_MM = 60.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """What the model says of a case, and what is right: sided values ``(K, J, I) uint8``."""
+    """What the model says of a case, and what is right.
+
+    Attributes
+    ----------
+    name : str
+        Of the rendering and the anatomy.
+    model, reference : ndarray
+        ``(K, J, I) uint8``: sided values.
+    uncertainty : ndarray
+        ``(K, J, I) float32`` in [0, 1]: the model's.
+    grid : Grid
+        Of all.
+    """
 
     name: str
     model: Labels
     reference: Labels
+    uncertainty: Distances
     grid: Grid
 
 
@@ -125,6 +140,8 @@ def proposed(one: Corrected, rule: Callable[[Corrected, int], Distances]) -> Lab
     return labels
 
 
-def carried(one: Corrected) -> Labels:
-    """Return what the library proposes."""
-    return carry_corrections(one.labels, one.case.model, one.case.grid, [one.muscle]).labels
+def carried(one: Corrected, *, sure: bool = False) -> Labels:
+    """Return what the library proposes, with the model's uncertainty or without."""
+    case = one.case
+    uncertainty = None if sure else case.uncertainty
+    return carry_corrections(one.labels, case.model, case.grid, [one.muscle], uncertainty).labels

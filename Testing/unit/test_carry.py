@@ -164,6 +164,28 @@ def test_one_corrected_slice_reaches_a_limited_way_and_fades_into_the_model():
     )
 
 
+def test_a_muscle_that_runs_aslant_is_moved_rather_than_faded():
+    right = np.zeros(AXIAL.shape, np.uint8)
+    for k in range(25):
+        right[k, 20:28, 8 + 2 * k : 16 + 2 * k] = MUSCLE
+    labels = corrected(np.zeros_like(right), right, [4, 11, 18])
+    found = carry(labels, np.zeros_like(right), [4, 11, 18]).labels
+    assert dice(found[4:19], right[4:19]) > 0.8
+
+
+def test_slices_that_the_model_is_sure_of_change_less():
+    right, model = thigh(AXIAL), thigh(AXIAL, radius_mm=9.0)
+    labels = corrected(model, right, [6, 18])
+    uncertainty = np.full(AXIAL.shape, 0.5, np.float32)
+    known = [MuscleSlices(MUSCLE, (6, 18))]
+    alike = carry_corrections(labels, model, AXIAL, known, uncertainty).labels
+    assert (alike == carry_corrections(labels, model, AXIAL, known).labels).all()
+    uncertainty[12] = 0.01
+    sure = carry_corrections(labels, model, AXIAL, known, uncertainty).labels
+    assert (sure[12] != model[12]).sum() < 0.5 * (alike[12] != model[12]).sum()
+    assert (sure[10] == alike[10]).mean() > 0.99
+
+
 def test_a_model_that_was_right_is_left_alone_far_from_the_correction():
     right = thigh(AXIAL)
     labels = corrected(right, right, [8, 12, 16])

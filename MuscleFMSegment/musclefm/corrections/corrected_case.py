@@ -184,7 +184,8 @@ def carry_between_slices(case: CorrectedCase) -> tuple[CorrectedCase, tuple[str,
             "in the reviewed slices the labels are the model's, so there is nothing to carry",
             "give the corrected labels, and the slices that were corrected",
         )
-    carried = carry_corrections(labels, model, case.grid, muscles)
+    uncertainty = None if case.uncertainty is None else case.uncertainty.array
+    carried = carry_corrections(labels, model, case.grid, muscles, uncertainty)
     slices = {index for muscle in carried.slices for index in muscle.slices}
     note = (
         f"{len(muscles)} corrected muscle{'s' if len(muscles) > 1 else ''} carried to "

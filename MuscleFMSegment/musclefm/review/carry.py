@@ -13,9 +13,12 @@ from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.review.slice_kriging import (
     FARTHEST_MM,
     Distance,
-    kriging_weights,
+    error_kriging,
+    interpolated_shape,
     model_error,
+    shape_kriging,
     signed_distance,
+    trust_in_model,
 )
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
@@ -23,6 +26,11 @@ from musclefm.volumes.orientation import canonical_view
 # Muscles change so many times faster across the leg than along it.
 _FASTER_ACROSS = 4.0
 _REACH_MM = 80.0
+
+# The model's errors are taken to grow with its uncertainty, so many times at most.
+_LEVELS = 4.0
+_NEAR_MM = 4.0
+_LEAST_UNCERTAINTY = 0.02
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ def carry_corrections(
     model_labels: npt.NDArray[np.uint8],
     grid: Grid,
     known: Sequence[MuscleSlices],
+    uncertainty: npt.NDArray[np.float32] | None = None,
 ) -> Carried:
     """Propose the outline of muscles in the slices between those where it is known.
 
@@ -63,6 +72,9 @@ def carry_corrections(
         corrected or accepted it. These are not changed, nor are voxels of muscles
         that are not carried. Where two carried muscles meet, a voxel goes to the one
         that it lies deeper in.
+    uncertainty : ndarray, optional
+        ``(K, J, I) float32`` in [0, 1]: the model's. Slices in which it is less
+        uncertain than in the known ones change less.
 
     Returns
     -------
@@ -74,7 +86,9 @@ def carry_corrections(
     IndexError
         There is no such slice: a programming error.
     """
-    fields = [_field(labels, model_labels, grid, muscle) for muscle in known if muscle.slices]
+    fields = [
+        _field(labels, model_labels, grid, muscle, uncertainty) for muscle in known if muscle.slices
+    ]
     carried = labels.copy()
     for field in fields:
         field.put(carried, np.uint8(0), field.take(carried) == field.muscle.value)
@@ -137,6 +151,7 @@ def _field(
     model_labels: npt.NDArray[np.uint8],
     grid: Grid,
     muscle: MuscleSlices,
+    uncertainty: npt.NDArray[np.float32] | None,
 ) -> _Field:
     axis = 2 - muscle.slice_axis
     spacing = grid.spacing[::-1]
@@ -155,17 +170,51 @@ def _field(
     first, last = position[known[[0, -1]]]
     reached = (position >= first - _REACH_MM) & (position <= last + _REACH_MM)
     slices = np.setdiff1d(np.flatnonzero(reached), known)
-    distance = np.empty((len(slices), *shapes.shape[1:]), np.float32)
-    weights = kriging_weights(
-        position[slices], position[known], model_error(shapes, drawn, min(pixel))
+
+    by_shape = shape_kriging(position[slices], position[known])
+    by_model = error_kriging(position[slices], position[known])
+    error_mm2 = model_error(shapes, drawn, min(pixel))
+    level = _Level(None if uncertainty is None else np.moveaxis(uncertainty, axis, 0), part)
+    known_levels = np.array(
+        [level.near(at, both) for at, both in zip(known, np.maximum(shapes, drawn), strict=True)]
     )
-    for at, (index, of_shapes, of_drawn, of_model) in enumerate(zip(slices, *weights, strict=True)):
-        distance[at] = (
-            np.tensordot(of_shapes, shapes, 1)
-            + np.tensordot(of_drawn, drawn, 1)
-            + of_model * signed_distance(model[index][part], pixel)
+    distance = np.empty((len(slices), *shapes.shape[1:]), np.float32)
+    for at, index in enumerate(slices):
+        shape = interpolated_shape(shapes, by_shape.weights[at])
+        model_shape = signed_distance(model[index][part], pixel)
+        own_level = level.near(index, np.maximum(shape, model_shape))
+        likely, known_likely = (
+            np.clip(x / known_levels.mean(), 1.0 / _LEVELS, _LEVELS)
+            for x in (own_level, known_levels)
         )
+        corrections = by_model.weights[at] * likely / known_likely
+        trust = trust_in_model(by_shape.variance[at], error_mm2 * likely**2 * by_model.variance[at])
+        corrected_model = model_shape + np.tensordot(corrections, shapes - drawn, 1)
+        distance[at] = (1.0 - trust) * shape + trust * corrected_model
     return _Field(muscle, slices, part, distance)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """How uncertain a model is around a muscle, slice by slice.
+
+    Attributes
+    ----------
+    uncertainty : ndarray or None
+        ``(S, rows, columns) float32``; None where it is not known.
+    part : tuple of slice
+        Rows and columns of a slice.
+    """
+
+    uncertainty: npt.NDArray[np.float32] | None
+    part: tuple[slice, slice]
+
+    def near(self, index: int, distance: Distance) -> float:
+        """Return the mean within a muscle and a few mm around it."""
+        if self.uncertainty is None:
+            return 1.0
+        found = self.uncertainty[index][self.part][distance > -_NEAR_MM]
+        return _LEAST_UNCERTAINTY + (float(found.mean()) if found.size else 0.0)
 
 
 def _surroundings(mask: npt.NDArray[np.bool_], pixel: tuple[float, ...]) -> tuple[slice, slice]:

@@ -1,15 +1,18 @@
 """Weighing known slices of a muscle against what a model drew, by kriging along their normal.
 
 Two estimates are weighed in every slice, both as signed distances to the outline
-within the slice, in mm. One interpolates the shapes of the slices that are known;
-the other takes the model's shape there and adds the interpolated difference to
-the known ones. Each comes with a variance: that of the shapes grows with the
-distance to the known slices, that of the model also with how far it was off in
-those. Lengths and variances were measured on rendered legs, see
+within the slice, in mm. One interpolates the shapes of the slices that are known,
+moved and scaled so that their centroids and sizes are interpolated too; the other
+takes the model's shape there and adds the interpolated difference to the known
+ones. Each comes with a variance: that of the shapes grows with the distance to the
+known slices, that of the model also with how far it was off in those, and how
+uncertain it is. Lengths and variances were measured on rendered legs, see
 ``Testing/benchmarks/carry_between_slices.md``.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +36,11 @@ _LOCAL_ERROR_SHARE = 0.35
 # What is thought of the model before anything is corrected, and in how many slices' weight.
 _ERROR_VARIANCE_MM2 = 80.0
 _ERROR_WEIGHT = 2.0
+
+# Shapes that count less than this in a slice are not worth moving.
+_LEAST_WEIGHT = 0.02
+# How far sizes may be extrapolated.
+_SIZES = (0.5, 1.5)
 
 
 def signed_distance(mask: npt.NDArray[np.bool_], pixel: tuple[float, ...]) -> Distance:
@@ -81,51 +89,105 @@ def model_error(shapes: Distance, drawn: Distance, pixel_mm: float) -> float:
     return (_ERROR_WEIGHT * _ERROR_VARIANCE_MM2 + len(shapes) * found) / of_all
 
 
-def kriging_weights(
-    position: Vector, known: Vector, error_mm2: float
-) -> tuple[Vector, Vector, Vector]:
-    """Return what each slice takes of the known shapes and of what the model drew.
+@dataclass(frozen=True)
+class Kriging:
+    """What the slices without a known outline take from those with one.
+
+    Attributes
+    ----------
+    weights : ndarray
+        ``(S, N)``.
+    variance : ndarray
+        ``(S,)``: how unsure that is.
+    """
+
+    weights: Vector
+    variance: Vector
+
+
+def shape_kriging(position: Vector, known: Vector) -> Kriging:
+    """Return weights of known shapes, which sum up to 1, and variances in mm².
 
     Parameters
     ----------
     position, known : ndarray
-        ``(S,)`` and ``(N,)``: along the slices' normal in mm, of the slices that are
-        proposed and of those that are known.
-    error_mm2 : float
-        Variance of the model's outline.
-
-    Returns
-    -------
-    of_shapes, of_drawn : ndarray
-        ``(S, N)``: weights of the known shapes, and of the model's in the same slices.
-    of_model : ndarray
-        ``(S,)``: weight of the model's shape in the slice itself.
+        ``(S,)`` and ``(N,)``: along the slices' normal in mm, of slices without and with
+        a known outline.
     """
-    between = np.abs(known[:, None] - known)
     away = np.abs(known[:, None] - position)
-    nearest = away.min(axis=0)
-
-    # Ordinary kriging: the mean shape is unknown, so the weights sum up to 1.
+    # Ordinary kriging: the mean shape is unknown.
     count = len(known)
     system = np.ones((count + 1, count + 1))
-    system[:count, :count] = _shape_correlation(between)
+    system[:count, :count] = _shape_correlation(np.abs(known[:, None] - known))
     system[count, count] = 0.0
     target = np.ones((count + 1, len(position)))
     target[:count] = _shape_correlation(away)
     solved = np.linalg.solve(system, target)
-    shape = solved[:count]
     unlike = np.maximum(1.0 - (solved * target).sum(axis=0), 0.0)
-    shape_mm2 = _SHAPE_VARIANCE_MM2 * unlike * (1.0 + np.square(nearest / _OVERLAP_MM))
+    far = 1.0 + np.square(away.min(axis=0) / _OVERLAP_MM)
+    return Kriging(solved[:count].T, _SHAPE_VARIANCE_MM2 * unlike * far)
 
-    # Simple kriging: the model's error is zero on average, and far away.
-    correlation = _error_correlation(away)
-    difference = np.linalg.solve(_error_correlation(between), correlation)
-    unexplained = np.maximum(1.0 - (difference * correlation).sum(axis=0), 0.0)
-    model_mm2 = error_mm2 * unexplained
 
-    # Squared variances: the better estimate counts more than normal errors would make it.
-    trust = shape_mm2**2 / np.maximum(shape_mm2**2 + model_mm2**2, np.finfo(float).tiny)
-    return ((1.0 - trust) * shape + trust * difference).T, -(trust * difference).T, trust
+def error_kriging(position: Vector, known: Vector) -> Kriging:
+    """Return weights of the model's errors in known slices, and the share left unexplained.
+
+    Parameters
+    ----------
+    position, known : ndarray
+        As in :func:`shape_kriging`.
+    """
+    # Simple kriging: the error is zero on average, and where no known slice is near.
+    correlation = _error_correlation(np.abs(known[:, None] - position))
+    weights = np.linalg.solve(_error_correlation(np.abs(known[:, None] - known)), correlation)
+    unexplained = np.maximum(1.0 - (weights * correlation).sum(axis=0), 0.0)
+    return Kriging(weights.T, unexplained)
+
+
+def trust_in_model(shape_mm2: float, model_mm2: float) -> float:
+    """Return what the corrected model counts beside the interpolated shape, in [0, 1].
+
+    By squared variances: the better estimate counts more than normal errors would make it.
+    """
+    return shape_mm2**2 / max(shape_mm2**2 + model_mm2**2, np.finfo(float).tiny)
+
+
+def interpolated_shape(shapes: Distance, weights: Vector) -> Distance:
+    """Return known shapes, moved to a common centroid and size, and averaged.
+
+    Parameters
+    ----------
+    shapes : ndarray
+        ``(N, rows, columns) float32``: signed distances in mm.
+    weights : ndarray
+        ``(N,)``: they sum up to 1 and may be negative.
+
+    Returns
+    -------
+    ndarray
+        ``(rows, columns) float32``: signed distances in mm. Empty shapes have nothing to
+        be moved, and make the others shrink.
+    """
+    filled = [at for at, shape in enumerate(shapes) if (shape > 0).any()]
+    share = weights[filled].sum()
+    if share < 0.5:
+        return np.asarray(np.tensordot(weights, shapes, 1), np.float32)
+    centroids = np.array([np.argwhere(shapes[at] > 0).mean(axis=0) for at in filled])
+    sizes = np.array([np.sqrt(np.count_nonzero(shapes[at] > 0)) for at in filled])
+    centroid = weights[filled] @ centroids / share
+    size = np.clip(
+        weights[filled] @ sizes / share, _SIZES[0] * sizes.min(), _SIZES[1] * sizes.max()
+    )
+    total = np.full(shapes.shape[1:], -FARTHEST_MM * (1.0 - share), np.float32)
+    for at, own_centroid, own_size in zip(filled, centroids, sizes, strict=True):
+        if abs(weights[at]) < _LEAST_WEIGHT:
+            total += weights[at] * shapes[at]
+            continue
+        zoom = own_size / size
+        moved = ndimage.affine_transform(
+            shapes[at], [zoom, zoom], own_centroid - zoom * centroid, order=1, mode="nearest"
+        )
+        total += weights[at] / zoom * moved
+    return total
 
 
 def _shape_correlation(mm: Vector) -> Vector:
