@@ -33,6 +33,7 @@ from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import silent
 from musclefm.training.data.batches import TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
+from musclefm.training.data.labelled_tiles import cut_tiles
 from musclefm.training.data.tiles import TileFolder, write_tiles
 from musclefm.training.distributed import SINGLE_PROCESS
 from musclefm.training.fitting.fit import MemberTiles, fit_member
@@ -87,7 +88,7 @@ def main() -> None:
     recipe = FineTuning(epochs=arguments.epochs, patience=arguments.epochs, batch=2, views=VIEWS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_tiles([learning_case()], card, folder / "tiles", silent)
+        write_tiles([cut_tiles(learning_case(), card)], folder / "tiles")
         tiles = TileFolder(folder / "tiles")
         numbers = np.arange(TAUGHT + FOLD)
         mine = MemberTiles(numbers[:TAUGHT], numbers[TAUGHT:], tiles.cases[TAUGHT:])

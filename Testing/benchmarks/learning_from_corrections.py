@@ -42,6 +42,7 @@ from musclefm.inference.device import choose_runtime
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.models.registry import find_bundle
 from musclefm.progress import ProgressEvent
+from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.plan import TrainingPlan
 from musclefm.training.recipe import RECIPES
 from musclefm.training.train import train_ensemble
@@ -85,7 +86,7 @@ def learned(start: Bundle, folder: Path, store: CorrectionStore, seed: int) -> B
     """Return the ensemble after learning from the store."""
     plan = TrainingPlan(
         start=start,
-        data=store.folder,
+        data=LabelledCases(store.folder),
         recipe=replace(
             RECIPES["fast"], trained="full", held_out=0.0, batch=16, patience=15, seed=seed
         ),

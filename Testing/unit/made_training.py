@@ -1,6 +1,11 @@
 """Labelled thighs that a tiny network learns in a second, stored as corrections."""
 
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -10,9 +15,17 @@ from tiny_ensemble import SCHEME
 from musclefm.corrections import access
 from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.store import CorrectionStore
+from musclefm.inference.device import choose_runtime
+from musclefm.models.bundle import Bundle
+from musclefm.progress import silent
+from musclefm.training.data.labelled_tiles import LabelledCases
+from musclefm.training.plan import TrainingPlan
 from musclefm.training.recipe import Augmentation, FineTuning
+from musclefm.training.train import train_ensemble
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
+
+CPU = choose_runtime("cpu", "fp32")
 
 GRID = Grid(
     shape=(3, 26, 52),
@@ -88,3 +101,28 @@ def made_store(folder: Path, subjects: int = 4) -> Path:
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Tell whether two sets of tensors are equal to the last bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run tiny networks in one thread: several only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def plan_of(folder: Path, start: Bundle, store: Path, **changes: Any) -> TrainingPlan:
+    """Return a plan to train on a store by the short recipe, with changes."""
+    recipe = dataclasses.replace(SHORT, **changes)
+    return TrainingPlan(
+        start, LabelledCases(store), recipe, folder / "new", folder / "work", "learned", "2"
+    )
+
+
+def train(
+    folder: Path, start: Bundle, store: Path, **changes: Any
+) -> tuple[Bundle | None, dict[str, Any]]:
+    """Train by :func:`plan_of`, and return the bundle and the record of the training."""
+    bundle = train_ensemble(plan_of(folder, start, store, **changes), CPU, silent)
+    return bundle, json.loads((folder / "work" / "training.json").read_text())

@@ -23,6 +23,7 @@ from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.sided import IGNORE
 from musclefm.progress import silent
 from musclefm.training.data.dataset import read_cases, read_held_out
+from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.plan import TrainingPlan
 from musclefm.training.train import train_ensemble
 
@@ -38,7 +39,9 @@ def models(tmp_path_factory):
     old = tiny_bundle(folder / "old", 2)
     recipe = dataclasses.replace(SHORT, epochs=12)
     data = made_store(folder / "store", 4)
-    plan = TrainingPlan(old, data, recipe, folder / "new", folder / "work", "tiny", "2")
+    plan = TrainingPlan(
+        old, LabelledCases(data), recipe, folder / "new", folder / "work", "tiny", "2"
+    )
     yield old, train_ensemble(plan, CPU, silent)
     torch.set_num_threads(threads)
 
@@ -170,8 +173,8 @@ def test_training_and_comparison_hold_the_same_persons_out(tmp_path):
     held = {case.subject for case in read_held_out(data, SCHEME, 0.25)}
     recipe = dataclasses.replace(SHORT, held_out=0.25, epochs=1)
     plan = TrainingPlan(
-        tiny_bundle(tmp_path / "start", 1), data, recipe, tmp_path / "new", tmp_path / "work",
-        "new", "1",
+        tiny_bundle(tmp_path / "start", 1), LabelledCases(data), recipe,
+        tmp_path / "new", tmp_path / "work", "new", "1",
     )  # fmt: skip
     train_ensemble(plan, CPU, silent)
     subjects = json.loads((tmp_path / "work" / "training.json").read_text())["subjects"]

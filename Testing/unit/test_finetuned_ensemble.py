@@ -14,6 +14,7 @@ from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.progress import silent
 from musclefm.training import train as workflow
+from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.fitting.checkpoint import read_progress, write_progress
 from musclefm.training.fitting.temperature import calibration_scores, fit_temperature
 from musclefm.training.members.member import FineTuningJob
@@ -30,7 +31,7 @@ def trained(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("trained")
     recipe = dataclasses.replace(SHORT, members=3, folds=3, epochs=20)
-    start, data = tiny_bundle(folder / "start", 1), made_store(folder / "store", 5)
+    start, data = tiny_bundle(folder / "start", 1), LabelledCases(made_store(folder / "store", 5))
     plan = TrainingPlan(start, data, recipe, folder / "new", folder / "work", "new", "1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflow, "finish_ensemble", stopped)

@@ -19,8 +19,9 @@ from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.progress import silent
 from musclefm.training.data.augmentation import augment
 from musclefm.training.data.dataset import read_cases
+from musclefm.training.data.labelled_tiles import LabelledCases, cut_tiles
 from musclefm.training.data.split import held_out_subjects, split_subjects
-from musclefm.training.data.tiles import TileFolder, cut_tiles, write_tiles
+from musclefm.training.data.tiles import TileFolder, write_tiles
 from musclefm.training.recipe import Augmentation
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
@@ -48,7 +49,8 @@ def test_labels_lie_in_the_tiles_where_the_image_shows_them(model_input):
     # The image itself tells the labels, so each tile can be held against its own.
     shown = without_sides(labels, SCHEME).astype(np.float32)
     image = np.where(shown > 0, 20 * shown, np.where(image > 40, 60, 0)).astype(np.float32)
-    images, tiles = cut_tiles(learning_case(image, labels), card(model_input))
+    cut = cut_tiles(learning_case(image, labels), card(model_input))
+    images, tiles = cut.images, cut.labels
     assert images.shape[0] == tiles.shape[0] == (6 if model_input is THIGH_TILES else 3)
     for tile, answer in zip(images[:, 0], tiles, strict=True):
         assert {0, LATERAL, MEDIAL} <= set(np.unique(answer)) <= {0, LATERAL, MEDIAL, IGNORE}
@@ -72,16 +74,18 @@ def test_tiles_are_the_same_in_any_orientation(stored_48_ways):
         if number % 7 == 0:
             case = learning_case(stored.array, stored_labels.array, stored.grid)
             found = cut_tiles(case, card())
-            np.testing.assert_array_equal(found[1], wanted[1])
-            np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
+            np.testing.assert_array_equal(found.labels, wanted.labels)
+            np.testing.assert_allclose(found.images, wanted.images, atol=1e-5)
 
 
 def test_a_slice_as_stored_has_its_labels_as_stored():
     image, labels = thighs(2)
     stored = ModelInput(framing=WholeSlice(orientation="stored"))
-    _, turned = cut_tiles(learning_case(image, labels), card(stored))
-    _, upright = cut_tiles(learning_case(image, labels), card(WHOLE_SLICES))
-    np.testing.assert_array_equal(turned, upright.swapaxes(1, 2))
+    turned = cut_tiles(learning_case(image, labels), card(stored))
+    upright = cut_tiles(learning_case(image, labels), card(WHOLE_SLICES))
+    np.testing.assert_array_equal(turned.labels, upright.labels.swapaxes(1, 2))
+    # The slice, 26 x 8 mm by 52 x 8 mm, is squeezed to 32 x 32 pixels.
+    assert upright.pixel_mm == (6.5, 13.0) and turned.pixel_mm == (13.0, 6.5)
 
 
 @pytest.mark.parametrize("side", ["left", "right", None])
@@ -92,7 +96,7 @@ def test_a_thigh_alone_is_seen_as_a_right_one(side):
     case = learning_case(
         np.ascontiguousarray(image[half]), np.ascontiguousarray(labels[half]), grid, side
     )
-    for answer in cut_tiles(case, card())[1]:
+    for answer in cut_tiles(case, card()).labels:
         lateral, medial = (np.nonzero(answer == v)[1].mean() for v in (LATERAL, MEDIAL))
         assert lateral < medial
 
@@ -105,7 +109,7 @@ def test_what_nobody_reviewed_is_to_be_ignored(tmp_path):
     slices, muscles = read_cases(store.folder, SCHEME)
     assert set(np.unique(slices.labels.array[[0, 2]])) == {IGNORE}
     assert set(np.unique(muscles.labels.array)) == {LATERAL, IGNORE} and muscles.side == "left"
-    write_tiles(read_cases(store.folder, SCHEME), card(), tmp_path / "tiles", silent)
+    write_tiles(LabelledCases(store.folder).tiles(card(), silent), tmp_path / "tiles")
     tiles = TileFolder(tmp_path / "tiles")
     # Both thighs of one slice, and the left thigh of three.
     assert np.bincount(tiles.cases).tolist() == [2, 3]
@@ -123,10 +127,9 @@ def test_a_data_list_teaches_the_same_as_the_store(tmp_path, sided):
         ):
             assert stored.subject == listed.subject
             np.testing.assert_array_equal(stored.labels.array, listed.labels.array)
-            for one, other in zip(
-                cut_tiles(stored, card()), cut_tiles(listed, card()), strict=True
-            ):
-                np.testing.assert_allclose(one, other, atol=1e-4)
+            one, other = cut_tiles(stored, card()), cut_tiles(listed, card())
+            np.testing.assert_allclose(one.images, other.images, atol=1e-4)
+            np.testing.assert_array_equal(one.labels, other.labels)
 
 
 def test_only_the_newest_version_of_a_case_is_learned_from(tmp_path):
@@ -184,7 +187,7 @@ def test_who_was_held_out_mostly_stays_so_as_others_join():
     assert held_out_subjects(["P1"], 0.0) == frozenset()
 
 
-def test_variation_moves_labels_with_the_image_and_never_mirrors():
+def test_augmentation_moves_labels_with_the_image_and_never_mirrors():
     labels = torch.zeros(24, 40, 40, dtype=torch.uint8)
     labels[:, 8:18, 6:16] = 1
     labels[:, 24:34, 22:36] = 2
@@ -192,11 +195,11 @@ def test_variation_moves_labels_with_the_image_and_never_mirrors():
     images = torch.tensor([-2.0, 0.0, 2.0])[labels.long() % 3][:, None].expand(-1, 3, -1, -1)
     strong = Augmentation(10, 5, 1.2, 0.05, 1.4, 0.2, 0.03)
 
-    def varied(seed):
+    def augmented(seed):
         rngs = [np.random.default_rng([seed, number]) for number in range(24)]
         return augment(images, labels, strong, rngs)
 
-    moved, answers = varied(0)
+    moved, answers = augmented(0)
     assert moved.min() >= -2 and moved.max() <= 2 and IGNORE in answers
     assert (answers != labels).any(dim=2).any(dim=1).all()
     for image, answer in zip(moved[:, 0], answers, strict=True):
@@ -204,12 +207,12 @@ def test_variation_moves_labels_with_the_image_and_never_mirrors():
         assert means[0] < means[1] < means[2]
         first, second = (torch.nonzero(answer == value).float().mean(dim=0) for value in (1, 2))
         assert (first < second).all()
-    again, _ = varied(0)
-    other, _ = varied(1)
+    again, _ = augmented(0)
+    other, _ = augmented(1)
     assert torch.equal(moved, again) and not torch.equal(moved, other)
 
 
-def test_without_variation_a_tile_stays_as_it_is():
+def test_without_augmentation_a_tile_stays_as_it_is():
     images = torch.rand(2, 1, 16, 16)
     labels = (images[:, 0] > 0.5).to(torch.uint8)
     still = Augmentation(0, 0, 1, 0, 1, 0, 0)

@@ -19,6 +19,7 @@ from musclefm.cli.commands.train import recipe_of
 from musclefm.cli.main import build_parser
 from musclefm.inference.device import choose_runtime
 from musclefm.progress import silent
+from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.plan import TrainingPlan
 from musclefm.training.train import train_ensemble
 
@@ -55,7 +56,9 @@ def test_two_processes_train_what_one_does(tmp_path):
         {event["done"] for event in told if event["stage"] == "train"}
     )
     recipe = recipe_of(build_parser().parse_args(words))
-    plan = TrainingPlan(start, data, recipe, tmp_path / "alone", tmp_path / "work", "x", "1")
+    plan = TrainingPlan(
+        start, LabelledCases(data), recipe, tmp_path / "alone", tmp_path / "work", "x", "1"
+    )
     train_ensemble(plan, CPU, silent)
     one, two = (
         load_file(tmp_path / name / "member-0.safetensors") for name in ("alone", "together")
@@ -78,8 +81,8 @@ def test_two_processes_train_what_one_does(tmp_path):
 def test_tensorboard_and_the_picture_show_every_epoch_once(tmp_path):
     recipe = dataclasses.replace(SHORT, epochs=4)
     plan = TrainingPlan(
-        tiny_bundle(tmp_path / "start", 1), made_store(tmp_path / "store", 3), recipe,
-        tmp_path / "new", tmp_path / "work", "new", "1",
+        tiny_bundle(tmp_path / "start", 1), LabelledCases(made_store(tmp_path / "store", 3)),
+        recipe, tmp_path / "new", tmp_path / "work", "new", "1",
     )  # fmt: skip
 
     def stop(event):
@@ -108,7 +111,7 @@ def test_members_are_trained_on_two_machines_of_a_cluster(tmp_path):
     try:
         cluster.add_node(num_cpus=1)
         plan = TrainingPlan(
-            start, data, recipe, tmp_path / "cluster", tmp_path / "a", "new", "1",
+            start, LabelledCases(data), recipe, tmp_path / "cluster", tmp_path / "a", "new", "1",
             cluster=cluster.address,
         )  # fmt: skip
         train_ensemble(plan, CPU, told.append)

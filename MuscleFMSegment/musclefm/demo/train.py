@@ -1,45 +1,39 @@
-"""Trains the ensemble that is shipped: from label maps and a seed to a bundle."""
+"""The ensemble that is shipped: its recipe, from label maps and a seed to a bundle."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from musclefm.defaults import DEFAULT_MODEL, DEFAULT_SCHEME
-from musclefm.demo.ensemble import MemberTask, train_members
 from musclefm.demo.evaluate import mean_scores, score_on_renderings
-from musclefm.demo.member import MemberRecipe, score_members
 from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.legs import LegSlice, leg_slices
-from musclefm.demo.rendered_pool import PoolRecipe, SlicePool, render_pool
-from musclefm.errors import MuscleFMError
-from musclefm.evaluation.member_selection import select_members
-from musclefm.inference.device import choose_runtime
-from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.demo.rendered_slices import RenderedSlices, SliceRecipe
+from musclefm.inference.device import Runtime
+from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles
 from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import THIGH_DEMO
-from musclefm.networks.sam import MultiClassSam
-from musclefm.progress import Progress, ProgressEvent
-from musclefm.storage.targets import require_free
+from musclefm.networks.families import build
+from musclefm.progress import Progress
 from musclefm.storage.work_folder import claim_work_folder
+from musclefm.training.plan import TrainingPlan
+from musclefm.training.recipe import RECIPES, FineTuning
+from musclefm.training.train import check_model_folder, train_ensemble
 
 SCHEME = DEFAULT_SCHEME
 
 TEST_SUBJECTS = frozenset({"THIGH_014", "THIGH_031", "THIGH_042", "THIGH_061", "THIGH_123"})
 """Held out of all training: two controls, LGMDR1, LGMDR2 and TMD, of two hospitals."""
 
-TILE_MM = PoolRecipe.pixel_mm
-"""Pixel of the ensemble's tiles in mm: that of the training slices."""
-
-_VALIDATION_SLICES = 600
-# In the work folder: the ensemble as it is scored, for the card of the one that stays.
-_SCORED = "scored"
-# Added to the seed for slices that no member trained on.
-_UNSEEN = 1000
+_EPOCHS = 10
+_START_FOLDER = "start"
 
 
 @dataclass(frozen=True)
@@ -52,19 +46,38 @@ class DemoRecipe:
         Of all randomness.
     members : int
         Networks to train.
-    pool : PoolRecipe
+    steps : int
+        Of the optimiser, for each of them; rounded up to whole epochs.
+    slices : SliceRecipe
         What they are trained on.
-    member : MemberRecipe
-        How each is trained.
     """
 
     seed: int = 20250
     members: int = 3
-    pool: PoolRecipe = field(default_factory=PoolRecipe)
-    member: MemberRecipe = field(default_factory=MemberRecipe)
+    steps: int = 7000
+    slices: SliceRecipe = field(default_factory=SliceRecipe)
+
+    @property
+    def training(self) -> FineTuning:
+        """How each member is trained: the recipe without pretrained weights, in these steps."""
+        return replace(
+            RECIPES["scratch"],
+            members=self.members,
+            folds=6,
+            # Few: no member learns from these anatomies.
+            validation=0.05,
+            held_out=0.0,
+            epochs=_EPOCHS,
+            patience=_EPOCHS,
+            steps=-(-self.steps // _EPOCHS),
+            warm_up=self.steps // 20,
+            # The mean is of about the last fourteenth of the steps, however many there are.
+            averaging=max(1 - 14 / self.steps, 0.0),
+            seed=self.seed,
+        )
 
 
-def training_legs(anatomies: list[Anatomy]) -> list[LegSlice]:
+def training_legs(anatomies: Sequence[Anatomy]) -> list[LegSlice]:
     """Return the labelled slices of all subjects that are not held out for testing."""
     return [
         leg
@@ -74,29 +87,15 @@ def training_legs(anatomies: list[Anatomy]) -> list[LegSlice]:
     ]
 
 
-def member_tasks(recipe: DemoRecipe, legs: list[LegSlice]) -> list[MemberTask]:
-    """Return the members with their folds: a sixth of the subjects is held out of each."""
-    subjects = sorted({leg.subject for leg in legs})
-    order = np.random.default_rng(recipe.seed).permutation(len(subjects))
-    folds = max(6, recipe.members)
-    return [
-        MemberTask(
-            index,
-            recipe.seed + 1 + index,
-            frozenset(subjects[place] for place in order[index::folds]),
-        )
-        for index in range(recipe.members)
-    ]
-
-
 def train_demo(
     recipe: DemoRecipe,
     anatomies: Path | None,
     out: Path,
     work: Path,
     jobs: int,
+    runtime: Runtime,
     progress: Progress,
-) -> Bundle:
+) -> Bundle | None:
     """Train the demo ensemble and write it as a bundle with its card.
 
     Parameters
@@ -109,10 +108,11 @@ def train_demo(
     out : Path
         The bundle's folder; it must not exist yet.
     work : Path
-        Folder for pools and finished members, so that a run resumes where it
-        was cut short.
+        Folder for all that is under way: a run that was cut short is resumed from there.
     jobs : int
-        Processes for rendering; members train side by side in any case.
+        Processes for rendering.
+    runtime : Runtime
+        Where it is trained and scored.
     progress : Progress
         Called at all stages.
 
@@ -121,35 +121,35 @@ def train_demo(
     MuscleFMError
         The anatomies cannot be used, or the bundle cannot be written.
     """
-    require_free(out)
+    check_model_folder(out)
     claim_work_folder(work)
-    scheme = load_scheme(SCHEME)
-    real = load_anatomies(anatomies, scheme) if anatomies else []
-    legs = training_legs(real)
-    pool = _pool(recipe, legs, scheme, work, jobs, progress)
-    tasks = member_tasks(recipe, legs)
-    members = train_members(
-        THIGH_DEMO, scheme.class_count, pool, recipe.member, tasks, work, progress
+    known = load_anatomies(anatomies, load_scheme(SCHEME)) if anatomies else []
+    test = [anatomy for anatomy in known if anatomy.subject in TEST_SUBJECTS]
+    card = demo_card(recipe, len(known) > 0, {})
+
+    def described(trained: Bundle) -> BundleCard:
+        manifest, metrics = trained.manifest, dict(trained.manifest.metrics)
+        if test:
+            scores = score_on_renderings(trained, test, runtime, recipe.seed, progress)
+            metrics |= mean_scores(scores)
+        return card.model_copy(update={"temperature": manifest.temperature, "metrics": metrics})
+
+    plan = TrainingPlan(
+        start=_untrained(card, work / _START_FOLDER, recipe.seed),
+        data=RenderedSlices(training_legs(known), recipe.slices, recipe.seed, jobs),
+        recipe=recipe.training,
+        out=out,
+        work=work,
+        name=card.name,
+        version=card.version,
+        describe=described,
     )
-    unseen = render_pool(
-        [],
-        scheme,
-        replace(recipe.pool, count=min(recipe.pool.count, _VALIDATION_SLICES)),
-        recipe.seed + _UNSEEN,
-        jobs,
-        progress,
-    )
-    states = selected_members(members, tasks, pool, unseen, progress)
-    test = [anatomy for anatomy in real if anatomy.subject in TEST_SUBJECTS]
-    card = demo_card(recipe, len(real) > 0, {})
-    if test:
-        bundle = save_bundle(work / _SCORED, card, states, replace=True)
-        scores = score_on_renderings(bundle, test, choose_runtime("cpu"), recipe.seed, progress)
-        card = demo_card(recipe, True, mean_scores(scores))
-    return save_bundle(out, card, states)
+    bundle = train_ensemble(plan, runtime, progress)
+    shutil.rmtree(work / _START_FOLDER, ignore_errors=True)
+    return bundle
 
 
-def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> BundleCard:
+def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> BundleCard:
     """Return what the bundle says of itself."""
     sources = (
         "the label maps of 17 subjects of Hirriririir/Multimodal-Multiethnic-Thigh-Muscle-MRI-"
@@ -160,7 +160,7 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> Bund
     return BundleCard(
         name=DEFAULT_MODEL,
         title="Thigh demo ensemble",
-        version="2",
+        version="3",
         description=(
             "Small SAM networks with a convolutional stem, trained from scratch on renderings "
             "only. They show the way from a scan to a review queue; a model fine-tuned on real "
@@ -168,73 +168,22 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: dict[str, float]) -> Bund
         ),
         architecture=THIGH_DEMO,
         scheme=SCHEME,
-        input=ModelInput(framing=ThighTiles(spacing_mm=TILE_MM)),
+        input=ModelInput(framing=ThighTiles(spacing_mm=recipe.slices.pixel_mm)),
         training_data=(
-            f"{recipe.pool.count} slices rendered from {sources}: T1, T2, proton density, "
+            f"{recipe.slices.count} slices rendered from {sources}: T1, T2, proton density, "
             "in-phase, out-of-phase, water and random contrasts, early to severe fatty "
             f"infiltration; seed {recipe.seed}. No real image was seen. Metrics: renderings of "
             "anatomies of subjects that were held out."
         ),
         licence="Apache-2.0",
-        metrics=metrics,
+        metrics=dict(metrics),
     )
 
 
-def selected_members(
-    members: list[MultiClassSam],
-    tasks: list[MemberTask],
-    pool: SlicePool,
-    unseen: SlicePool,
-    progress: Progress,
-) -> list[MemberState]:
-    """Return the members that are fit to stay, with their validation scores.
-
-    One weak member drags the ensemble: those whose NLL on slices that none of
-    them saw is far above the best one's are left out, and so are those that
-    diverged. The folds cannot decide this, as their subjects differ in
-    difficulty; scores on them are for the card.
-
-    Raises
-    ------
-    MuscleFMError
-        All diverged.
-    """
-    scored: list[MemberState] = []
-    for member, task in zip(members, tasks, strict=True):
-        progress(ProgressEvent("validate", len(scored), len(members), "members"))
-        held_out = pool.only(set(task.held_out))
-        # Without real anatomies, or in a very small pool, there is nothing that it did not see.
-        fold = held_out if len(held_out.images) else pool
-        scores = score_members([member], fold.first(_VALIDATION_SLICES))
-        metrics = {
-            "fold_dsc_per_slice": scores.dice,
-            "fold_nll": scores.nll,
-            "validation_nll": score_members([member], unseen).nll,
-        }
-        state = MemberState(member.state_dict(), seed=task.seed, fold=task.index, metrics=metrics)
-        scored.append(state)
-    fit = select_members([state.metrics["validation_nll"] for state in scored])
-    if not any(fit):
-        raise MuscleFMError("no member learned anything", "train with a lower learning rate")
-    return [state for state, stays in zip(scored, fit, strict=True) if stays]
-
-
-def _pool(
-    recipe: DemoRecipe,
-    legs: list[LegSlice],
-    scheme: LabelScheme,
-    work: Path,
-    jobs: int,
-    progress: Progress,
-) -> SlicePool:
-    """Return the rendered pool, from the work folder where it is there already."""
-    settings = "-".join(str(value) for value in asdict(recipe.pool).values())
-    path = work / f"pool-seed-{recipe.seed}-{len(legs)}-{settings}.npz"
-    if path.exists():
-        stored = np.load(path)
-        return SlicePool(stored["images"], stored["labels"], stored["subjects"])
-    pool = render_pool(legs, scheme, recipe.pool, recipe.seed, jobs, progress)
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, images=pool.images, labels=pool.labels, subjects=pool.subjects)
-    partial.replace(path)
-    return pool
+def _untrained(card: BundleCard, folder: Path, seed: int) -> Bundle:
+    """Write a start for training that tells what is to be trained; its weights do not count."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build(card.architecture, load_scheme(card.scheme).class_count)
+    start = card.model_copy(update={"role": "start"})
+    return save_bundle(folder, start, [MemberState(network.state_dict())], replace=True)

@@ -34,8 +34,7 @@ def dice(
     ValueError
         The shapes differ, or a value is not a class.
     """
-    shared, sizes = _shared(a, b, class_count)
-    return _ratio(2 * shared, sizes)
+    return dice_of_counts(*_shared(a, b, class_count))
 
 
 def pooled_dice(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], class_count: int) -> float:
@@ -50,7 +49,7 @@ def pooled_dice(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], class_co
         As of :func:`dice`.
     """
     shared, sizes = _shared(a, b, class_count)
-    return float(_ratio(2 * shared[1:].sum(), sizes[1:].sum()))
+    return float(dice_of_counts(shared[1:].sum(), sizes[1:].sum()))
 
 
 def _shared(
@@ -63,6 +62,11 @@ def _shared(
     if any(size.size > class_count for size in sizes):
         raise ValueError(f"a label is not below {class_count}")
     return np.bincount(a[a == b].ravel(), minlength=class_count), sizes[0] + sizes[1]
+
+
+def dice_of_counts(shared: npt.NDArray[Any], sizes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return Dice from voxels in both and the sum of both sizes; NaN where that is 0."""
+    return _ratio(2 * shared, sizes)
 
 
 def expected_dice(

@@ -10,7 +10,7 @@ from musclefm.networks.lora import adapter_parameters, detach_lora
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.networks.sam import MultiClassSam
 
-Preset = Literal["decoder", "lora", "full"]
+Preset = Literal["decoder", "lora", "full", "scratch"]
 """Which parameters are trained, see :func:`freeze_for`."""
 
 
@@ -26,7 +26,7 @@ def freeze_for(model: SegmentationNetwork, preset: Preset) -> None:
         encoder only the adapters; of the mask decoder's transformer only the
         adapters where it has some; and all the rest (class tokens, upscaling,
         hypernetworks, prompt encoder), as in the published training.
-        ``"full"``: all.
+        ``"full"`` and ``"scratch"``: all.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def freeze_for(model: SegmentationNetwork, preset: Preset) -> None:
     if preset == "lora" and not ranks.encoder:
         raise ValueError("the model has no adapters: set architecture.lora.encoder")
     model.requires_grad_(True)
-    if preset == "full":
+    if preset in ("full", "scratch"):
         return
     model.image_encoder.requires_grad_(False)
     if preset == "lora" and isinstance(model, MultiClassSam):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from musclefm.models.bundle import Bundle
+from musclefm.models.manifest import BundleCard
+from musclefm.training.data.tiles import TrainingData
 from musclefm.training.recipe import FineTuning
 
 
@@ -16,10 +19,10 @@ class TrainingPlan:
     Attributes
     ----------
     start : Bundle
-        An ensemble, or a start for training.
-    data : Path
-        A store of corrections or a data list, see
-        :func:`musclefm.training.data.dataset.read_cases`.
+        An ensemble, or a start for training. Of a training from scratch its card alone
+        counts.
+    data : TrainingData
+        E.g. :class:`musclefm.training.data.labelled_tiles.LabelledCases`.
     recipe : FineTuning
         How.
     out : Path
@@ -35,10 +38,13 @@ class TrainingPlan:
     cluster : str or None
         Address of a Ray cluster, see
         :func:`musclefm.training.members.ray_cluster.train_on_cluster`.
+    describe : callable or None
+        Given the finished ensemble, what it shall say of itself; None for what training
+        alone tells.
     """
 
     start: Bundle
-    data: Path
+    data: TrainingData
     recipe: FineTuning
     out: Path
     work: Path
@@ -46,3 +52,4 @@ class TrainingPlan:
     version: str
     channels: tuple[str, ...] | None = None
     cluster: str | None = None
+    describe: Callable[[Bundle], BundleCard] | None = None

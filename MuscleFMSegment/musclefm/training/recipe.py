@@ -1,4 +1,4 @@
-"""How an ensemble is fine-tuned, as data."""
+"""How an ensemble is trained, as data."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal
 from musclefm.networks.architecture import LoraRanks
 from musclefm.networks.trainable import Preset
 
-RecipeName = Literal["fast", "paper"]
+RecipeName = Literal["fast", "paper", "scratch"]
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far tiles are varied at random; every draw is uniform and about nothing.
+    """How far tiles are changed at random; every draw is uniform and about nothing.
 
     There are no flips and no rotations by 90 degrees: a thigh is always seen
     from the same side.
@@ -54,7 +54,8 @@ class FineTuning:
     ----------
     trained : str
         ``"decoder"``, ``"lora"`` or ``"full"``, see
-        :func:`musclefm.networks.trainable.freeze_for`.
+        :func:`musclefm.networks.trainable.freeze_for`; ``"scratch"`` trains all from
+        weights drawn at random, batch normalisation included.
     lora : LoraRanks
         Of the adapters, for ``"lora"``.
     slice_size : int
@@ -70,6 +71,8 @@ class FineTuning:
         members and the temperature, and for a comparison afterwards.
     epochs, patience : int
         At most, and without a better validation DSC before it stops.
+    steps : int or None
+        Of an epoch, on tiles drawn at random; None for as many as show each once.
     batch : int
         Tiles a step, over all processes.
     learning_rate, weight_decay, power : float
@@ -82,7 +85,7 @@ class FineTuning:
     augmentation : Augmentation
         Of the tiles.
     views : int
-        Variations of each tile whose image embeddings are kept on disk where
+        Augmented versions of each tile whose image embeddings are kept on disk where
         only the decoder is trained; 0 keeps none and encodes every time.
     seed : int
         Of all randomness.
@@ -97,6 +100,7 @@ class FineTuning:
     held_out: float = 0.2
     epochs: int = 60
     patience: int = 10
+    steps: int | None = None
     batch: int = 4
     learning_rate: float = 3e-4
     weight_decay: float = 0.05
@@ -131,5 +135,17 @@ RECIPES: dict[RecipeName, FineTuning] = {
         ),
         views=0,
     ),
+    "scratch": FineTuning(
+        trained="scratch",
+        epochs=100,
+        patience=20,
+        batch=16,
+        learning_rate=2e-3,
+        weight_decay=0.02,
+        warm_up=350,
+        averaging=0.998,
+        views=0,
+    ),
 }
-"""Named recipes: a fast one, and that of Casali et al. 2025 (doi 10.1016/j.cmpb.2025.109035)."""
+"""Named recipes: a fast one, that of Casali et al. 2025 (doi 10.1016/j.cmpb.2025.109035), and
+one for small networks without pretrained weights."""

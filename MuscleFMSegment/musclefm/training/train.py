@@ -1,8 +1,7 @@
-"""From corrected cases to a better ensemble."""
+"""From labelled tiles to an ensemble."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,7 +19,6 @@ from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.work_folder import claim_work_folder
-from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.tiles import TileFolder, write_tiles
 from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 from musclefm.training.fitting.checkpoint import MemberProgress
@@ -32,6 +30,7 @@ from musclefm.training.members.ray_cluster import train_on_cluster
 from musclefm.training.plan import TrainingPlan
 
 _PLAN_FILE = "plan.json"
+_DRAFT_FOLDER = "draft"
 RECORD_FILE = "training.json"
 LOSSES_FILE = "losses.png"
 
@@ -42,7 +41,7 @@ def train_ensemble(
     progress: Progress,
     context: DistributedContext = SINGLE_PROCESS,
 ) -> Bundle | None:
-    """Fine-tune an ensemble and write it as a bundle with its card.
+    """Train an ensemble and write it as a bundle with its card.
 
     Parameters
     ----------
@@ -89,7 +88,7 @@ def train_ensemble(
     if not context.is_main_process:
         return None
     bundle = finish_ensemble(plan, progresses, runtime, progress)
-    for folder in (job.tiles, job.embeddings):
+    for folder in (job.tiles, job.embeddings, plan.work / _DRAFT_FOLDER):
         shutil.rmtree(folder, ignore_errors=True)
     for member in range(count):
         job.state_file(member).unlink(missing_ok=True)
@@ -116,15 +115,14 @@ def _begin(plan: TrainingPlan, job: FineTuningJob, progress: Progress) -> None:
     card = _plain_card(plan)
     settings = {
         "start": plan.start.sha256,
-        # A path may name a patient.
-        "data": hashlib.sha256(str(plan.data.resolve()).encode()).hexdigest(),
+        "data": plan.data.fingerprint,
         "recipe": asdict(plan.recipe) | {"lora": plan.recipe.lora.model_dump()},
         "channels": plan.channels,
     }
     text = json.dumps(settings, indent=2) + "\n"
     file = plan.work / _PLAN_FILE
     if not file.is_file():
-        write_tiles(read_cases(plan.data, plan.start.scheme), card, job.tiles, progress)
+        write_tiles(plan.data.tiles(card, progress), job.tiles)
         job.split(TileFolder(job.tiles))
         # From here on the cases stay as they are.
         atomic_text(file, text)
@@ -160,7 +158,11 @@ def finish_ensemble(
     draw_losses([state.history for state in progresses], plan.work / LOSSES_FILE)
     validated = validate_members(plan.start, job, progresses, runtime, progress)
     _write_record(plan, job, progresses, validated)
-    return save_bundle(plan.out, _card(plan, job, validated), validated.states)
+    card = _card(plan, job, validated)
+    if plan.describe:
+        draft = save_bundle(plan.work / _DRAFT_FOLDER, card, validated.states, replace=True)
+        card = plan.describe(draft)
+    return save_bundle(plan.out, card, validated.states)
 
 
 def _plain_card(plan: TrainingPlan) -> BundleCard:
@@ -195,9 +197,12 @@ def _card(plan: TrainingPlan, job: FineTuningJob, validated: ValidatedEnsemble) 
     split = job.split(tiles)
     subjects = frozenset().union(split.validation, *split.folds)
     cases = len(np.unique(tiles.cases[tiles.of(subjects)]))
-    how = {"decoder": "decoder only", "lora": "LoRA", "full": "all weights"}[recipe.trained]
+    done, learned = "fine-tuned", f"{start.training_data} Then fine-tuned"
+    if recipe.trained == "scratch":
+        done, learned = "trained from scratch", "Trained from scratch"
+    parts = {"decoder": " (decoder only)", "lora": " (LoRA)", "full": " (all weights)"}
     description = (
-        f"{start.title} {start.version}, fine-tuned ({how}). One temperature,"
+        f"{start.title} {start.version}, {done}{parts.get(recipe.trained, '')}. One temperature,"
         f" {validated.temperature:.3f}, was fitted on {_number(split.validation)} that no"
         f" member was trained on; near muscles it took the NLL from {validated.before.nll:.4f} to"
         f" {validated.after.nll:.4f} and the ECE from {validated.before.ece:.2%} to"
@@ -220,13 +225,12 @@ def _card(plan: TrainingPlan, job: FineTuningJob, validated: ValidatedEnsemble) 
     }
     return _plain_card(plan).model_copy(
         update={
-            "title": f"{start.title.removesuffix(', fine-tuned')}, fine-tuned",
+            "title": f"{start.title.removesuffix(f', {done}')}, {done}",
             "description": description,
             "temperature": validated.temperature,
             "training_data": (
-                f"{start.training_data} Then fine-tuned on {cases} labelled cases of"
-                f" {_number(subjects)}, by {len(split.folds)} folds of subjects;"
-                f" seed {recipe.seed}."
+                f"{learned} on {cases} labelled cases of {_number(subjects)},"
+                f" by {len(split.folds)} folds of subjects; seed {recipe.seed}."
             ),
             "metrics": {name: value for name, value in figures.items() if np.isfinite(value)},
         }

@@ -15,6 +15,7 @@ from musclefm.cli.terminal.running import add_device_options, add_progress_optio
 from musclefm.defaults import DEFAULT_MODEL
 from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.demo.sample import render_case, sample_channels
+from musclefm.errors import MuscleFMError
 from musclefm.progress import Progress
 from musclefm.storage.atomic import check_folder
 from musclefm.storage.targets import require_free
@@ -95,12 +96,22 @@ def _add_train_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="for what is under way (default: OUT.work)"
     )
+    add_device_options(parser)
     add_progress_option(parser)
     parser.set_defaults(run=train_again)
 
 
 def train_again(arguments: argparse.Namespace) -> None:
-    """Train the ensemble."""
+    """Train the ensemble.
+
+    Raises
+    ------
+    MuscleFMError
+        A number is out of its range, or a folder is taken.
+    """
+    for name in ("steps", "slices", "members", "jobs"):
+        if getattr(arguments, name) < 1:
+            raise MuscleFMError(f"--{name} must be above 0", "raise it")
     require_free(arguments.out)
     check_work_folder(_work(arguments))
     run_heavy(
@@ -111,18 +122,18 @@ def train_again(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace, progress: Progress) -> None:
-    from musclefm.demo.member import MemberRecipe
-    from musclefm.demo.rendered_pool import PoolRecipe
+    from musclefm.demo.rendered_slices import SliceRecipe
     from musclefm.demo.train import DemoRecipe, train_demo
+    from musclefm.inference.device import choose_runtime
 
     recipe = DemoRecipe(
         seed=arguments.seed,
         members=arguments.members,
-        pool=PoolRecipe(count=arguments.slices),
-        member=MemberRecipe(steps=arguments.steps),
+        steps=arguments.steps,
+        slices=SliceRecipe(count=arguments.slices),
     )
-    work = _work(arguments)
-    train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, progress)
+    work, runtime = _work(arguments), choose_runtime(arguments.device, arguments.precision)
+    train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, runtime, progress)
 
 
 def _work(arguments: argparse.Namespace) -> Path:

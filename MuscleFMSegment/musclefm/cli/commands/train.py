@@ -52,9 +52,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--version", default="1", help="of the new model (default: %(default)s)")
     parser.add_argument(
         "--recipe",
-        choices=("fast", "paper"),
+        choices=("fast", "paper", "scratch"),
         default="fast",
-        help="fast, or that of Casali et al. 2025; all that follows changes it (default: fast)",
+        help="fast; that of Casali et al. 2025; or without the model's weights, from scratch. "
+        "All that follows changes it (default: fast)",
     )
     parser.add_argument("--train", choices=("decoder", "lora", "full"), help="what is trained")
     parser.add_argument("--rank", type=int, help="of LoRA in encoder and decoder")

@@ -1,4 +1,4 @@
-"""What a network is shown: tiles, varied and run as a whole, and its answer to them."""
+"""What a network is shown: tiles, augmented and run as a whole, and its answer to them."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ class Source(Protocol):
         logits : Tensor
             ``(n, C, h, w) float32``.
         labels : Tensor
-            ``(n, S, S) uint8``, varied likewise.
+            ``(n, S, S) uint8``, augmented likewise.
         """
         ...
 
 
 class TileSource:
-    """Shows tiles that are varied anew in every epoch.
+    """Shows tiles that are augmented anew in every epoch.
 
     Parameters
     ----------
     tiles : TileFolder
         All tiles.
     recipe : FineTuning
-        How they are varied, and the seed.
+        How they are augmented, and the seed.
     runtime : Runtime
         Where networks run.
     """

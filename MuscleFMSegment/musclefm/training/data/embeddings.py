@@ -47,7 +47,7 @@ class EmbeddingSource:
         Whose image encoder is used, on the runtime's device.
     everything, trained_on : ndarray
         Numbers of all tiles, and of those that are trained on: only these are
-        varied.
+        augmented.
     recipe : FineTuning
         How many versions are kept of each tile, and tiles that are encoded at once.
     runtime : Runtime

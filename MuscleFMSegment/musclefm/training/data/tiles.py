@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +21,10 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from musclefm.anatomy.sides import name_sides
-from musclefm.anatomy.thighs import Thighs
-from musclefm.evaluation.labelled_case import LabelledCase
-from musclefm.inference.case import orient_case
-from musclefm.labels.scheme import Side
-from musclefm.labels.sided import IGNORE
 from musclefm.models.manifest import BundleCard
-from musclefm.progress import Progress, ProgressEvent
+from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_bytes, atomic_text
 from musclefm.storage.user_data import make_private_folder
-from musclefm.volumes.orientation import canonical_view
 
 _INDEX_FILE = "index.json"
 
@@ -38,9 +32,51 @@ Tiles = npt.NDArray[np.intp]
 """Numbers of tiles, ``(n,)``."""
 
 
+@dataclass(frozen=True)
+class CaseTiles:
+    """Tiles to learn from: of a case, or of anything else that shows one person.
+
+    Attributes
+    ----------
+    subject : str
+        The same for all of a person: folds keep them together. A pseudonym.
+    images : ndarray
+        ``(T, C, S, S) float32``, normalised as the network is to see them.
+    labels : ndarray
+        ``(T, S, S) uint8``; 255 is to be ignored.
+    pixel_mm : tuple of float
+        Edges of a pixel along rows and columns in mm.
+    """
+
+    subject: str
+    images: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint8]
+    pixel_mm: tuple[float, float]
+
+
+class TrainingData(Protocol):
+    """What an ensemble learns from."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells these data from others, and nothing of a patient."""
+        ...
+
+    def tiles(self, card: BundleCard, progress: Progress) -> Iterable[CaseTiles]:
+        """Return all tiles as a network of this card is to see them, one case at a time.
+
+        Raises
+        ------
+        MuscleFMError
+            The data cannot be read, or do not fit the network.
+        """
+        ...
+
+
 class _CaseEntry(BaseModel):
     subject: str
     tiles: int
+    pixel_mm: tuple[float, float]
 
 
 class _Index(BaseModel):
@@ -61,6 +97,8 @@ class TileFolder:
         ``(N,) intp``: the number of each tile's case.
     subjects : ndarray
         ``(N,) str``: its subject.
+    pixel_mm : ndarray
+        ``(N, 2)``: edges of its pixels along rows and columns.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,6 +106,7 @@ class TileFolder:
         counts = np.array([entry.tiles for entry in index.cases], np.intp)
         self.cases: npt.NDArray[np.intp] = np.repeat(np.arange(len(counts)), counts)
         self.subjects = np.repeat(np.array([entry.subject for entry in index.cases]), counts)
+        self.pixel_mm = np.repeat([entry.pixel_mm for entry in index.cases], counts, axis=0)
         self._first = np.concatenate([[0], np.cumsum(counts)])
         self._images, self._labels = (
             [np.load(folder / _file(case, what), mmap_mode="r") for case in range(len(counts))]
@@ -94,90 +133,31 @@ class TileFolder:
         )  # fmt: skip
 
 
-def write_tiles(
-    cases: Iterable[LabelledCase], card: BundleCard, folder: Path, progress: Progress
-) -> None:
-    """Cut the tiles of cases that a network will be shown; those with nothing to learn are left.
+def write_tiles(cases: Iterable[CaseTiles], folder: Path) -> None:
+    """Write tiles, one case at a time.
 
     Parameters
     ----------
-    cases : iterable of LabelledCase
-        Taken one at a time.
-    card : BundleCard
-        Of the network to be.
+    cases : iterable of CaseTiles
+        Those without tiles are left out.
     folder : Path
         For the tiles.
-    progress : Progress
-        Called for each case.
 
     Raises
     ------
     MuscleFMError
-        A case lacks a channel that the network needs, or the disk is full.
+        The disk is full.
     """
     make_private_folder(folder)
     entries: list[_CaseEntry] = []
     for case in cases:
-        images, labels = cut_tiles(case, card)
-        if len(images):
+        if count := len(case.images):
             number = len(entries)
-            atomic_bytes(folder / _file(number, "images"), _npy(images.astype(np.float16)))
-            atomic_bytes(folder / _file(number, "labels"), _npy(labels))
-            entries.append(_CaseEntry(subject=case.subject, tiles=len(images)))
-        progress(ProgressEvent("read", len(entries), 0, f"{len(entries)} cases"))
+            atomic_bytes(folder / _file(number, "images"), _npy(case.images.astype(np.float16)))
+            atomic_bytes(folder / _file(number, "labels"), _npy(case.labels))
+            entry = _CaseEntry(subject=case.subject, tiles=count, pixel_mm=case.pixel_mm)
+            entries.append(entry)
     atomic_text(folder / _INDEX_FILE, _Index(cases=entries).model_dump_json(indent=2) + "\n")
-
-
-def cut_tiles(
-    case: LabelledCase, card: BundleCard
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Return the tiles of a case that hold anything to learn.
-
-    Parameters
-    ----------
-    case : LabelledCase
-        In any orientation.
-    card : BundleCard
-        Of the network.
-
-    Returns
-    -------
-    images : ndarray
-        ``(T, C, S, S) float32``, normalised.
-    labels : ndarray
-        ``(T, S, S) uint8``; 255 is to be ignored.
-
-    Raises
-    ------
-    MuscleFMError
-        The case lacks a channel that the network needs.
-    """
-    channels = case.channels.provide(card.input.channels)
-    oriented = orient_case(
-        channels,
-        case.channels.grid,
-        card,
-        lambda thighs, _: _lone_side(case, thighs) == "left",
-    )
-    reference = np.ascontiguousarray(oriented.from_input(case.labels.array))
-    framing, size = oriented.framing, card.architecture.input_size
-    images = [np.empty((0, card.architecture.input_channels, size, size), np.float32)]
-    labels = [np.empty((0, size, size), np.uint8)]
-    for k in range(framing.slice_count):
-        shown = framing.label_tiles(k, reference)
-        trainable = (shown != IGNORE).any(axis=(1, 2))
-        if trainable.any():
-            images.append(framing.tiles(k).numpy()[trainable])
-            labels.append(shown[trainable])
-    return np.concatenate(images), np.concatenate(labels)
-
-
-def _lone_side(case: LabelledCase, thighs: Thighs) -> Side:
-    if case.side is not None:
-        return case.side
-    reference = canonical_view(case.channels.grid).apply(case.labels.array)
-    muscles = np.where(reference == IGNORE, np.uint8(0), reference)
-    return name_sides(thighs, muscles, case.scheme)[0]
 
 
 def _file(case: int, what: str) -> str:

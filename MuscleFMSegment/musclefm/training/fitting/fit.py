@@ -1,4 +1,4 @@
-"""Fine-tunes one member, from where it stopped."""
+"""Trains one member, from where it stopped."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from musclefm.inference.device import Runtime
 from musclefm.networks.network import SegmentationNetwork
@@ -66,7 +67,8 @@ def fit_member(
     Everything that is drawn at random follows from the seed, the epoch and the
     tile. A training that is resumed from the last epoch after a kill thus ends as
     it would have without. Where no epoch is better than the start, the start
-    stays. Batch normalisation keeps the statistics of the start.
+    stays. Batch normalisation keeps the statistics of the start, but for a
+    training from scratch.
 
     Parameters
     ----------
@@ -96,11 +98,18 @@ def fit_member(
         The state is damaged, or cannot be written.
     """
     freeze_for(model, recipe.trained)
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained = _trained_tensors(model, recipe)
     optimiser = torch.optim.AdamW(
-        trained.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        [tensor for tensor in trained.values() if tensor.requires_grad],
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
     )
-    steps = -(-len(tiles.trained_on) // recipe.batch)
+    # They share the memory of the network's own tensors.
+    watched = nn.ParameterList(trained.values())
+    average = AveragedModel(watched, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
+    average.update_parameters(watched)
+    averaged = dict(zip(trained, average.module.parameters(), strict=True))
+    steps = recipe.steps or -(-len(tiles.trained_on) // recipe.batch)
     total = steps * recipe.epochs
 
     def scored() -> TileScores:
@@ -111,7 +120,6 @@ def fit_member(
         return scores
 
     progress = read_progress(state_file)
-    averaged = {name: parameter.detach().clone() for name, parameter in trained.items()}
     if progress is None:
         first = scored()
         record = EpochRecord(0, math.nan, 0.0, first.dice, first.nll)
@@ -124,7 +132,7 @@ def fit_member(
     for epoch in range(len(progress.history), recipe.epochs + 1):
         if progress.finished:
             break
-        _prepare(model)
+        _prepare(model, recipe)
         losses = []
         done = (epoch - 1) * steps
         for step, batch in enumerate(_batches(tiles.trained_on, recipe.batch, steps, seed, epoch)):
@@ -132,7 +140,8 @@ def fit_member(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             losses.append(_step(model, source, batch, epoch - 1, optimiser, context))
-            _average(averaged, trained, recipe.averaging)
+            _share_statistics(trained, context)
+            average.update_parameters(watched)
             if step < steps - 1:
                 on_epoch(None, done + step + 1, total)
         scores = scored()
@@ -153,15 +162,24 @@ def fit_member(
     return progress
 
 
-def _prepare(model: SegmentationNetwork) -> None:
+def _trained_tensors(model: SegmentationNetwork, recipe: FineTuning) -> dict[str, Tensor]:
+    """Return all that training changes: parameters, and from scratch the statistics, too."""
+    statistics = model.named_buffers() if recipe.trained == "scratch" else ()
+    return {
+        **{name: p for name, p in model.named_parameters() if p.requires_grad},
+        **{name: tensor for name, tensor in statistics if tensor.is_floating_point()},
+    }
+
+
+def _prepare(model: SegmentationNetwork, recipe: FineTuning) -> None:
     model.train()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and recipe.trained != "scratch":
             module.eval()
 
 
 def _batches(trained_on: Tiles, batch: int, steps: int, seed: int, epoch: int) -> list[Tiles]:
-    """Return the batches of an epoch, all of one size: the last one is filled from the first."""
+    """Return the batches of an epoch, all of one size: what lacks is taken from the first."""
     order = np.random.default_rng([seed, epoch]).permutation(trained_on)
     return np.split(np.resize(order, steps * batch), steps)
 
@@ -222,10 +240,12 @@ def _score(
     )
 
 
-@torch.no_grad()
-def _average(averaged: Mapping[str, Tensor], trained: Mapping[str, Tensor], decay: float) -> None:
-    for name, parameter in trained.items():
-        averaged[name].lerp_(parameter, 1 - decay)
+def _share_statistics(trained: Mapping[str, Tensor], context: DistributedContext) -> None:
+    """Set the statistics of batch normalisation to their mean over all processes."""
+    if context.size > 1:
+        for tensor in trained.values():
+            if not tensor.requires_grad:
+                tensor.copy_(context.all_reduce_sum(tensor) / context.size)
 
 
 def _swap(trained: Mapping[str, Tensor], averaged: Mapping[str, Tensor]) -> None:

@@ -8,6 +8,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import WholeSlice
 from musclefm.networks.architecture import Architecture, LoraRanks, SamArchitecture
+from musclefm.networks.families import build
 from musclefm.networks.lora import attach_lora
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.networks.sam import MultiClassSam
@@ -35,6 +36,8 @@ def trained_architecture(start: Bundle, recipe: FineTuning) -> Architecture:
                 "train the decoder or all weights: --train decoder or --train full",
             )
         changes["lora"] = recipe.lora
+    if recipe.trained == "scratch" and isinstance(architecture, SamArchitecture):
+        changes["lora"] = LoraRanks()
     # Not a copy: sizes that do not fit each other are refused.
     return type(architecture).model_validate(architecture.model_dump() | changes)
 
@@ -43,7 +46,8 @@ def starting_member(start: Bundle, recipe: FineTuning, member: int) -> Segmentat
     """Return the network that a member is trained from, on the CPU.
 
     Members of an ensemble are trained further as they are. Of a start for training every
-    member gets class outputs of its own, drawn by its seed.
+    member gets class outputs of its own, drawn by its seed; from scratch, all weights are
+    drawn so.
 
     Parameters
     ----------
@@ -59,10 +63,12 @@ def starting_member(start: Bundle, recipe: FineTuning, member: int) -> Segmentat
     MuscleFMError
         The start is damaged.
     """
-    model = start.load_member(member % len(start.manifest.members))
     architecture = trained_architecture(start, recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed + member)
+        if recipe.trained == "scratch":
+            return build(architecture, start.scheme.class_count)
+        model = start.load_member(member % len(start.manifest.members))
         if start.manifest.role == "start":
             model.draw_class_outputs()
         if (

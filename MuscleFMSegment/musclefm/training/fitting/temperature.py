@@ -12,12 +12,13 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
-from musclefm.evaluation.calibration import SMALLEST_PROBABILITY, CalibrationAccumulator
-from musclefm.labels.sided import IGNORE
+from musclefm.evaluation.calibration import (
+    SMALLEST_PROBABILITY,
+    CalibrationAccumulator,
+    near_muscle,
+)
 
 _MOST_PIXELS = 200_000
-# Air is sure and would flatter: only pixels this near a muscle count, as a share of the edge.
-_NEAR = 1 / 16
 _RANGE = (0.2, 5.0)
 
 
@@ -38,7 +39,7 @@ class CalibrationScores:
 
 
 def pixel_logits(
-    logits: Tensor, labels: Tensor, seed: int
+    logits: Tensor, labels: Tensor, pixel_mm: npt.NDArray[np.float64], seed: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
     """Return logits and labels of pixels near muscles: the same pixels for every member.
 
@@ -48,6 +49,8 @@ def pixel_logits(
         ``(n, C, h, w)``: a member's, of tiles.
     labels : Tensor
         ``(n, S, S) uint8``.
+    pixel_mm : ndarray
+        ``(n, 2)``: edges of a tile's pixels along rows and columns.
     seed : int
         Of the choice of pixels.
 
@@ -61,12 +64,13 @@ def pixel_logits(
     chosen = [np.empty((logits.shape[1], 0), np.float32)]
     reference = [np.empty(0, np.intp)]
     most = -(-_MOST_PIXELS // max(len(labels), 1))
-    for tile, (answer, true) in enumerate(zip(logits, labels, strict=True)):
+    for tile, (answer, true, spacing) in enumerate(zip(logits, labels, pixel_mm, strict=True)):
         upsampled = functional.interpolate(
             answer[None].float(), size=true.shape, mode="bilinear", align_corners=False
         )
         rng = np.random.default_rng([seed, tile])
-        pixels = rng.permutation(np.flatnonzero(_near_muscle(true).numpy()))[:most]
+        near = near_muscle(true.numpy(), tuple(spacing))
+        pixels = rng.permutation(np.flatnonzero(near))[:most]
         chosen.append(upsampled[0].flatten(1).numpy()[:, pixels])
         reference.append(true.numpy().ravel()[pixels].astype(np.intp))
     return np.concatenate(chosen, axis=1), np.concatenate(reference)
@@ -116,11 +120,3 @@ def _mean_probabilities(
     scaled = torch.from_numpy(logits) / temperature
     mean: npt.NDArray[np.float32] = scaled.softmax(dim=1).mean(dim=0).numpy()
     return mean
-
-
-def _near_muscle(labels: Tensor) -> Tensor:
-    """Return which pixels ``(S, S)`` have a known label and lie near a muscle."""
-    muscle = ((labels > 0) & (labels != IGNORE)).float()[None, None]
-    reach = max(round(labels.shape[-1] * _NEAR), 1)
-    near = functional.max_pool2d(muscle, 2 * reach + 1, stride=1, padding=reach)[0, 0] > 0
-    return near & (labels != IGNORE)

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.evaluation.calibration import SMALLEST_PROBABILITY
+from musclefm.evaluation.dice import dice_of_counts
+from musclefm.evaluation.statistics import mean_of
 from musclefm.labels.sided import IGNORE
 from musclefm.training.data.tiles import Tiles
 from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
@@ -84,12 +86,10 @@ def score_tiles(
             for which, values in enumerate((found[found == true], found, true)):
                 counts[place, which] += torch.bincount(values, minlength=class_count)
     counts, likelihood = context.all_reduce_sum(counts), context.all_reduce_sum(likelihood)
-    shared, predicted, present = counts[:, :, 1:].unbind(dim=1)
-    dice = torch.where(present > 0, 2 * shared / (predicted + present), torch.nan)
-    by_case = dice.nanmean(dim=1)
-    return TileScores(
-        dice=float(by_case.nanmean()), nll=-float(likelihood[0] / likelihood[1].clamp(min=1))
-    )
+    shared, predicted, present = np.moveaxis(counts[:, :, 1:].cpu().numpy(), 1, 0)
+    by_muscle = np.where(present > 0, dice_of_counts(shared, predicted + present), np.nan)
+    by_case = np.array([mean_of(case) for case in by_muscle])
+    return TileScores(dice=mean_of(by_case), nll=-float(likelihood[0] / likelihood[1].clamp(min=1)))
 
 
 def upsampled_probabilities(logits: Tensor, size: int, temperature: float = 1.0) -> Tensor:

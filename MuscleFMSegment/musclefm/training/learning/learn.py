@@ -18,6 +18,7 @@ from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.regular_file import read_regular
 from musclefm.training.data.dataset import read_cases
+from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.learning.folder import LearningFolder, LearningPlan
 from musclefm.training.learning.samples import note_learned, samples_learned_from, trainable_samples
 from musclefm.training.plan import TrainingPlan
@@ -119,7 +120,7 @@ def _training(
 ) -> TrainingPlan:
     return TrainingPlan(
         start=model,
-        data=store.folder,
+        data=LabelledCases(store.folder),
         recipe=recipe,
         out=folder.candidate,
         work=folder.work,

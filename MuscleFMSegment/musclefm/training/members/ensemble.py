@@ -85,7 +85,7 @@ def validate_members(
     """
     tiles = TileFolder(job.tiles)
     unseen = tiles.of(job.split(tiles).validation)
-    labels, cases = tiles.labels(unseen), tiles.cases[unseen]
+    labels, cases, pixels = tiles.labels(unseen), tiles.cases[unseen], tiles.pixel_mm[unseen]
 
     def score(answers: Sequence[Tensor], temperature: float) -> TileScores:
         def answer(places: Tiles) -> tuple[Tensor, Tensor]:
@@ -108,7 +108,7 @@ def validate_members(
     kept = [index for index, stays in enumerate(stay) if stays]
     if not kept:
         raise MuscleFMError("no member learned anything", "train with a lower learning rate")
-    sampled = [pixel_logits(answers[index], labels, job.recipe.seed) for index in kept]
+    sampled = [pixel_logits(answers[n], labels, pixels, job.recipe.seed) for n in kept]
     logits, reference = np.stack([answer for answer, _ in sampled]), sampled[0][1]
     temperature = fit_temperature(logits, reference)
     progress(ProgressEvent("validate", len(progresses), len(progresses), "done"))

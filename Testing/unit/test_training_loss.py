@@ -1,0 +1,74 @@
+"""Loss and scores: of the formula, over the pixels whose label is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny_ensemble import SCHEME
+
+from musclefm.evaluation.dice import dice
+from musclefm.labels.sided import IGNORE
+from musclefm.training.fitting.loss import loss_of, loss_sums, soft_targets
+from musclefm.training.fitting.validation import score_tiles, upsampled_probabilities
+
+CLASSES = SCHEME.class_count
+
+
+def test_the_loss_does_not_see_pixels_to_be_ignored():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4, 8, 8)
+    labels = torch.randint(0, 4, (2, 32, 32), dtype=torch.uint8)
+    labels[:, :16] = IGNORE
+    changed = logits.clone()
+    changed[:, :, :4] = 50 * torch.randn(2, 4, 4, 8)
+    torch.testing.assert_close(
+        loss_of(loss_sums(logits, labels)), loss_of(loss_sums(changed, labels))
+    )
+    changed[:, :, 4:] += torch.randn(2, 4, 4, 8)
+    assert loss_of(loss_sums(logits, labels)) != loss_of(loss_sums(changed, labels))
+    assert math.isfinite(loss_of(loss_sums(logits, torch.full_like(labels, IGNORE))))
+
+
+def test_the_loss_is_cross_entropy_and_dice_of_the_muscles_shown():
+    torch.manual_seed(1)
+    logits = torch.randn(3, 5, 8, 8, dtype=torch.float64)
+    labels = torch.randint(0, 4, (3, 8, 8), dtype=torch.uint8)
+    p = logits.softmax(dim=1)
+    entropy = torch.nn.functional.cross_entropy(logits, labels.long())
+    dices = []
+    for label in (1, 2, 3):
+        here = (labels == label).double()
+        dices.append(2 * (p[:, label] * here).sum() / (p[:, label].sum() + here.sum()))
+    wanted = entropy + 1 - torch.stack(dices).mean()
+    found = loss_of(loss_sums(logits.float(), labels))
+    assert float(found) == pytest.approx(float(wanted), rel=1e-4)
+    targets, weights = soft_targets(labels, 5, 4)
+    assert targets.shape == (3, 5, 4, 4) and bool((weights == 1).all())
+
+
+def test_scores_do_not_see_pixels_to_be_ignored():
+    torch.manual_seed(2)
+    labels = torch.randint(0, 4, (4, 16, 16), dtype=torch.uint8)
+    labels[1, :8] = IGNORE
+    logits = torch.randn(4, CLASSES, 16, 16)
+    cases = np.array([0, 0, 1, 1])
+
+    def scored(said):
+        def answer(tiles):
+            return upsampled_probabilities(said[tiles], 16), labels[tiles]
+
+        return score_tiles(answer, np.arange(4), cases, CLASSES, 3, torch.device("cpu"))
+
+    changed = logits.clone()
+    changed[1, :, :8] = torch.randn(CLASSES, 8, 16)
+    assert scored(logits) == scored(changed)
+    votes, p = logits.argmax(dim=1), logits.softmax(dim=1)
+    known = labels != IGNORE
+    certain = p.gather(1, torch.where(known, labels, 0).long()[:, None])[:, 0]
+    assert scored(logits).nll == pytest.approx(-float(certain[known].log().mean()), rel=1e-4)
+    by_case = []
+    for pair in (slice(0, 2), slice(2, 4)):
+        said, true = votes[pair][known[pair]].numpy(), labels[pair][known[pair]].numpy()
+        by_case.append(np.mean(dice(said, true, CLASSES)[1:4]))
+    assert scored(logits).dice == pytest.approx(np.mean(by_case))
