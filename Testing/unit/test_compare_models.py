@@ -123,6 +123,30 @@ def test_a_side_that_was_not_reviewed_does_not_count(models, tmp_path):
     assert not (case.labels.array[:, :, :26] != IGNORE).any()
 
 
+def test_a_prone_patient_is_scored_as_the_same_patient_supine(models, unseen, monkeypatch):
+    supine = next(read_cases(unseen, SCHEME))
+
+    def turned(volume):
+        return volume.with_array(np.ascontiguousarray(volume.array[:, ::-1, ::-1]))
+
+    images = {name: turned(volume) for name, volume in supine.channels.images.items()}
+    prone = dataclasses.replace(
+        supine,
+        channels=dataclasses.replace(supine.channels, images=images),
+        labels=turned(supine.labels),
+    )
+    predictor = EnsemblePredictor(models[1], CPU, silent)
+    found = []
+    for case, lies_prone in ((supine, False), (prone, True)):
+        monkeypatch.setattr(
+            "musclefm.inference.case.looks_upside_down", lambda *_, answer=lies_prone: answer
+        )
+        found.append(case_quality(case, models[1], predictor))
+    assert found[0].nll < 0.5
+    for name in ("nll", "ece", "dice", "slice_dice"):
+        assert getattr(found[1], name) == pytest.approx(getattr(found[0], name), rel=1e-3)
+
+
 def made_quality(dice, ece=0.02):
     muscles = np.full(11, np.nan)
     muscles[: len(dice)] = dice

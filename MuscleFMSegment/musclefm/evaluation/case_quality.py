@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,10 @@ from musclefm.evaluation.calibration import CalibrationAccumulator, near_muscle
 from musclefm.evaluation.dice import dice
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.evaluation.statistics import Numbers, mean_of
-from musclefm.inference.case import run_case
-from musclefm.inference.predictor import EnsemblePredictor
+from musclefm.inference.case import OrientedCase, run_case
+from musclefm.inference.predictor import EnsemblePredictor, SliceObserver
 from musclefm.labels.sided import IGNORE
 from musclefm.models.bundle import Bundle
-from musclefm.models.manifest import WholeSlice
 from musclefm.volumes.orientation import canonical_view
 
 
@@ -77,23 +75,21 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
     """
     classes = bundle.scheme.class_count
     reference, grid = case.labels.array, case.labels.grid
-    framing = bundle.manifest.input.framing
-    view = canonical_view(grid)
-
-    def seen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        stored = isinstance(framing, WholeSlice) and framing.orientation == "stored"
-        return array if stored else view.apply(array)
-
-    near, seen_reference = seen(near_muscle(reference, grid.spacing[::-1])), seen(reference)
+    near = near_muscle(reference, grid.spacing[::-1])
     calibration = CalibrationAccumulator(classes)
 
-    def observe(k: int, mean: Tensor) -> None:
-        chosen = near[k]
-        probabilities = mean.clamp(0, 1).cpu().numpy()[:, chosen]
-        calibration.add(probabilities, seen_reference[k][chosen])
+    def observer(oriented: OrientedCase) -> SliceObserver:
+        chosen, truth = oriented.from_input(near), oriented.from_input(reference)
+
+        def observe(k: int, mean: Tensor) -> None:
+            probabilities = mean.clamp(0, 1).cpu().numpy()[:, chosen[k]]
+            calibration.add(probabilities, truth[k][chosen[k]])
+
+        return observe
 
     channels = case.channels.provide(bundle.manifest.input.channels)
-    maps = run_case(channels, case.channels.grid, bundle, predictor, observe)
+    maps = run_case(channels, case.channels.grid, bundle, predictor, observer)
+    view = canonical_view(grid)
     known = reference != IGNORE
     labels, truth, error = maps.labels[known], reference[known], maps.error[known]
     wrong = labels != truth
@@ -109,7 +105,7 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
         nll=metrics.nll,
         expected=float(error.sum()),
         wrong=float(wrong.sum()),
-        slice_dice=_slice_dice(seen(maps.labels), seen_reference, classes),
+        slice_dice=_slice_dice(view.apply(maps.labels), view.apply(reference), classes),
     )
 
 

@@ -73,7 +73,7 @@ def run_case(
     grid: Grid,
     bundle: Bundle,
     predictor: EnsemblePredictor,
-    observe: SliceObserver | None = None,
+    observer: Callable[[OrientedCase], SliceObserver] | None = None,
 ) -> EnsembleMaps:
     """Segment a case.
 
@@ -87,9 +87,9 @@ def run_case(
         The ensemble.
     predictor : EnsemblePredictor
         The same ensemble, loaded.
-    observe : callable, optional
-        Shown the mean probabilities of each slice, in the orientation that the
-        network sees.
+    observer : callable, optional
+        Given the case in the orientation that the network sees, it returns what is shown
+        the mean probabilities of each slice in that orientation.
 
     Returns
     -------
@@ -107,6 +107,7 @@ def run_case(
     turned = looks_upside_down(predictor, upright.framing, upside_down.framing)
     case = upside_down if turned else upright
     thighs, view = case.thighs, case.view
+    observe = observer(case) if observer else None
     prediction = predictor.predict(case.framing, case.membership, thighs.count, observe)
     labels = case.to_input(prediction.labels)
     sides = name_sides(thighs, view.apply(labels), bundle.scheme)

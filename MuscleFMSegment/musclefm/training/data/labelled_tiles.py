@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from musclefm.anatomy.sides import name_sides
 from musclefm.anatomy.thighs import Thighs
