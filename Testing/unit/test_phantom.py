@@ -1,6 +1,5 @@
 """Renderings hold what they were told to hold: fat, contrast, noise, in any orientation."""
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -11,21 +10,17 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import Contrast, draw_contrast
-from musclefm.demo.phantom.legs import leg_slices, split_columns
 from musclefm.demo.phantom.parametric import parametric_labelmap
 from musclefm.demo.phantom.severity import SEVERITIES, Severity, draw_fat_fractions
 from musclefm.demo.phantom.volumes import Patient, render_volume
 from musclefm.demo.sample import SAMPLE_SEED, render_case, sample_channels
-from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
-from musclefm.volumes.writing import write_volume
 
 SCHEME = load_scheme("thigh-11")
 IDS = {label.abbreviation: label.id for label in SCHEME.labels}
@@ -230,66 +225,6 @@ def test_one_thigh_alone_and_no_thigh_at_all_can_be_rendered(coarse: Volume) -> 
     assert fraction[:, :, -10:].max() == 0
     (air,) = render(Volume(np.zeros_like(half), coarse.grid), patient("severe"), FAT)
     assert air.shape == half.shape and air.max() == 0
-
-
-def test_thighs_come_apart_at_the_gap_between_them() -> None:
-    labels = np.zeros((10, 40), np.uint8)
-    labels[:, 4:14] = labels[:, 22:36] = 1
-    middle = split_columns(labels)
-    assert middle is not None and 14 <= middle <= 22
-    labels[:, 14:22] = 1
-    assert split_columns(labels) is None
-    assert split_columns(np.zeros((10, 40), np.uint8)) is None
-
-
-def test_leg_slices_of_a_map_in_any_orientation_are_right_thighs(
-    coarse: Volume, stored_48_ways: Callable[[Volume], Iterator[Volume]]
-) -> None:
-    expected = list(leg_slices(coarse, "someone"))
-    assert len(expected) == 2 * len(coarse.array)
-    for stored in islice(stored_48_ways(coarse), 3, None, 11):
-        for leg, same in zip(leg_slices(stored, "someone"), expected, strict=True):
-            np.testing.assert_array_equal(leg.labels, same.labels)
-            assert leg.height == same.height
-            assert leg.spacing_mm == pytest.approx((4.4, 4.4))
-
-
-@pytest.fixture(scope="module")
-def real_anatomies(shared: Path) -> list[Anatomy]:
-    return load_anatomies(shared / "anatomies", SCHEME)
-
-
-def test_every_real_thigh_is_seen_as_a_right_one(real_anatomies: list[Anatomy]) -> None:
-    lateral, medial = [3, 8, 11], [1, 5, 6, 7, 10]
-    for anatomy in real_anatomies:
-        outward = []
-        for leg in leg_slices(anatomy.labelmap, anatomy.subject):
-            assert leg.subject == anatomy.subject
-            columns = [np.nonzero(np.isin(leg.labels, ids))[1] for ids in (lateral, medial)]
-            if all(len(found) > 20 for found in columns):
-                outward.append(columns[0].mean() < columns[1].mean())
-        assert len(outward) > 8
-        assert all(outward), anatomy.subject
-
-
-def test_two_maps_of_one_person_have_one_subject(
-    real_anatomies: list[Anatomy], shared: Path
-) -> None:
-    subjects = [anatomy.subject for anatomy in real_anatomies]
-    twice = {subject for subject in subjects if subjects.count(subject) > 1}
-    assert twice == {"THIGH_022", "THIGH_031"}
-    with (shared / "anatomies" / "subjects.csv").open(encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(set(subjects)) == len({row["subject"] for row in rows})
-
-
-def test_a_folder_without_usable_label_maps_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MuscleFMError, match="no label maps"):
-        load_anatomies(tmp_path, SCHEME)
-    alien = np.full((2, 4, 4), 200, np.uint8)
-    write_volume(Volume(alien, grid(2, 4, 4, 1.0)), tmp_path / "alien.nii.gz")
-    with pytest.raises(MuscleFMError, match="200"):
-        load_anatomies(tmp_path, SCHEME)
 
 
 def test_the_shipped_sample_is_a_severe_case_with_both_thighs() -> None:
