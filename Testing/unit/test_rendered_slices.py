@@ -10,8 +10,8 @@ from musclefm.demo import rendered_slices
 from musclefm.demo.phantom.anatomies import Anatomy
 from musclefm.demo.phantom.legs import LegSlice, leg_slices
 from musclefm.demo.phantom.parametric import ParametricThigh, Person, parametric_labelmap
-from musclefm.demo.rendered_slices import RenderedSlices, SliceRecipe
-from musclefm.demo.rendering import atrophied
+from musclefm.demo.rendered_slices import RenderedSlices
+from musclefm.demo.rendering import SliceRecipe, atrophied
 from musclefm.demo.train import TEST_SUBJECTS, DemoRecipe, training_legs
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import ProgressEvent, silent

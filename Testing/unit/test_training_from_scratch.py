@@ -9,7 +9,7 @@ import torch
 from made_training import CPU, GENTLE, one_thread, same
 from tiny_ensemble import SCHEME, network, tiny_bundle
 
-from musclefm.demo.rendered_slices import SliceRecipe
+from musclefm.demo.rendering import SliceRecipe
 from musclefm.demo.train import DemoRecipe, train_demo
 from musclefm.models.bundle import open_bundle
 from musclefm.progress import silent

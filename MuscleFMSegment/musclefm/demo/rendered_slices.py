@@ -11,41 +11,14 @@ from multiprocessing import get_context
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.demo.phantom.fields import StreakTexture
 from musclefm.demo.phantom.legs import LegSlice
-from musclefm.demo.phantom.parametric import ParametricThigh
-from musclefm.demo.rendering import SliceRenderer
+from musclefm.demo.rendering import SliceRecipe, render_chunk
 from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.models.intensity import percentile_scale
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.data.tiles import CaseTiles
 
 _CHUNK = 250
-# Persons drawn at random are split as if they were so many subjects.
-_DRAWN_SUBJECTS = 60
-
-
-@dataclass(frozen=True)
-class SliceRecipe:
-    """How slices are rendered.
-
-    Attributes
-    ----------
-    count : int
-        Slices.
-    size : int
-        Edge of a slice in pixels.
-    pixel_mm : float
-        Edge of a pixel in mm.
-    parametric : float
-        Share of slices of parametric thighs; all where there are no others.
-    """
-
-    count: int = 24000
-    size: int = 128
-    pixel_mm: float = 1.4
-    parametric: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -120,38 +93,8 @@ class RenderedSlices:
         ]
         chunks = []
         with ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn")) as workers:
-            for done, chunk in enumerate(workers.map(_render_chunk, tasks), start=1):
+            for done, chunk in enumerate(workers.map(render_chunk, tasks), start=1):
                 chunks.append(chunk)
                 progress(ProgressEvent("render", done, len(tasks), "training slices"))
         images, labels, subjects = zip(*chunks, strict=True)
         return np.concatenate(images), np.concatenate(labels), np.concatenate(subjects)
-
-
-_Task = tuple[Sequence[LegSlice], LabelScheme, SliceRecipe, np.random.SeedSequence, int, int]
-
-
-def _render_chunk(
-    task: _Task,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.str_]]:
-    legs, scheme, recipe, seed, start, count = task
-    rng = np.random.default_rng(seed)
-    renderer = SliceRenderer(scheme, recipe.size, recipe.pixel_mm, StreakTexture(rng))
-    thigh = ParametricThigh(scheme)
-    by_subject: dict[str, list[LegSlice]] = {}
-    for leg in legs:
-        by_subject.setdefault(leg.subject, []).append(leg)
-    known = [by_subject[subject] for subject in sorted(by_subject)]
-    images = np.empty((count, recipe.size, recipe.size), np.uint8)
-    labels = np.empty_like(images)
-    subjects = []
-    for index in range(count):
-        if not legs or rng.random() < recipe.parametric:
-            leg = thigh.leg_slice(rng, scheme)
-            subjects.append(f"drawn-{(start + index) % _DRAWN_SUBJECTS}")
-        else:
-            own = known[rng.integers(len(known))]
-            leg = own[rng.integers(len(own))]
-            subjects.append(leg.subject)
-        image, labels[index] = renderer.render(leg, rng)
-        images[index] = np.round(percentile_scale(image) * 255)
-    return images, labels, np.array(subjects)

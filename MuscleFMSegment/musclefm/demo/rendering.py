@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,12 @@ from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
 from musclefm.demo.phantom.fields import StreakTexture, smooth_field
 from musclefm.demo.phantom.legs import LegSlice
+from musclefm.demo.phantom.parametric import ParametricThigh
 from musclefm.demo.phantom.severity import SEVERITIES, draw_fat_fractions
 from musclefm.demo.phantom.slices import fill_fractions
 from musclefm.demo.phantom.tissues import UNLABELLED_MUSCLE, Body, build_tissues, femur_labels
 from musclefm.labels.scheme import LabelScheme
+from musclefm.models.intensity import percentile_scale
 
 _CONTRASTS: tuple[ContrastName, ...] = (
     "t1",
@@ -30,6 +33,32 @@ _CONTRASTS: tuple[ContrastName, ...] = (
 _MARGIN_PX = 14
 # Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
 _ATROPHIED = 0.5
+
+
+# Persons drawn at random are split as if they were so many subjects.
+_DRAWN_SUBJECTS = 60
+
+
+@dataclass(frozen=True)
+class SliceRecipe:
+    """How slices are rendered.
+
+    Attributes
+    ----------
+    count : int
+        Slices.
+    size : int
+        Edge of a slice in pixels.
+    pixel_mm : float
+        Edge of a pixel in mm.
+    parametric : float
+        Share of slices of parametric thighs; all where there are no others.
+    """
+
+    count: int = 24000
+    size: int = 128
+    pixel_mm: float = 1.4
+    parametric: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -162,3 +191,37 @@ def atrophied(
         share = np.clip(thigh + rng.normal(0.0, 0.12), 0.0, 0.6)
         thinner[(labels == label) & (depth < share * uneven * depth.max())] = 0
     return thinner
+
+
+ChunkTask = tuple[Sequence[LegSlice], LabelScheme, SliceRecipe, np.random.SeedSequence, int, int]
+
+
+def render_chunk(
+    task: ChunkTask,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.str_]]:
+    """Render some slices: images and labels ``(n, S, S) uint8``, and whom they show.
+
+    A process that renders imports this file alone, and thus not torch.
+    """
+    legs, scheme, recipe, seed, start, count = task
+    rng = np.random.default_rng(seed)
+    renderer = SliceRenderer(scheme, recipe.size, recipe.pixel_mm, StreakTexture(rng))
+    thigh = ParametricThigh(scheme)
+    by_subject: dict[str, list[LegSlice]] = {}
+    for leg in legs:
+        by_subject.setdefault(leg.subject, []).append(leg)
+    known = [by_subject[subject] for subject in sorted(by_subject)]
+    images = np.empty((count, recipe.size, recipe.size), np.uint8)
+    labels = np.empty_like(images)
+    subjects = []
+    for index in range(count):
+        if not legs or rng.random() < recipe.parametric:
+            leg = thigh.leg_slice(rng, scheme)
+            subjects.append(f"drawn-{(start + index) % _DRAWN_SUBJECTS}")
+        else:
+            own = known[rng.integers(len(known))]
+            leg = own[rng.integers(len(own))]
+            subjects.append(leg.subject)
+        image, labels[index] = renderer.render(leg, rng)
+        images[index] = np.round(percentile_scale(image) * 255)
+    return images, labels, np.array(subjects)

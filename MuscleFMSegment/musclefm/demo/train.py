@@ -13,7 +13,8 @@ from musclefm.defaults import DEFAULT_MODEL, DEFAULT_SCHEME
 from musclefm.demo.evaluate import mean_scores, score_on_renderings
 from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.legs import LegSlice, leg_slices
-from musclefm.demo.rendered_slices import RenderedSlices, SliceRecipe
+from musclefm.demo.rendered_slices import RenderedSlices
+from musclefm.demo.rendering import SliceRecipe
 from musclefm.inference.device import Runtime
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import Bundle, save_bundle

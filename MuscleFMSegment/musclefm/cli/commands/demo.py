@@ -122,7 +122,7 @@ def train_again(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace, progress: Progress) -> None:
-    from musclefm.demo.rendered_slices import SliceRecipe
+    from musclefm.demo.rendering import SliceRecipe
     from musclefm.demo.train import DemoRecipe, train_demo
     from musclefm.inference.device import choose_runtime
 
