@@ -81,9 +81,13 @@ def test_kept_embeddings_give_the_answers_of_the_network_itself(tmp_path, tiny, 
             tmp_path / str(views), tiny, store, trained="decoder", views=views, augmentation=still
         )
         histories.append([x["fold_nll"] for x in record["members"][0]])
-    # They are kept in half precision: each is off by up to 0.05 %, and three epochs of training
-    # start from that. 2.1 % was seen.
-    np.testing.assert_allclose(*histories, rtol=0.03)
+    own, kept = np.array(histories)
+    # They are kept in half precision and nothing else differs: in single precision both
+    # histories are equal to the last bit. Half precision rounds by at most 2 ** -11.
+    assert kept[0] == pytest.approx(own[0], rel=2**-10)
+    # Each step of AdamW is as long as the learning rate even where the gradient is rounding
+    # alone, so that no bound follows from there; against what was learned it is little.
+    np.testing.assert_allclose(kept, own, rtol=0, atol=0.01 * (own[0] - own[-1]))
 
 
 def test_embeddings_that_the_disk_cannot_hold_are_refused(tmp_path, tiny, store, monkeypatch):
