@@ -51,7 +51,8 @@ def learn(
         Folder for the new version, ``candidate``, and the comparison; by default in the
         user's data.
     recipe : str or FineTuning
-        ``"fast"``, ``"paper"`` (Casali et al. 2025), or one of your own.
+        ``"fast"``, ``"paper"`` (Casali et al. 2025), ``"scratch"`` (without the model's
+        weights), or one of your own.
     device, precision, progress, cancel
         As of :func:`segment`.
 
@@ -164,13 +165,14 @@ def train(
     start = load_model(model)
     # Imported late: torch takes seconds.
     from musclefm.inference.device import choose_runtime
+    from musclefm.training.data.labelled_tiles import LabelledCases
     from musclefm.training.distributed import distributed_context
     from musclefm.training.plan import TrainingPlan
     from musclefm.training.train import train_ensemble
 
     plan = TrainingPlan(
         start=start,
-        data=data_path(data),
+        data=LabelledCases(data_path(data)),
         recipe=_recipe(recipe),
         out=out,
         work=work,
@@ -181,7 +183,7 @@ def train(
     )
     with distributed_context(choose_runtime(device, precision)) as (context, runtime):
         if context.is_main_process:
-            warn_of_left_out(plan.data)
+            warn_of_left_out(data_path(data))
             _log.info("training %s %s, on %s", plan.name, version, runtime.description)
         return train_ensemble(plan, runtime, report if context.is_main_process else silent, context)
 
