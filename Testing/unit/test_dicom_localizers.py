@@ -122,6 +122,15 @@ class TestInTheFolder:
             write_series(tmp_path, scout, prefix=prefix, uid=uid, SeriesNumber=1)
         assert_read(tmp_path, thigh, "another series in the folder")
 
+    def test_a_few_slices_of_another_plane_are_no_image(self, tmp_path, thigh):
+        write_series(tmp_path, image(3, 20.0, 13.0, SAGITTAL), prefix="s", SeriesNumber=1)
+        assert_read(tmp_path, thigh, "another series in the folder")
+
+    def test_a_few_slices_of_the_same_plane_may_be_one(self, tmp_path, thigh):
+        write_series(tmp_path, image(3, 20.0, 13.0), prefix="s", SeriesNumber=1)
+        with pytest.raises(MuscleFMError, match="2 series"):
+            read_volume(tmp_path)
+
     def test_alone_one_is_to_be_chosen(self, tmp_path):
         for prefix, plane in (("a", AXIAL), ("c", CORONAL), ("s", SAGITTAL)):
             write_series(tmp_path, image(3, 20.0, 13.0, plane), prefix=prefix, uid=UID)

@@ -250,6 +250,8 @@ class TestWhatElseLiesThere:
             {"ImageOrientationPatient": [1.0, 0.0, 0.0, 0.0, float("nan"), 0.0]},
             {"ImagePositionPatient": [0.0, float("inf"), 0.0]},
             {"PixelSpacing": [0.0, 1.0]},
+            {"RescaleSlope": float("nan"), "RescaleIntercept": 0.0},
+            {"RescaleSlope": 1.0, "RescaleIntercept": float("inf")},
             {"ImagePositionPatient": None},
             {"ImagePositionPatient": [0.0, 0.0, float("nan")]},
             {"PixelSpacing": [float("nan"), 1.0]},
@@ -259,7 +261,7 @@ class TestWhatElseLiesThere:
         self, tmp_path, volume, lost, which
     ):
         edit(write_series(tmp_path, volume)[which], **lost)
-        with pytest.raises(MuscleFMError, match="without a position or spacing"):
+        with pytest.raises(MuscleFMError, match="without a position, spacing or"):
             read_volume(tmp_path)
 
     def test_gaps_between_slices_are_told(self, tmp_path, volume):

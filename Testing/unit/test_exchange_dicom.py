@@ -363,6 +363,12 @@ class TestSeveralImagesInOneSeries:
 
 
 class TestRefusals:
+    def test_slices_that_cannot_be_told_apart(self, tmp_path, oblique_volume):
+        frame = generate_uid()
+        write_series(tmp_path, oblique_volume, FrameOfReferenceUID=frame, SOPInstanceUID="1.2.3")
+        with pytest.raises(MuscleFMError, match="the same SOPInstanceUID"):
+            find_source_series(tmp_path)
+
     def test_in_one_line_without_the_patient(self, tmp_path, series, oblique_volume):
         labels = oblique_volume.with_array(labels_on(oblique_volume.grid))
         source = find_source_series(series)

@@ -72,8 +72,8 @@ def find_source_series(
     ------
     MuscleFMError
         It is no DICOM, is no regular grid of slices, lacks the identifiers by
-        which other objects refer to it, or several images are there and none was
-        segmented.
+        which other objects refer to it or gives several slices the same, or several
+        images are there and none was segmented.
     """
     files = [where] if isinstance(where, Path) else list(where)
     if not files or not all(file.is_dir() or is_dicom(file) for file in files):
@@ -92,6 +92,12 @@ def find_source_series(
     grid, _ = grid_of_affine(placed.ijk_to_lps, placed.shape, _WHAT)
     paths = dict.fromkeys(frame.path for frame in placed.stack.frames)
     instances = [_header(path) for path in paths]
+    if len({instance.SOPInstanceUID for instance in instances}) < len(instances):
+        raise MuscleFMError(
+            "several slices of the DICOM series have the same SOPInstanceUID, so no other object"
+            " can refer to them",
+            "give the series as the scanner made it, or export as NIfTI or .seg.nrrd",
+        )
     for instance in instances:
         _make_alike(instance, instances[0], grid)
     frames = {

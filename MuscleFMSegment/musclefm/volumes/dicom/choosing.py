@@ -75,8 +75,8 @@ def what_was_left_out(
     lost = scan.unplaced.count(chosen.key[1])
     if lost:
         raise MuscleFMError(
-            f"{counted(lost, 'slice')} of {what} without a position or spacing, so volumes would"
-            " come out too small",
+            f"{counted(lost, 'slice')} of {what} without a position, spacing or rescaling in"
+            " numbers, so volumes would come out too small",
             "export the series again, or take these files out of the folder",
         )
     if choice.series is None:
@@ -149,9 +149,9 @@ def _likely(found: tuple[Series, ...], channel: str | None) -> tuple[Series, ...
 
 
 def _without_planes(found: list[Series]) -> list[Series]:
-    """Leave out localizers that only their planes tell: a few slices in several planes.
+    """Leave out localizers that only their planes tell: a few slices in others than the image.
 
-    They have a series of their own, or lie in that of a far larger image.
+    They have series of their own, or lie in that of a far larger image.
     """
     together: dict[tuple[int, str], list[Series]] = defaultdict(list)
     for series in found:
@@ -162,7 +162,10 @@ def _without_planes(found: list[Series]) -> list[Series]:
         main = [series for series in members if 2 * series.slices > most]
         images.append(main if len(main) == 1 and _is_apart(main[0], members) else members)
     alone = [members for members in images if len({series.plane for series in members}) == 1]
-    return [series for members in alone or images for series in members]
+    likely = [series for members in alone or images for series in members]
+    large = [series for series in likely if series.slices >= FEWEST]
+    other_planes = {series.plane for series in likely if series.slices < FEWEST}
+    return large if len(large) == 1 and large[0].plane not in other_planes else likely
 
 
 def _is_apart(image: Series, members: list[Series]) -> bool:

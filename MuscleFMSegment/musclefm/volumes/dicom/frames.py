@@ -105,6 +105,10 @@ class Frame:
         return np.cross(self.orientation[:3], self.orientation[3:])
 
 
+class _NoRescalingError(ValueError):
+    """What a slice's stored values mean is not stated in numbers."""
+
+
 @dataclass(frozen=True)
 class Scan:
     """What the files of a folder hold.
@@ -114,7 +118,8 @@ class Scan:
     frames : tuple of Frame
         All slices that have a place in the patient.
     unplaced : tuple of str
-        SeriesInstanceUID of each image file that has none, e.g. a screen capture.
+        SeriesInstanceUID of each image file that has none, e.g. a screen capture, or
+        no spacing or rescaling in numbers.
     unread : int
         Files that are DICOM and cannot be read.
     """
@@ -141,6 +146,9 @@ def scan_files(paths: list[Path]) -> Scan:
                     unread += _should_be_image(header)
                     continue
                 found = list(_frames(header, path))
+        except _NoRescalingError:
+            unplaced.append(str(header.get("SeriesInstanceUID") or ""))
+            continue
         except Exception:  # of a damaged header, pydicom raises whatever comes
             unread += 1
             continue
@@ -234,7 +242,7 @@ def _rescale(header: pydicom.Dataset, slice_: Any) -> tuple[float, float]:
         for name, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
     )
     if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0:
-        raise ValueError("no such rescaling")
+        raise _NoRescalingError
     return slope, intercept
 
 
