@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from musclefm.api.case import Case, open_results
-    from musclefm.api.evaluation import Evaluation, compare, evaluate
+    from musclefm.api.cohorts import ModelEvaluation, compare, evaluate_model
+    from musclefm.api.evaluation import Evaluation, evaluate
     from musclefm.api.resources import Sample, list_models, load_model, load_sample
     from musclefm.api.segmentation import segment
     from musclefm.api.training import learn, train
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Case",
     "Evaluation",
+    "ModelEvaluation",
     "MuscleFMError",
     "MuscleFMWarning",
     "ProgressEvent",
@@ -39,6 +41,7 @@ __all__ = [
     "WorkCancelledError",
     "compare",
     "evaluate",
+    "evaluate_model",
     "learn",
     "list_models",
     "load_model",
@@ -51,14 +54,16 @@ __all__ = [
 _MODULES = {
     "Case": "api.case",
     "Evaluation": "api.evaluation",
+    "ModelEvaluation": "api.cohorts",
     "MuscleFMError": "errors",
     "MuscleFMWarning": "errors",
     "ProgressEvent": "progress",
     "Sample": "api.resources",
     "Volume": "volumes.volume",
     "WorkCancelledError": "progress",
-    "compare": "api.evaluation",
+    "compare": "api.cohorts",
     "evaluate": "api.evaluation",
+    "evaluate_model": "api.cohorts",
     "learn": "api.training",
     "list_models": "api.resources",
     "load_model": "api.resources",
@@ -72,12 +77,14 @@ _MODULES = {
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'musclefm' has no attribute '{name}'")
-    value = getattr(import_module(f"musclefm.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    # Type checkers know the names from above; this would make them take any other for one.
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'musclefm' has no attribute '{name}'")
+        value = getattr(import_module(f"musclefm.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

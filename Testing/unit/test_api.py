@@ -87,7 +87,7 @@ def test_every_public_name_is_there_and_no_other():
 
 def test_type_checkers_and_python_find_the_same_names():
     tree = ast.parse(Path(musclefm.__file__).read_text("utf-8"))
-    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     named = {alias.name: node.module for node in block.body for alias in node.names}
     assert named == {name: f"musclefm.{module}" for name, module in musclefm._MODULES.items()}
     assert set(named) == set(musclefm.__all__)
@@ -270,6 +270,10 @@ def test_learning_is_cancelled_and_resumed_and_the_command_finds_it_done(home, t
     assert "read" not in stages, "it began anew"
     assert comparison.old.sha256 == bundle.sha256
     candidate = musclefm.load_model(tmp_path / "learned" / "candidate")
+    alone = musclefm.evaluate_model("tiny", data=store, held_out=0.2, **TINY)
+    assert alone.mean_dice == pytest.approx(comparison.old.dice, abs=1e-3)
+    assert alone.ece == pytest.approx(comparison.old.ece, abs=1e-3)
+    assert 0 <= alone.pooled_dice <= 1 and len(alone.muscles) == 11
     again = musclefm.compare("tiny", candidate, data=store, held_out=0.2, **TINY)
     assert again.new.sha256 == comparison.new.sha256
     out = tmp_path / "compared.json"

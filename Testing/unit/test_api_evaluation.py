@@ -53,6 +53,9 @@ def test_a_reference_may_be_a_file(found, truth, tmp_path):
     write_volume(musclefm.Volume(truth, GRID), tmp_path / "reference.nii.gz")
     result = musclefm.evaluate(musclefm.Volume(found, GRID), tmp_path / "reference.nii.gz")
     assert result.mean_dice == musclefm.evaluate(found, truth).mean_dice
+    write_volume(musclefm.Volume(found, GRID), tmp_path / "found.nii.gz")
+    files = [tmp_path / "found.nii.gz", tmp_path / "reference.nii.gz"]
+    assert musclefm.evaluate(*files).pooled_dice == result.pooled_dice
 
 
 def test_probabilities_give_the_calibration_near_muscles(truth):
@@ -70,7 +73,7 @@ def test_probabilities_give_the_calibration_near_muscles(truth):
     ("segmentation", "reference", "options", "expected"),
     [
         (np.zeros((2, 3, 4), int), np.zeros((2, 3, 5), int), {}, "shapes"),
-        (np.zeros((2, 3, 4), int), np.zeros((2, 3, 4)), {}, "float64"),
+        (np.zeros((2, 3, 4), int), np.zeros((2, 3, 4)), {}, "the reference holds float64"),
         (np.full((2, 3, 4), 90), np.zeros((2, 3, 4), int), {}, "does not name"),
         (np.zeros((2, 3), int), np.zeros((2, 3), int), {}, "shapes"),
         (np.zeros((2, 3, 4), int), "no-such-file.nii", {}, "reference is not a file"),

@@ -152,7 +152,7 @@ def made_quality(dice, ece=0.02):
     muscles[: len(dice)] = dice
     some = np.ones(11)
     return CaseQuality(
-        muscles, np.where(np.isnan(muscles), np.nan, 0.1), some, some, ece, 0.1, 9, 8, 0.7
+        muscles, np.where(np.isnan(muscles), np.nan, 0.1), some, some, ece, 0.1, 9, 8, 0.7, 0.8
     )
 
 

@@ -12,7 +12,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.inference.device import choose_runtime
 from musclefm.pipeline import process_worklist as processing
 from musclefm.pipeline.worklist import Worklist
-from musclefm.progress import silent
+from musclefm.progress import WorkCancelledError, silent
 from musclefm.results.folder import staged_results, write_provenance
 from musclefm.results.tables import RegionsDocument
 from musclefm.review.regions import DEFAULT_RULE
@@ -109,10 +109,11 @@ def test_a_case_that_kills_the_program_comes_last_and_then_fails(worklist, proce
     assert set(states(worklist).values()) == {"ready"}
 
 
-def test_a_case_at_which_the_user_stopped_does_not_count_as_killed(worklist, process):
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, WorkCancelledError])
+def test_a_case_at_which_the_user_stopped_does_not_count_as_killed(worklist, process, stop):
     for _ in range(3):
-        with pytest.raises(KeyboardInterrupt):
-            process({"2": lambda: (_ for _ in ()).throw(KeyboardInterrupt)})
+        with pytest.raises(stop):
+            process({"2": lambda: (_ for _ in ()).throw(stop)})
         assert kept_cases(worklist) == (
             "1 finished case is kept; run the same command again to resume"
         )

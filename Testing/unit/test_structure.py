@@ -135,6 +135,14 @@ def test_every_import_goes_down_the_layers() -> None:
     assert not upward
 
 
+@pytest.mark.parametrize("command", ["segment", "demo", "compare", "learn", "train"])
+def test_the_command_line_calls_the_api(command: str) -> None:
+    names = INNER[f"musclefm.cli.commands.{command}"]
+    assert {name for name in names if room(name) in ("musclefm.api", "musclefm.cli")}
+    beneath = {"musclefm.pipeline", "musclefm.inference", "musclefm.models", "musclefm.volumes"}
+    assert not {name for name in names if room(name) in beneath}
+
+
 def test_no_module_imports_itself_in_a_circle() -> None:
     assert sum(map(len, INNER.values())) > len(INNER), "the imports were not found"
     assert not circles(INNER)
@@ -161,6 +169,7 @@ STARTED_WITHOUT_TORCH = [
     "musclefm.cli.commands.segment",
     "musclefm.volumes.reading",
     "musclefm.api.segmentation",
+    "musclefm.api.cohorts",
     "musclefm.api.evaluation",
     "musclefm.api.training",
 ]

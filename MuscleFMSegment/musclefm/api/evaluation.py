@@ -1,36 +1,24 @@
-"""How good a segmentation is against a reference, and a new model against an old one."""
+"""How good a segmentation is against a reference."""
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from musclefm.api.case import Case, table
-from musclefm.api.resources import load_model
-from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_SCHEME
-from musclefm.errors import MuscleFMError, MuscleFMWarning
+from musclefm.defaults import DEFAULT_SCHEME
+from musclefm.errors import MuscleFMError
 from musclefm.evaluation.calibration import CalibrationAccumulator, CalibrationMetrics, near_muscle
 from musclefm.evaluation.dice import dice, pooled_dice
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.labels.sided import IGNORE, check_sided_labels, without_sides
-from musclefm.progress import ProgressEvent, watched
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-
-if TYPE_CHECKING:
-    from musclefm.corrections.store import CorrectionStore
-    from musclefm.evaluation.comparison import Comparison
-    from musclefm.models.bundle import Bundle
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +64,7 @@ class Evaluation:
 
 
 def evaluate(
-    segmentation: Case | Volume | npt.NDArray[np.integer[Any]],
+    segmentation: Case | str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]],
     reference: str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]],
     *,
     probabilities: npt.NDArray[np.floating[Any]] | None = None,
@@ -86,11 +74,11 @@ def evaluate(
 
     Parameters
     ----------
-    segmentation : Case, Volume or ndarray
-        ``(K, J, I)``, integers: ids of the scheme, with or without sides.
+    segmentation : Case, path, Volume or ndarray
+        ``(K, J, I)``, integers: ids of the scheme, with or without sides. Files are
+        labelmaps, ``.seg.nrrd`` or DICOM SEG.
     reference : path, Volume or ndarray
-        As ``segmentation``, on the same grid; 255 marks voxels that are unknown. Files
-        are labelmaps, ``.seg.nrrd`` or DICOM SEG.
+        The same, on the same grid; 255 marks voxels that are unknown.
     probabilities : ndarray, optional
         ``(C, K, J, I)``: of all classes, background first; for the calibration.
     scheme : str or LabelScheme, optional
@@ -121,8 +109,8 @@ def evaluate(
         segmentation = Volume(segmentation.sided_labels, segmentation.grid)
     if not isinstance(scheme, LabelScheme):
         scheme = load_scheme(scheme or DEFAULT_SCHEME)
-    labels, grid = _labels(segmentation, scheme)
-    truth, other_grid = _labels(reference, scheme)
+    labels, grid = _labels(segmentation, scheme, "the segmentation")
+    truth, other_grid = _labels(reference, scheme, "the reference")
     if labels.shape != truth.shape or labels.ndim != 3:
         raise MuscleFMError(
             f"segmentation and reference have shapes {labels.shape} and {truth.shape}",
@@ -151,84 +139,10 @@ def evaluate(
     )
 
 
-def compare(
-    old: str | os.PathLike[str] | Bundle,
-    new: str | os.PathLike[str] | Bundle,
-    *,
-    data: str | os.PathLike[str] | CorrectionStore | None = None,
-    held_out: float | None = None,
-    device: str = DEFAULT_DEVICE,
-    precision: str = "auto",
-    progress: Callable[[ProgressEvent], object] | None = None,
-    cancel: Callable[[], bool] | None = None,
-) -> Comparison:
-    """Compare two models on reviewed cases that neither has learned from.
-
-    Parameters
-    ----------
-    old, new : str, path or Bundle
-        As :func:`load_model` takes them; of one label scheme.
-    data : path or CorrectionStore, optional
-        A store of corrections or a MONAI ``datalist.json``; by default the user's store.
-    held_out : float, optional
-        Only the subjects that training with this share held out; by default all.
-    device, precision, progress, cancel
-        As of :func:`segment`.
-
-    Returns
-    -------
-    Comparison
-        Dice, calibration and expected errors of both, by muscle, with paired tests over
-        subjects; ``not_worse`` says whether the new one may take the old one's place.
-
-    Raises
-    ------
-    MuscleFMError
-        The schemes differ, or there is no case.
-    WorkCancelledError
-        It was cancelled.
-
-    Examples
-    --------
-    >>> import musclefm
-    >>> musclefm.compare("thigh-demo", "thigh-demo", data="no-such-folder")
-    Traceback (most recent call last):
-    musclefm.errors.MuscleFMError: there is nothing to learn from in this place: ...
-    """
-    report = watched(progress, cancel)
-    bundles = load_model(old), load_model(new)
-    # Imported late: torch takes seconds.
-    from musclefm.evaluation.comparison import compare_models
-    from musclefm.inference.device import choose_runtime
-    from musclefm.training.data.dataset import read_cases, read_held_out
-
-    scheme = bundles[0].scheme
-    path = data_path(data)
-    warn_of_left_out(path)
-    cases = read_held_out(path, scheme, held_out) if held_out else read_cases(path, scheme)
-    return compare_models(*bundles, cases, choose_runtime(device, precision), report)
-
-
-def data_path(data: str | os.PathLike[str] | CorrectionStore | None) -> Path:
-    """Return where cases lie: by default in the user's store of corrections."""
-    from musclefm.corrections.store import CorrectionStore, default_store_folder
-
-    if isinstance(data, CorrectionStore):
-        return data.folder
-    return default_store_folder() if data is None else Path(data)
-
-
-def warn_of_left_out(data: Path) -> None:
-    """Warn of cases of a store that are left out because they are damaged."""
-    from musclefm.training.data.dataset import data_notes
-
-    for line in data_notes(data):
-        _log.warning("%s", line)
-        warnings.warn(line, MuscleFMWarning, stacklevel=3)
-
-
 def _labels(
-    given: str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]], scheme: LabelScheme
+    given: str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]],
+    scheme: LabelScheme,
+    what: str,
 ) -> tuple[npt.NDArray[np.uint8], Grid | None]:
     """Return ids of the scheme ``(K, J, I) uint8``, both sides alike, and their grid if known."""
     grid = None
@@ -236,12 +150,12 @@ def _labels(
         # Imported late: it knows DICOM.
         from musclefm.exchange.read_labels import read_labels
 
-        given = read_labels(Path(given), scheme, what="the reference").volume
+        given = read_labels(Path(given), scheme, what=what).volume
     if isinstance(given, Volume):
         grid = given.grid
     array = np.asarray(given.array if isinstance(given, Volume) else given)
     if array.dtype.kind not in "iu":
-        raise MuscleFMError(f"the labels are {array.dtype}", "give integers")
+        raise MuscleFMError(f"{what} holds {array.dtype}", "give integers")
     check_sided_labels(array, scheme)
     return without_sides(array.astype(np.uint8), scheme), grid
 

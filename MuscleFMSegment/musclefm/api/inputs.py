@@ -20,7 +20,7 @@ from musclefm.volumes.volume import Volume
 if TYPE_CHECKING:
     import SimpleITK
 
-ImageInput: TypeAlias = "str | os.PathLike[str] | npt.ArrayLike | Volume | SimpleITK.Image"
+ImageInput: TypeAlias = "str | os.PathLike[str] | npt.NDArray[Any] | Volume | SimpleITK.Image"
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _GIVE_AFFINE = "give affine=, the 4 x 4 matrix from voxel indices (i, j, k, 1) to RAS in mm"

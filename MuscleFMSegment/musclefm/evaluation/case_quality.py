@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from musclefm.evaluation.calibration import CalibrationAccumulator, near_muscle
-from musclefm.evaluation.dice import dice
+from musclefm.evaluation.dice import dice, pooled_dice
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.evaluation.statistics import Numbers, mean_of
 from musclefm.inference.case import OrientedCase, run_case
@@ -38,6 +38,8 @@ class CaseQuality:
     slice_dice : float
         Mean over slices of the mean Dice of the muscles that the reference shows
         there, as in Casali et al. 2025; NaN without any.
+    pooled_dice : float
+        Of all muscles' voxels together; NaN without any.
     """
 
     muscle_dice: Numbers
@@ -49,6 +51,7 @@ class CaseQuality:
     expected: float
     wrong: float
     slice_dice: float
+    pooled_dice: float
 
     @property
     def dice(self) -> float:
@@ -106,6 +109,7 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
         expected=float(error.sum()),
         wrong=float(wrong.sum()),
         slice_dice=_slice_dice(view.apply(maps.labels), view.apply(reference), classes),
+        pooled_dice=pooled_dice(labels, truth, classes),
     )
 
 
