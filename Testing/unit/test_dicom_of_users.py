@@ -170,6 +170,14 @@ class TestCompressed:
         expected = volume.array * 0.5 + 2
         np.testing.assert_allclose(read_volume(tmp_path).volume.array, expected, rtol=1e-6)
 
+    def test_deflated_files_are_read(self, tmp_path, volume):
+        for path in write_series(tmp_path, volume, RescaleSlope="0.5", RescaleIntercept="2"):
+            header = pydicom.dcmread(path)
+            header.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+            header.save_as(path)
+        expected = volume.array * 0.5 + 2
+        np.testing.assert_allclose(read_volume(tmp_path).volume.array, expected, rtol=1e-6)
+
     def test_jpeg_2000_is_decoded(self, tmp_path, volume):
         for path in write_series(tmp_path, volume):
             header = pydicom.dcmread(path)
