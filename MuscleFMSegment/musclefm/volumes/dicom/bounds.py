@@ -47,7 +47,7 @@ class _Level(NamedTuple):
     implicit: bool
 
 
-def check_bounds(file: BinaryIO, *, whole: bool) -> None:
+def check_bounds(file: BinaryIO, *, whole: bool) -> int | None:
     """Refuse a file that no scanner writes.
 
     Parameters
@@ -56,6 +56,11 @@ def check_bounds(file: BinaryIO, *, whole: bool) -> None:
         At any place, and left at any place.
     whole : bool
         Whether all of it is going to be read, rather than a few elements of the header.
+
+    Returns
+    -------
+    int or None
+        Where the pixels end, if they were passed: what lies behind is not checked.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def check_bounds(file: BinaryIO, *, whole: bool) -> None:
     syntax = _transfer_syntax(stored)
     deflated = syntax == DeflatedExplicitVRLittleEndian
     source = InflatedBytes(file, stored.at) if deflated else stored
-    _Passage(source, ">" if syntax == ExplicitVRBigEndian else "<", whole).run()
+    return _Passage(source, ">" if syntax == ExplicitVRBigEndian else "<", whole).run()
 
 
 def _transfer_syntax(source: StoredBytes) -> str:
@@ -124,25 +129,36 @@ class _Passage:
         self._levels = [_Level(False, None, not _is_vr(source.peek(6)[4:]))]
         self._numbers = {_ROWS: 0, _COLUMNS: 0, _FRAMES: 1, _BITS: 16}
         self._items = self._elements = 0
-        self._in_header = True
-        self._done = False
 
-    def run(self) -> None:
-        """Pass on to the end, or to the pixels if no more is needed."""
-        while self._levels and not self._done:
+    def run(self) -> int | None:
+        """Pass on to the pixels, or to their end where it is needed, and return that."""
+        while self._levels:
             level = self._levels[-1]
             if level.end is not None and self._source.at >= level.end:
                 self._levels.pop()
                 continue
             element = _next(self._source, self._order, level.implicit or level.is_sequence)
             if element is None:
-                return
+                break
             if level.is_sequence:
                 self._enter_item(element, level)
             elif element.tag == _ITEM_END:
                 self._levels.pop()
+            elif len(self._levels) == 1 and element.tag in _PIXELS:
+                return self._pass_pixels(element, level)
             else:
                 self._pass(element, level)
+                if self._whole and self._source.at > _LARGEST_HEADER:
+                    raise ValueError("its header is too large")
+        return None
+
+    def _pass_pixels(self, element: _Element, level: _Level) -> int | None:
+        self._check_size()
+        # Inflated bytes were counted, so a parser finds no more than these.
+        if not self._whole or isinstance(self._source, InflatedBytes):
+            return None
+        self._pass(element, level)
+        return self._source.at
 
     def _enter_item(self, element: _Element, level: _Level) -> None:
         if element.tag == _SEQUENCE_END:
@@ -162,13 +178,6 @@ class _Passage:
         self._elements += 1
         if self._elements > _MOST_ELEMENTS:
             raise ValueError("there are too many elements")
-        on_top = len(self._levels) == 1
-        if on_top and element.tag in _PIXELS:
-            self._check_size()
-            # Inflated bytes were counted, so a parser finds no more than these.
-            self._done = not self._whole or isinstance(self._source, InflatedBytes)
-            if self._done:
-                return
         if self._holds_items(element):
             if sum(one.is_sequence for one in self._levels) == _DEEPEST:
                 raise ValueError("sequences are nested too deep")
@@ -176,12 +185,14 @@ class _Passage:
             self._levels.append(_Level(True, self._end(element.length), implicit))
         elif element.length == _UNDEFINED:
             self._pass_fragments()
-        elif on_top and element.tag in self._numbers and element.length <= _LONGEST_NUMBER:
+        elif (
+            len(self._levels) == 1
+            and element.tag in self._numbers
+            and element.length <= _LONGEST_NUMBER
+        ):
             self._numbers[element.tag] = self._number(element)
         else:
             self._source.skip(element.length)
-        if self._whole and self._in_header and self._source.at > _LARGEST_HEADER:
-            raise ValueError("its header is too large")
 
     def _holds_items(self, element: _Element) -> bool:
         if element.vr not in (b"", b"UN"):
@@ -217,7 +228,6 @@ class _Passage:
         return int.from_bytes(value[:2], "little" if self._order == "<" else "big")
 
     def _check_size(self) -> None:
-        self._in_header = False
         rows, columns, frames, bits = self._numbers.values()
         left = self._source.left()
         if left > 2 * rows * columns * frames * bits // 8 + _BEYOND_PIXELS:

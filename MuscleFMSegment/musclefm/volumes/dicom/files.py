@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -41,14 +41,28 @@ def read_header(path: Path, **options: Any) -> pydicom.FileDataset:
         It holds more than any header and image can need, see :func:`check_bounds`.
     """
     with open_regular(path) as file:
-        check_bounds(file, whole="specific_tags" not in options)
+        end = check_bounds(file, whole="specific_tags" not in options)
         file.seek(0)
-        header = pydicom.dcmread(file, force=True, **options)
+        part = file if end is None else _Beginning(file, end)
+        header = pydicom.dcmread(part, force=True, **options)
     if "TransferSyntaxUID" not in header.file_meta:
         implicit, little = header.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return header
+
+
+class _Beginning:
+    """The bytes of a file before a place, which a parser takes for all of it."""
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self._file = file
+        self._end = end
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, count: int = -1) -> bytes:
+        left = max(self._end - self.tell(), 0)
+        return self._file.read(left if count < 0 else min(count, left))
 
 
 def files_below(folder: Path) -> list[Path]:
