@@ -9,7 +9,6 @@ from made_training import SHORT, made_store
 from tiny_ensemble import tiny_bundle
 
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.member_selection import select_members
 from musclefm.inference.device import choose_runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.progress import silent
@@ -17,6 +16,7 @@ from musclefm.training import train as workflow
 from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.fitting.checkpoint import read_progress, write_progress
 from musclefm.training.fitting.temperature import calibration_scores, fit_temperature
+from musclefm.training.members.ensemble import select_members
 from musclefm.training.members.member import FineTuningJob
 from musclefm.training.plan import TrainingPlan
 from musclefm.training.train import finish_ensemble, train_ensemble

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.member_selection import LARGEST_RATIO
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard
@@ -24,7 +23,7 @@ from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 from musclefm.training.fitting.checkpoint import MemberProgress
 from musclefm.training.fitting.initial_weights import trained_architecture
 from musclefm.training.fitting.log import draw_losses
-from musclefm.training.members.ensemble import ValidatedEnsemble, validate_members
+from musclefm.training.members.ensemble import LARGEST_RATIO, ValidatedEnsemble, validate_members
 from musclefm.training.members.member import FineTuningJob, train_member
 from musclefm.training.members.ray_cluster import train_on_cluster
 from musclefm.training.plan import TrainingPlan

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.member_selection import select_members
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle
 from musclefm.models.member_files import MemberState
@@ -28,6 +27,9 @@ from musclefm.training.fitting.temperature import (
 )
 from musclefm.training.fitting.validation import TileScores, score_tiles, upsampled_probabilities
 from musclefm.training.members.member import FineTuningJob, trained_member
+
+LARGEST_RATIO = 1.3
+"""Of a member's NLL to the best one's."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,22 @@ def validate_members(
         dice=score([answers[index] for index in kept], temperature).dice,
         left_out=len(stay) - len(kept),
     )
+
+
+def select_members(nlls: Sequence[float]) -> list[bool]:
+    """Tell which members may stay: one weak member drags the whole ensemble.
+
+    Left out are those that diverged, and those whose NLL is far above the best
+    one's.
+
+    Parameters
+    ----------
+    nlls : sequence of float
+        Of each member, in nats, on the same data that none of them saw; not
+        finite where it diverged.
+    """
+    finite = [nll for nll in nlls if np.isfinite(nll)]
+    return [bool(np.isfinite(nll)) and nll <= LARGEST_RATIO * min(finite) for nll in nlls]
 
 
 @torch.inference_mode()
