@@ -68,14 +68,15 @@ class MuscleFMSegment(ScriptedLoadableModule):
             "The sample is rendered, too. Research use only, not for clinical use. Licence: "
             "Apache-2.0.</p>"
         ).format(paper=paper, anatomies=anatomies)
-        slicer.app.connect("startupCompleted()", _onStartupCompleted)
+        slicer.app.connect("startupCompleted()", _register)
 
 
-def _onStartupCompleted() -> None:
+def _register() -> None:
+    """Give Slicer the sample and the muscles' codes, once."""
     from MuscleFMSegmentLib.startup.registration import loadTerminology, registerSampleData
 
-    registerSampleData()
-    loadTerminology(slicer.modules.terminologies.logic())
+    if registerSampleData():
+        loadTerminology(slicer.modules.terminologies.logic())
 
 
 class MuscleFMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -90,6 +91,8 @@ class MuscleFMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         from MuscleFMSegmentLib.controllers.module_panel import ModulePanel
 
+        # Slicer may have started up long before it loaded the module.
+        _register()
         self.logic = MuscleFMSegmentLogic()
         self.panel = ModulePanel(self.layout)
         scene = slicer.mrmlScene

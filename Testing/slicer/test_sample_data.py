@@ -39,6 +39,7 @@ def source(monkeypatch):
     )
     stand_in = types.SimpleNamespace(SampleDataLogic=logic)
     monkeypatch.setitem(sys.modules, "SampleData", stand_in)
+    monkeypatch.setattr(slicer, "modules", types.SimpleNamespace(), raising=False)
     registerSampleData()
     (source,) = registered
     assert set(source) <= ARGUMENTS

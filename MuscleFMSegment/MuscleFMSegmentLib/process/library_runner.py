@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,10 @@ def startLibrary(arguments: Sequence[str]) -> ChildProcess:
         Python cannot be started.
     """
     other = os.environ.get(PYTHON_VARIABLE)
-    python = other or shutil.which("PythonSlicer") or sys.executable
+    # Never sys.executable: in Slicer that is Slicer itself, and a second one would open.
+    python = other or shutil.which("PythonSlicer")
+    if python is None:
+        raise FileNotFoundError(errno.ENOENT, _("PythonSlicer is not in Slicer's folder"))
     environment = slicer.util.startupEnvironment() if other else dict(os.environ)
     paths = [str(LIBRARY_FOLDER), "" if other else os.environ.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))

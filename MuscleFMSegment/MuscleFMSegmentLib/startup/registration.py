@@ -22,14 +22,22 @@ _CHECKSUMS = {
 }
 
 
-def registerSampleData() -> None:
+def registerSampleData() -> bool:
     """Offer the rendered scan of severe fatty infiltration, water and fat.
 
     To be called when Slicer has started up: the Sample Data module is there
     then. The files are shipped with the extension, so no network is needed.
+
+    Returns
+    -------
+    bool
+        False where it is offered already.
     """
     import SampleData
+    import slicer
 
+    if CATEGORY in getattr(slicer.modules, "sampleDataSources", {}):
+        return False
     folder = resource_folder() / "Samples" / "severe-thighs"
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
@@ -41,6 +49,7 @@ def registerSampleData() -> None:
         nodeNames=[f"{SAMPLE_NAME}-{channel}" for channel in _CHECKSUMS],
         checksums=list(_CHECKSUMS.values()),
     )
+    return True
 
 
 def loadTerminology(terminologiesLogic: Any) -> bool:

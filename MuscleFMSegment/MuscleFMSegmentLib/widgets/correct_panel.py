@@ -47,8 +47,11 @@ class CorrectPanel:
 
     def clear(self) -> None:
         """Edit nothing."""
-        self._editing = None
         self.editor.setActiveEffectByName("")
+        if self._editing:
+            # Without an editor node, the widget would leave the table of the case on view.
+            self.editor.setSegmentationNode(None)
+        self._editing = None
         self.editor.setMRMLSegmentEditorNode(None)
         self.form.setEnabled(False)
 
@@ -61,6 +64,9 @@ class CorrectPanel:
         """Be ready for edits."""
         if not self._isShown:
             self._isShown = True
+            # Other modules may have changed the scene, and extensions brought effects.
+            self.editor.updateEffectList()
+            self.editor.updateWidgetFromMRML()
             self.editor.setupViewObservations()
             self.editor.installKeyboardShortcuts()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,17 @@ def test_a_python_that_cannot_be_started_is_reported(session: Any) -> None:
     failures: list[Exception] = []
     runner.ask(["inventory"], lambda answer: None, failures.append)
     assert "cannot be started" in str(failures[0]) and not runner.isRunning
+
+
+def test_slicer_itself_is_never_started_in_place_of_python(
+    session: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from MuscleFMSegmentLib.process.library_runner import startLibrary
+
+    monkeypatch.delenv("MUSCLEFM_LIBRARY_PYTHON")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="PythonSlicer"):
+        startLibrary(["inventory"])
 
 
 def test_an_answer_is_what_was_printed_beside_progress_and_warnings(session: Any) -> None:

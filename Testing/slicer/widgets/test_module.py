@@ -132,3 +132,37 @@ def test_a_key_that_somebody_else_has_is_left_to_them(opened: Any, session: Any)
     session.keys("s")
     session.window.removeAction(action)
     assert pressed == ["s"] and review.queue.entries[0].status == "to do"
+
+
+def test_a_module_that_is_loaded_late_registers_its_sample_once(session: Any) -> None:
+    from MuscleFMSegmentLib.startup.registration import CATEGORY
+
+    slicer.modules.sampleDataSources = {}
+    session.openModule(MODULE)
+    assert len(slicer.modules.sampleDataSources[CATEGORY]) == 1
+    slicer.modules.sampleDataSources = {}
+    # The panel is made again, and Slicer does not start up again.
+    slicer.util.reloadScriptedModule("MuscleFMSegment")
+    assert [source["sampleName"] for source in slicer.modules.sampleDataSources[CATEGORY]] == [
+        "SevereThighs"
+    ]
+
+
+def test_a_closed_case_leaves_no_table_in_the_editor(opened: Any, session: Any) -> None:
+    table = opened.control.correct.editor.findChildren("qMRMLSegmentsTableView")[0]
+    assert table.segmentationNode() is opened.control.openCase.review.case.segmentationNode
+    opened.control.close()
+    assert table.segmentationNode() is None
+
+
+def test_the_editor_follows_what_other_modules_did(
+    opened: Any, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    session.leaveModule()
+    for name in ("updateEffectList", "updateWidgetFromMRML"):
+        monkeypatch.setattr(
+            type(opened.control.correct.editor), name, lambda editor, name=name: asked.append(name)
+        )
+    session.openModule(MODULE)
+    assert asked[:2] == ["updateEffectList", "updateWidgetFromMRML"]

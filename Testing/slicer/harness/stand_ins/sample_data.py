@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SOURCES: list[dict[str, Any]] = []
-"""What was registered, by argument."""
+import slicer
 
 
 class SampleDataLogic:
@@ -26,4 +25,7 @@ class SampleDataLogic:
         checksums: Any = None,
     ) -> None:
         """Keep a source."""
-        SOURCES.append(locals())
+        arguments = locals()
+        if not hasattr(slicer.modules, "sampleDataSources"):
+            slicer.modules.sampleDataSources = {}
+        slicer.modules.sampleDataSources.setdefault(category, []).append(arguments)

@@ -133,6 +133,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             self._logic.SelectSegmentAtOffset(offset, True)
 
     def updateWidgetFromMRML(self) -> None:
+        # As in Slicer, what is shown stays where there is no editor node any more.
+        if self._node is None:
+            return
         segmentation, volume = self.segmentationNode(), self.sourceVolumeNode()
         current = self.currentSegmentID()
         before, self._shown = self._shown, (segmentation, volume, current)
@@ -153,6 +156,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._redoButton.setEnabled(bool(segmentation) and self._logic.CanRedo())
 
     # Effects
+
+    def updateEffectList(self) -> None:
+        """Show the effects that were registered since; all of the harness's are there."""
 
     def activeEffect(self) -> qSlicerSegmentEditorAbstractEffect | None:
         return self._effects.get(self._node.GetActiveEffectName()) if self._node else None
