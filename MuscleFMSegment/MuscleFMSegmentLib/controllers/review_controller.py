@@ -226,7 +226,7 @@ class ReviewController:
         """Show the queue."""
         if self._open:
             review = self._open.review
-            self.review.show(review.queue)
+            self.review.show(review.queue, review.case.grid.voxel_volume_mm3 / 1000)
             current = review.queue.current
             if current is not None:
                 self.uncertainty.plot.setCurrent(review.shownSlice)

@@ -13,7 +13,7 @@ from MuscleFMSegmentLib.process.progress_updates import ProgressUpdate
 from MuscleFMSegmentLib.widgets.table_cells import plainToolTip, prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
-_MUSCLE, _DICE, _ECE, _ERRORS, _P, _VERDICT = range(6)
+_MUSCLE, _DICE, _ECE, _WRONG, _P, _VERDICT = range(6)
 _SMALLEST_P = 0.001
 
 # How the ids of installed versions begin, in UTC.
@@ -143,7 +143,7 @@ class LearnPanel:
             setCell(table, row, _DICE, _change(figure, "dice", ".3f"), isNumber=True)
             setCell(table, row, _ECE, _change(figure, "ece", ".1%"), isNumber=True)
             errors = _change(figure, "expected_wrong_voxels", ".0f")
-            setCell(table, row, _ERRORS, errors, isNumber=True)
+            setCell(table, row, _WRONG, errors, isNumber=True)
             setCell(table, row, _P, _pText(figure["p"]), isNumber=True)
             verdict = figure["verdict"]
             text, colour = {

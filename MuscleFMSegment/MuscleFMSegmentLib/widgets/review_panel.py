@@ -14,7 +14,7 @@ from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 if TYPE_CHECKING:
     from musclefm.review.queue import ReviewEntry, ReviewQueue
 
-_NUMBER, _MUSCLE, _SLICES, _ERRORS, _STATUS = range(5)
+_NUMBER, _MUSCLE, _SLICES, _WRONG, _STATUS = range(5)
 _FLAG = "⚑ "
 
 
@@ -54,7 +54,7 @@ class ReviewPanel:
         prepareTable(self.ui.queueTable, stretched=_MUSCLE)
         for column, text in (
             (_SLICES, _("Slices along the leg, by their index in the image")),
-            (_ERRORS, _("Voxels that are expected to be wrong; most of them first")),
+            (_WRONG, _("Volume that is expected to be wrong; most of it first")),
             (_STATUS, _("A region whose voxels you change is corrected by itself")),
         ):
             self.ui.queueTable.horizontalHeaderItem(column).setToolTip(text)
@@ -77,8 +77,16 @@ class ReviewPanel:
         self.ui.currentLabel.text = _("Segment a volume to see what to check.")
         self.form.setEnabled(False)
 
-    def show(self, queue: ReviewQueue) -> None:
-        """Show a queue as it is now."""
+    def show(self, queue: ReviewQueue, voxelMl: float) -> None:
+        """Show a queue as it is now.
+
+        Parameters
+        ----------
+        queue : ReviewQueue
+            The queue.
+        voxelMl : float
+            Volume of a voxel in mL.
+        """
         self.form.setEnabled(True)
         entries = queue.entries
         table = self.ui.queueTable
@@ -86,7 +94,7 @@ class ReviewPanel:
             self._regionIds = [entry.region.id for entry in entries]
             table.setRowCount(len(entries))
         for row, entry in enumerate(entries):
-            self._showEntry(row, entry)
+            self._showEntry(row, entry, voxelMl)
         if queue.position is not None:
             table.selectRow(queue.position)
             table.scrollToItem(table.item(queue.position, _NUMBER))
@@ -100,14 +108,20 @@ class ReviewPanel:
         self.ui.previousButton.setEnabled(bool(queue.position))
         self.ui.nextButton.setEnabled(bool(entries) and queue.position != len(entries) - 1)
 
-    def _showEntry(self, row: int, entry: ReviewEntry) -> None:
+    def _showEntry(self, row: int, entry: ReviewEntry, voxelMl: float) -> None:
         region = entry.region
         muscles = ", ".join(region.muscles)
+        voxels = _("{count:.0f} voxels are expected to be wrong").format(
+            count=region.expected_wrong_voxels
+        )
         cells: tuple[tuple[str, dict[str, Any]], ...] = (
             (str(row + 1), {"isNumber": True}),
             (f"{region.side.capitalize()} {muscles}", {}),
             (_span(region.slices), {"isNumber": True}),
-            (f"{region.expected_wrong_voxels:.0f}", {"isNumber": True}),
+            (
+                _("{volume:.1f} mL").format(volume=region.expected_wrong_voxels * voxelMl),
+                {"isNumber": True, "toolTip": voxels},
+            ),
         )
         for column, (text, look) in enumerate(cells):
             setCell(self.ui.queueTable, row, column, text, **look)

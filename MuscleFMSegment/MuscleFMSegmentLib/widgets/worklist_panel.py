@@ -13,7 +13,7 @@ from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 if TYPE_CHECKING:
     from musclefm.pipeline.worklist_index import CaseState
 
-_CASE, _STATUS, _ERRORS = range(3)
+_CASE, _STATUS, _WRONG = range(3)
 
 
 class WorklistPanel:
@@ -63,7 +63,7 @@ class WorklistPanel:
             setCell(table, row, _STATUS, status, toolTip=state.fault, colour=colour)
             wrong = state.expected_wrong_voxels
             text = "" if wrong is None else f"{wrong:.0f}"
-            setCell(table, row, _ERRORS, text, isNumber=True)
+            setCell(table, row, _WRONG, text, isNumber=True)
         self.ui.processButton.setEnabled(bool(states))
         self.ui.openButton.setEnabled(bool(states))
 

@@ -117,6 +117,17 @@ def test_a_click_on_the_queue_goes_to_the_region(opened: Any, session: Any) -> N
     assert text.startswith("3 of ") and region.side in text and region.muscles[0] in text
 
 
+def test_what_is_expected_to_be_wrong_is_a_volume_beside_its_voxels(opened: Any) -> None:
+    table, case = opened.control.review.ui.queueTable, opened.control.openCase.review.case
+    for row, entry in enumerate(case.queue.entries):
+        cell = table.item(row, 3)
+        volume = entry.region.expected_wrong_voxels * case.grid.voxel_volume_mm3 / 1000
+        number, unit = cell.text().split()
+        assert unit == "mL" and float(number) == pytest.approx(volume, abs=0.051)
+        assert cell.toolTip().startswith(f"{entry.region.expected_wrong_voxels:.0f} voxels")
+    assert table.horizontalHeaderItem(3).text() == "Expected\nwrong"
+
+
 def test_buttons_walk_and_tell_how_much_is_dealt_with(opened: Any, session: Any) -> None:
     ui = opened.control.review.ui
     queue = opened.control.openCase.review.queue
