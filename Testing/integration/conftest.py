@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from corrections_runs import case, corrections, run_here  # noqa: F401 (fixtures)
+from refusals import Refused, Run, said_in_one_line
 
+from musclefm.cli.main import main
 from musclefm.demo.sample import sample_channels
 from musclefm.demo.train import DemoRecipe, demo_card
 from musclefm.models.bundle import save_bundle
@@ -120,3 +124,77 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         write_volume(Volume(array, grid), folder / f"{name}.nii.gz")
     return folder
+
+
+@pytest.fixture
+def in_process(
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Return a function that runs a command in the process of the tests, which is faster.
+
+    It returns the exit code and what was printed.
+    """
+    monkeypatch.chdir(tmp_path)
+    for name in ("MUSCLEFM_HOME", "COLUMNS"):
+        monkeypatch.setenv(name, environment[name])
+
+    def run(arguments: list[str]) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def refused(in_process: Run, tmp_path: Path) -> Refused:
+    """Return a function that runs a command that is to be refused, and returns its one line."""
+    return lambda *arguments: said_in_one_line(in_process, arguments, tmp_path)
+
+
+@pytest.fixture
+def refused_process(
+    musclefm: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> Refused:
+    """Return the same for a process of its own."""
+
+    def run(*arguments: object, **options: object) -> str:
+        def in_child(words: list[str]) -> tuple[int, str, str]:
+            done = musclefm(*words, cwd=tmp_path, **options)
+            return done.returncode, done.stdout, done.stderr
+
+        return said_in_one_line(in_child, arguments, tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def unprivileged(command: tuple[str, ...], environment: dict[str, str]) -> tuple[str, ...]:
+    """Return what starts the command without root's power over access rights."""
+    if os.geteuid() != 0:
+        return command
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write anywhere, and setpriv is not here")
+    rights = "-dac_override,-dac_read_search"
+    return ("setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a disk of 48 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(disk)],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
