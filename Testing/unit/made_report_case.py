@@ -58,7 +58,16 @@ def stored(maps: EnsembleMaps, image: Volume, axes, flips) -> tuple[EnsembleMaps
         flipped = np.flip(array.transpose(axes), [n for n, flip in enumerate(flips) if flip])
         return np.ascontiguousarray(flipped)
 
-    fields = ("labels", "muscle", "sides", "total", "aleatoric", "epistemic", "variance", "error")
+    fields = (
+        "labels",
+        "top_muscle",
+        "sides",
+        "total",
+        "aleatoric",
+        "epistemic",
+        "variance",
+        "least_confidence",
+    )
     moved = {name: move(getattr(maps, name)) for name in fields}
     return replace(maps, grid=stored, **moved), Volume(move(image.array), stored)
 
@@ -105,13 +114,13 @@ def ensemble(seed: int = 4) -> tuple[EnsembleMaps, Volume]:
         grid=grid,
         scheme=SCHEME,
         labels=labels,
-        muscle=(mean[1:].argmax(axis=0) + 1).astype(np.uint8),
+        top_muscle=(mean[1:].argmax(axis=0) + 1).astype(np.uint8),
         sides=sides,
         total=total.astype(np.float32),
         aleatoric=aleatoric.astype(np.float32),
         epistemic=(total - aleatoric).astype(np.float32),
         variance=p.var(axis=0).mean(axis=0).astype(np.float32),
-        error=(1 - mean.max(axis=0)).astype(np.float32),
+        least_confidence=(1 - mean.max(axis=0)).astype(np.float32),
         statistics=ClassStatistics(mass, inside, overlap),
     )
     return maps, Volume(image, grid)

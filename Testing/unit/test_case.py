@@ -32,7 +32,7 @@ from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
 
 StoredWays = Callable[[Volume], Iterator[Volume]]
-MAPS = ("total", "aleatoric", "epistemic", "variance", "error")
+MAPS = ("total", "aleatoric", "epistemic", "variance", "least_confidence")
 PIXEL_MM = 4.0
 # Nearly axial, tilted and turned, far off centre.
 TILT, TURN = np.radians(10.0), np.radians(-12.0)
@@ -146,7 +146,7 @@ def test_statistics_are_told_by_the_patients_side(
         assert maps.statistics.probability_mass[side - RIGHT].sum() == pytest.approx(
             mine.sum(), rel=1e-4
         )
-        certain = (1 - maps.error)[mine & (maps.labels > 0)].sum()
+        certain = (1 - maps.least_confidence)[mine & (maps.labels > 0)].sum()
         inside = maps.statistics.probability_inside[side - RIGHT, 1:].sum()
         assert inside == pytest.approx(certain, rel=1e-4)
 

@@ -100,7 +100,7 @@ def test_quality_is_that_of_the_labels_that_the_user_gets(models, tmp_path, rule
         assert quality.muscle_dice[label - 1] == pytest.approx(wanted)
         assert quality.muscle_wrong[label - 1] == ((said == label) & (true != label)).sum()
     assert quality.wrong == (said != true).sum()
-    assert quality.expected == pytest.approx(found.error[known].sum(), rel=1e-4)
+    assert quality.expected == pytest.approx(found.least_confidence[known].sum(), rel=1e-4)
     assert 0 <= quality.ece <= 1 and quality.nll > 0
     by_slice = []
     for k in (0, 2):

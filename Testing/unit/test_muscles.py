@@ -91,7 +91,9 @@ def test_every_muscle_of_both_sides_is_measured(maps):
         side = RIGHT if muscle.side == "right" else LEFT
         inside = (maps.labels == muscle.label_id) & (maps.sides == side)
         assert muscle.volume_ml == pytest.approx(inside.sum() * 1.5 * 1.5 * 5.0 / 1000)
-        assert muscle.expected_wrong_voxels == pytest.approx(maps.error[inside].sum(), rel=1e-5)
+        assert muscle.expected_wrong_voxels == pytest.approx(
+            maps.least_confidence[inside].sum(), rel=1e-5
+        )
         if inside.any():
             mean = maps.total[inside].mean() / np.log(SCHEME.class_count)
             assert muscle.mean_uncertainty == pytest.approx(mean, rel=1e-5)
@@ -163,8 +165,8 @@ def test_the_queue_survives_its_file(maps):
     assert document.regions == regions.queue
     assert document.rule == regions.rule
     assert document.label_scheme == "thigh-12"
-    assert document.expected_wrong_voxels == pytest.approx(maps.error.sum(), rel=1e-5)
-    inside = maps.error[regions.labelmap > 0].sum() / maps.error.sum()
+    assert document.expected_wrong_voxels == pytest.approx(maps.least_confidence.sum(), rel=1e-5)
+    inside = maps.least_confidence[regions.labelmap > 0].sum() / maps.least_confidence.sum()
     assert document.share_in_regions == pytest.approx(inside, rel=1e-4)
     assert 0 < inside < 1
 

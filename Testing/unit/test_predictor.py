@@ -74,10 +74,10 @@ def entropy(p: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
 
 
 def same(first: Prediction, second: Prediction) -> None:
-    for name in ("total", "aleatoric", "epistemic", "variance", "error"):
+    for name in ("total", "aleatoric", "epistemic", "variance", "least_confidence"):
         np.testing.assert_allclose(getattr(first, name), getattr(second, name), atol=ROUNDING)
     assert (first.labels == second.labels).mean() > 0.999
-    assert (first.muscle == second.muscle).mean() > 0.999
+    assert (first.top_muscle == second.top_muscle).mean() > 0.999
 
 
 def test_maps_are_those_of_a_plain_computation(
@@ -91,17 +91,17 @@ def test_maps_are_those_of_a_plain_computation(
     np.testing.assert_allclose(prediction.aleatoric, aleatoric, atol=ROUNDING)
     np.testing.assert_allclose(prediction.epistemic, total - aleatoric, atol=ROUNDING)
     np.testing.assert_allclose(prediction.variance, answers.var(axis=0).mean(axis=0), atol=ROUNDING)
-    np.testing.assert_allclose(prediction.error, 1 - mean.max(axis=0), atol=ROUNDING)
+    np.testing.assert_allclose(prediction.least_confidence, 1 - mean.max(axis=0), atol=ROUNDING)
     runner_up, best = np.sort(mean, axis=0)[-2:]
     clear = best - runner_up > ROUNDING
     assert clear.mean() > 0.9
     np.testing.assert_array_equal(prediction.labels[clear], mean.argmax(axis=0)[clear])
     muscles = np.sort(mean[1:], axis=0)
     clear = muscles[-1] - muscles[-2] > ROUNDING
-    np.testing.assert_array_equal(prediction.muscle[clear], mean[1:].argmax(axis=0)[clear] + 1)
-    for name in ("total", "aleatoric", "epistemic", "variance", "error"):
+    np.testing.assert_array_equal(prediction.top_muscle[clear], mean[1:].argmax(axis=0)[clear] + 1)
+    for name in ("total", "aleatoric", "epistemic", "variance", "least_confidence"):
         assert getattr(prediction, name).dtype == np.float32
-    assert prediction.labels.dtype == prediction.muscle.dtype == np.uint8
+    assert prediction.labels.dtype == prediction.top_muscle.dtype == np.uint8
 
 
 def test_sums_over_voxels_are_those_of_a_loop(

@@ -44,8 +44,8 @@ def _sure(grid):
 
 def _doubt(maps, where, uncertainty=0.6, error=0.5, muscle=3):
     maps.total[where] = uncertainty * LN_CLASSES
-    maps.error[where] = error
-    maps.muscle[where] = muscle
+    maps.least_confidence[where] = error
+    maps.top_muscle[where] = muscle
     maps.labels[where] = muscle
 
 
@@ -87,7 +87,7 @@ def _varied_maps():
         box = np.s_[k : k + rng.integers(2, 9), j : j + rng.integers(4, 14), i : i + 8]
         _doubt(maps, box, rng.uniform(0.3, 0.9), rng.uniform(0.2, 0.8), muscle)
     _doubt(maps, np.s_[:, 30:38, 20:29], error=0.4, muscle=4)
-    maps.error[:, 30:38, 20:29] *= rng.uniform(0.5, 1.0, (20, 1, 1)).astype(np.float32)
+    maps.least_confidence[:, 30:38, 20:29] *= rng.uniform(0.5, 1.0, (20, 1, 1)).astype(np.float32)
     return maps
 
 
@@ -108,7 +108,16 @@ def _stored(maps, axes, flips):
     spacing = [grid.spacing[2 - axis] for axis in axes][::-1]
     direction = np.stack(steps[::-1], axis=1) / spacing
     origin = (matrix @ [*first, 1.0])[:3]
-    arrays = ("labels", "muscle", "sides", "total", "aleatoric", "epistemic", "variance", "error")
+    arrays = (
+        "labels",
+        "top_muscle",
+        "sides",
+        "total",
+        "aleatoric",
+        "epistemic",
+        "variance",
+        "least_confidence",
+    )
     return replace(
         maps,
         grid=Grid(
@@ -156,7 +165,9 @@ def test_what_is_said_of_a_region_is_what_its_voxels_hold():
         uncertainty = maps.total[inside] / LN_CLASSES
         assert region.mean_uncertainty == pytest.approx(uncertainty.mean(), rel=1e-5)
         assert region.max_uncertainty == pytest.approx(uncertainty.max(), rel=1e-5)
-        assert region.expected_wrong_voxels == pytest.approx(maps.error[inside].sum(), rel=1e-5)
+        assert region.expected_wrong_voxels == pytest.approx(
+            maps.least_confidence[inside].sum(), rel=1e-5
+        )
         centre = maps.grid.ijk_to_ras @ [*region.centroid_ijk, 1.0]
         assert region.centroid_ras == pytest.approx(tuple(centre[:3]))
         assert len(np.unique(maps.sides[inside])) == 1
@@ -174,7 +185,7 @@ def test_only_slices_that_lie_close_together_are_connected(slice_mm, regions):
 def test_a_tall_region_is_cut_where_it_is_least_wrong():
     maps = _sure(_grid((40, 40, 40), (1.0, 1.0, 4.0)))
     _doubt(maps, np.s_[:, 10:22, 5:15], error=0.5)
-    maps.error[[12, 26], 10:22, 5:15] = 0.3
+    maps.least_confidence[[12, 26], 10:22, 5:15] = 0.3
     queue = flag_regions(maps).queue
     for region in queue:
         assert (region.slices[1] - region.slices[0] + 1) * 4.0 <= 60.0

@@ -102,7 +102,10 @@ def test_the_page_says_what_was_found(axial_case, page):
     assert not re.search(r"\b(nan|inf|None|Undefined)\b", text)
     for region in axial_case.regions:
         assert f"{region.id} {region.side.capitalize()} {', '.join(region.muscles)}" in text
-    share = sum(x.expected_wrong_voxels for x in axial_case.regions) / axial_case.maps.error.sum()
+    share = (
+        sum(x.expected_wrong_voxels for x in axial_case.regions)
+        / axial_case.maps.least_confidence.sum()
+    )
     assert 0.1 < share < 1
     assert f"{100 * share:.0f} % of expected wrong voxels" in text
     assert f"{100 * share:.0f} % up to here" in text
@@ -160,7 +163,7 @@ def test_a_case_without_regions_or_muscles_is_reported_all_the_same(seen):
     nothing = replace(
         maps,
         labels=np.zeros_like(maps.labels),
-        error=np.zeros_like(maps.error),
+        least_confidence=np.zeros_like(maps.least_confidence),
         total=np.zeros_like(maps.total),
     )
     broken = image.array.copy()

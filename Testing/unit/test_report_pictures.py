@@ -160,7 +160,15 @@ def test_pixels_that_are_not_square_are_drawn_in_proportion(seen):
     halved = replace(image.grid, spacing=(2.5, 5.0, 12.0), shape=(9, 36, 140))
     arrays = {
         name: np.ascontiguousarray(getattr(maps, name)[:, ::2])
-        for name in ("labels", "muscle", "sides", "total", "aleatoric", "variance", "error")
+        for name in (
+            "labels",
+            "top_muscle",
+            "sides",
+            "total",
+            "aleatoric",
+            "variance",
+            "least_confidence",
+        )
     }
     coarse = replace(maps, grid=halved, epistemic=arrays["total"] - arrays["aleatoric"], **arrays)
     thick = report_case(coarse, Volume(np.ascontiguousarray(image.array[:, ::2]), halved))
@@ -179,7 +187,7 @@ def test_a_regions_picture_shows_it_where_it_is_most_uncertain(case):
     for region in case.regions:
         inside = case.region_labels == region.id
         other_axes = tuple(a for a in range(3) if a != axis)
-        wrong = np.where(inside, case.maps.error, 0).sum(axis=other_axes, dtype=float)
+        wrong = np.where(inside, case.maps.least_confidence, 0).sum(axis=other_axes, dtype=float)
         picture = region_picture(display, region)
         assert wrong[picture.index] == pytest.approx(wrong.max(), rel=1e-5)
         assert region.slices[0] <= picture.index <= region.slices[1]

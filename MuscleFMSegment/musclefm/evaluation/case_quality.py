@@ -94,7 +94,7 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
     maps = run_case(channels, case.channels.grid, bundle, predictor, observer)
     view = canonical_view(grid)
     known = reference != IGNORE
-    labels, truth, error = maps.labels[known], reference[known], maps.error[known]
+    labels, truth, error = maps.labels[known], reference[known], maps.least_confidence[known]
     wrong = labels != truth
     overlap = dice(labels, truth, classes)[1:]
     metrics = calibration.metrics()

@@ -38,21 +38,21 @@ class Prediction:
 
     Attributes
     ----------
-    labels, muscle : ndarray
+    labels, top_muscle : ndarray
         ``(K, J, I) uint8``: the likeliest class, and the likeliest muscle.
-    total, aleatoric, epistemic, variance, error : ndarray
+    total, aleatoric, epistemic, variance, least_confidence : ndarray
         ``(K, J, I) float32``, see :class:`musclefm.uncertainty.maps.EnsembleMaps`.
     statistics : ClassStatistics
         By thigh in place of side: index 0 is thigh 1.
     """
 
     labels: npt.NDArray[np.uint8]
-    muscle: npt.NDArray[np.uint8]
+    top_muscle: npt.NDArray[np.uint8]
     total: npt.NDArray[np.float32]
     aleatoric: npt.NDArray[np.float32]
     epistemic: npt.NDArray[np.float32]
     variance: npt.NDArray[np.float32]
-    error: npt.NDArray[np.float32]
+    least_confidence: npt.NDArray[np.float32]
     statistics: ClassStatistics
 
 
@@ -151,10 +151,10 @@ class EnsemblePredictor:
             Shown the mean probabilities of each slice as it streams by.
         """
         shape, members = membership.shape, len(self._members)
-        labels, muscle = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+        labels, top_muscle = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         maps = {
             name: np.zeros(shape, np.float32)
-            for name in ("total", "aleatoric", "epistemic", "variance", "error")
+            for name in ("total", "aleatoric", "epistemic", "variance", "least_confidence")
         }
         mass = np.zeros((2, self._classes))
         inside = np.zeros((2, self._classes))
@@ -166,8 +166,8 @@ class EnsemblePredictor:
                 observe(k, mean)
             certain, likeliest = mean.max(dim=0)
             labels[k] = likeliest.cpu().numpy()
-            muscle[k] = mean[1:].argmax(dim=0).cpu().numpy() + 1
-            maps["error"][k] = (1 - certain).clamp(min=0).cpu().numpy()
+            top_muscle[k] = mean[1:].argmax(dim=0).cpu().numpy() + 1
+            maps["least_confidence"][k] = (1 - certain).clamp(min=0).cpu().numpy()
             for name in ("total", "aleatoric", "epistemic", "variance"):
                 maps[name][k] = getattr(parts, name).cpu().numpy()
             votes = answers.argmax(dim=1)
@@ -180,7 +180,7 @@ class EnsemblePredictor:
                 inside[thigh] += _sums_by_class(chosen, certain[mine], self._classes)
                 overlap[thigh] += _overlaps(votes[:, mine], self._classes)
         statistics = ClassStatistics(mass, inside, overlap)
-        return Prediction(labels=labels, muscle=muscle, statistics=statistics, **maps)
+        return Prediction(labels=labels, top_muscle=top_muscle, statistics=statistics, **maps)
 
     def _slices(self, framing: Framing) -> Iterator[tuple[int, Tensor]]:
         """Yield each slice's index and members' probabilities ``(M, C, J, I)``."""

@@ -77,7 +77,7 @@ def regions_document(maps: EnsembleMaps, regions: Regions) -> RegionsDocument:
     regions : Regions
         What was found.
     """
-    everywhere = float(maps.error.sum(dtype=np.float64))
+    everywhere = float(maps.least_confidence.sum(dtype=np.float64))
     covered = sum(region.expected_wrong_voxels for region in regions.queue)
     return RegionsDocument(
         label_scheme=maps.scheme.name,

@@ -52,7 +52,7 @@ def summarise_muscles(
         return summed.reshape(len(SIDES), classes).astype(np.float64)
 
     voxels = by_muscle(np.ones(len(row)))
-    wrong = by_muscle(maps.error[inside])
+    wrong = by_muscle(maps.least_confidence[inside])
     with np.errstate(invalid="ignore"):
         uncertainty = by_muscle(maps.total[inside]) / maps.max_entropy / voxels
         fat = np.full_like(voxels, np.nan)

@@ -118,9 +118,9 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
 
     uncertain = np.ascontiguousarray(view.apply(maps.total)) >= rule.threshold * maps.max_entropy
     uncertain = ndimage.binary_opening(uncertain, _disc(rule.opening_mm, plane))
-    wrong = np.where(uncertain, view.apply(maps.error), np.float32(0))
+    wrong = np.where(uncertain, view.apply(maps.least_confidence), np.float32(0))
     sides = np.ascontiguousarray(view.apply(maps.sides))
-    keys = (sides.astype(np.uint16) - RIGHT) * len(maps.scheme.labels) + view.apply(maps.muscle)
+    keys = (sides.astype(np.uint16) - RIGHT) * len(maps.scheme.labels) + view.apply(maps.top_muscle)
     keys[~ndimage.binary_dilation(uncertain, _disc(rule.merge_mm / 2, plane))] = 0
 
     groups = connected_groups(keys, wrong, spacing, rule.gap_mm, slices_at_most)
@@ -187,7 +187,7 @@ def _described(
     first, last = ijk.min(axis=1).tolist(), ijk.max(axis=1).tolist()
     uncertainty = maps.total[at].astype(np.float64) / maps.max_entropy
     voxels = len(uncertainty)
-    share = np.bincount(maps.muscle[at], minlength=maps.scheme.class_count) / voxels
+    share = np.bincount(maps.top_muscle[at], minlength=maps.scheme.class_count) / voxels
     likeliest, *others = np.argsort(-share, kind="stable").tolist()
     named = [likeliest, *(label for label in others if share[label] >= least_share)]
     return FlaggedRegion(
@@ -204,5 +204,5 @@ def _described(
         slice_axis=slice_axis,
         mean_uncertainty=float(uncertainty.mean()),
         max_uncertainty=float(uncertainty.max()),
-        expected_wrong_voxels=float(maps.error[at].sum(dtype=np.float64)),
+        expected_wrong_voxels=float(maps.least_confidence[at].sum(dtype=np.float64)),
     )

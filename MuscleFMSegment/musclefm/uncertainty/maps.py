@@ -52,7 +52,7 @@ class EnsembleMaps:
         What the labels mean.
     labels : ndarray
         ``(K, J, I) uint8``: argmax of p, 0 background.
-    muscle : ndarray
+    top_muscle : ndarray
         ``(K, J, I) uint8``: the likeliest class other than background.
     sides : ndarray
         ``(K, J, I) uint8``: RIGHT or LEFT, the patient's, in every voxel.
@@ -64,7 +64,7 @@ class EnsembleMaps:
         ``(K, J, I) float32``: mutual information, total - aleatoric, in nats.
     variance : ndarray
         ``(K, J, I) float32``: variance over members, averaged over classes.
-    error : ndarray
+    least_confidence : ndarray
         ``(K, J, I) float32``: 1 - max p, the probability that the label is wrong.
     statistics : ClassStatistics
         Sums by side and class.
@@ -77,13 +77,13 @@ class EnsembleMaps:
     grid: Grid
     scheme: LabelScheme
     labels: npt.NDArray[np.uint8]
-    muscle: npt.NDArray[np.uint8]
+    top_muscle: npt.NDArray[np.uint8]
     sides: npt.NDArray[np.uint8]
     total: npt.NDArray[np.float32]
     aleatoric: npt.NDArray[np.float32]
     epistemic: npt.NDArray[np.float32]
     variance: npt.NDArray[np.float32]
-    error: npt.NDArray[np.float32]
+    least_confidence: npt.NDArray[np.float32]
     statistics: ClassStatistics
     notes: tuple[str, ...] = ()
     beyond_thigh: tuple[int, ...] = ()

@@ -68,13 +68,13 @@ def made_maps(grid: Grid, scheme: LabelScheme) -> EnsembleMaps:
         grid=grid,
         scheme=scheme,
         labels=np.where(inside, muscle, 0).astype(np.uint8),
-        muscle=muscle,
+        top_muscle=muscle,
         sides=sides,
         total=total * nats,
         aleatoric=total * nats * np.float32(0.7),
         epistemic=total * nats * np.float32(0.3),
         variance=total,
-        error=total,
+        least_confidence=total,
         statistics=statistics,
     )
 

@@ -61,7 +61,7 @@ class CaseDisplay:
         The case.
     grid : Grid
         The canonical grid.
-    labels, error, region_ids : ndarray
+    labels, least_confidence, region_ids : ndarray
         ``(K, J, I)``: canonical views of the case's arrays, not copied.
     """
 
@@ -70,7 +70,7 @@ class CaseDisplay:
         self.case = case
         self.grid: Grid = self._view.grid
         self.labels = self._view.apply(case.maps.labels)
-        self.error = self._view.apply(case.maps.error)
+        self.least_confidence = self._view.apply(case.maps.least_confidence)
         self.region_ids = self._view.apply(case.region_labels)
         self._image = self._view.apply(case.image.array)
         self._total = self._view.apply(case.maps.total)
@@ -160,7 +160,7 @@ class CaseDisplay:
                 first, last = size - 1 - last, size - 1 - first
             box.append(slice(first, last + 1))
         inside = self.region_ids[tuple(box)] == region.id
-        wrong = np.where(inside, self.error[tuple(box)], 0).sum(axis=(1, 2))
+        wrong = np.where(inside, self.least_confidence[tuple(box)], 0).sum(axis=(1, 2))
         return box[0].start + int(np.argmax(wrong))
 
     def region_window(self, region: FlaggedRegion, k: int, least_mm: float) -> Window:

@@ -90,7 +90,7 @@ class MuscleRow:
 
 def summarise(case: ReportCase) -> Summary:
     """Return the case at one look."""
-    wrong = float(case.maps.error.sum(dtype=np.float64))
+    wrong = float(case.maps.least_confidence.sum(dtype=np.float64))
     queued = sum(region.expected_wrong_voxels for region in case.regions)
     judged = [muscle for muscle in case.muscles if math.isfinite(muscle.expected_dice)]
     dice = [muscle.expected_dice for muscle in judged]
