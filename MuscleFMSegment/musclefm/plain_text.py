@@ -30,7 +30,7 @@ def printable(text: str, most: int | None = None) -> str:
     Parameters
     ----------
     text : str
-        From anywhere.
+        Text that a file or a user gave.
     most : int, optional
         Characters that are kept of a longer text, its middle being left out.
     """

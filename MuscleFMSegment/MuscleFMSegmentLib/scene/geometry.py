@@ -13,7 +13,6 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.grid import Grid
-from musclefm.volumes.volume import Volume
 
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -55,18 +54,6 @@ def voxels(imageData: vtk.vtkImageData) -> npt.NDArray[Any]:
     """Return a view ``(K, J, I)`` of an image's scalars: writing to it changes the image."""
     scalars = vtk_to_numpy(imageData.GetPointData().GetScalars())
     return scalars.reshape(imageData.GetDimensions()[::-1])
-
-
-def volumeOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Volume:
-    """Return a copy ``(K, J, I) float32`` of a volume, with its grid.
-
-    Raises
-    ------
-    MuscleFMError
-        As for :func:`volumeGrid`.
-    """
-    array = voxels(volumeNode.GetImageData()).astype(np.float32)
-    return Volume(array, volumeGrid(volumeNode))
 
 
 def setVoxels(imageData: vtk.vtkImageData, array: npt.NDArray[Any]) -> None:

@@ -65,7 +65,7 @@ def read_corrected_case(
     Parameters
     ----------
     channels : Channels
-        The images.
+        Images of the case.
     files : CorrectionFiles
         Labels, and what they were made from.
     reviewed : callable
@@ -78,7 +78,7 @@ def read_corrected_case(
     Returns
     -------
     case : CorrectedCase
-        The case.
+        Ready to be stored.
     notes : tuple of str
         What the user should know, a line each.
 

@@ -30,7 +30,7 @@ def export_dataset(
     Parameters
     ----------
     store : CorrectionStore
-        The store.
+        Holds the samples.
     samples : sequence of StoredSample
         Samples of which nothing was reviewed are left out.
     out : Path
@@ -81,7 +81,7 @@ def export_samples(
     Parameters
     ----------
     store : CorrectionStore
-        The store.
+        Holds the samples.
     samples : sequence of StoredSample
         At least one.
     out : Path

@@ -51,7 +51,7 @@ class StoredFile(_Strict):
     file : str
         Its name, without a folder.
     bytes : int
-        Its size.
+        Size of the file.
     sha256 : str
         Its hash, lower-case hexadecimal.
     """

@@ -24,7 +24,7 @@ def align_to_grid(labels: Volume, grid: Grid) -> Volume:
     labels : Volume
         ``(K, J, I)`` of any type, 0 background; or a map that is 0 outside.
     grid : Grid
-        The image's.
+        Grid of the image.
 
     Raises
     ------

@@ -104,7 +104,7 @@ def assign(
     mask : ndarray
         ``(K, J, I) bool``: the segment.
     value : int
-        Its value.
+        What it has in the result.
     what : str
         What the labels are called in messages.
 

@@ -65,7 +65,7 @@ class LabelFormat:
     Attributes
     ----------
     title : str
-        In menus.
+        Name in menus.
     suffix : str
         With which its files of labels end, in lower case.
     write : callable
@@ -111,7 +111,7 @@ class DatasetFormat:
     Attributes
     ----------
     title : str
-        The program.
+        Name of the program.
     write : callable
         Writes cases into a new or empty folder; the last argument tells whether left and
         right muscles get labels of their own. Cases come one at a time.

@@ -65,7 +65,7 @@ def read_labels(
     Parameters
     ----------
     path : Path
-        A file.
+        The file of labels.
     scheme : LabelScheme
         In which the labels are returned. Muscles that only ``source`` knows
         become background.

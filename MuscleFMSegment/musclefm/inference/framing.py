@@ -21,7 +21,7 @@ class Framing(Protocol):
 
     @property
     def slice_count(self) -> int:
-        """K."""
+        """Number of slices, K."""
         ...
 
     def tiles(self, k: int) -> Tensor:
@@ -34,7 +34,7 @@ class Framing(Protocol):
         Parameters
         ----------
         k : int
-            The slice.
+            Index of the slice.
         labels : ndarray
             ``(K, J, I) uint8``, in the orientation of the channels.
 
@@ -52,7 +52,7 @@ class Framing(Protocol):
         Parameters
         ----------
         k : int
-            The slice.
+            Index of the slice.
         probabilities : Tensor
             ``(T, M, C, h, w) float32``: each member's softmax of each tile.
 

@@ -67,7 +67,7 @@ class SliceFraming:
 
     @property
     def slice_count(self) -> int:
-        """K."""
+        """Number of slices, K."""
         return int(self._channels.shape[1])
 
     def tiles(self, k: int) -> Tensor:

@@ -60,7 +60,7 @@ class ThighFraming:
 
     @property
     def slice_count(self) -> int:
-        """K."""
+        """Number of slices, K."""
         return self._channels.shape[1]
 
     def tiles(self, k: int) -> Tensor:

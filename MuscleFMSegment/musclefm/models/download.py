@@ -46,7 +46,7 @@ class RemoteFile:
     file : str
         Its name on the disk.
     bytes : int
-        Its size.
+        Size of the file.
     sha256 : str
         Its hash, lower-case hexadecimal.
     """
@@ -58,7 +58,7 @@ class RemoteFile:
 
     @property
     def host(self) -> str:
-        """The server."""
+        """Name of the server."""
         return urlsplit(self.address).netloc
 
 

@@ -138,7 +138,7 @@ def percentile_scale(image: Floats, low: float = 0.5, high: float = 99.5) -> Flo
     image : ndarray
         ``(…) float32``, finite.
     low, high : float
-        Percentiles.
+        Percentiles, 0 to 100.
 
     Returns
     -------

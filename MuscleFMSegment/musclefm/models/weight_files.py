@@ -26,7 +26,7 @@ class WeightFile(BaseModel):
     file : str
         Its name, without a folder.
     bytes : int
-        Its size.
+        Size of the file.
     sha256 : str
         Its hash, lower-case hexadecimal.
     """

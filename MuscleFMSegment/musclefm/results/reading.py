@@ -77,7 +77,7 @@ def require_unchanged(results: Path, names: Collection[str] = READ_FILES) -> Non
     Parameters
     ----------
     results : Path
-        The folder.
+        Folder of results.
     names : collection of str
         Those that are read.
 

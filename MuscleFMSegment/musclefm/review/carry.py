@@ -66,7 +66,7 @@ def carry_corrections(
     labels, model_labels : ndarray
         ``(K, J, I) uint8``: sided values, corrected, and as the model gave them.
     grid : Grid
-        Of both.
+        Of both arrays.
     known : sequence of MuscleSlices
         Once for every muscle that is carried, the slices in which the reader
         corrected or accepted it. These are not changed, nor are voxels of muscles

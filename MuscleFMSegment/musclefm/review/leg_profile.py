@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.review.regions import DEFAULT_RULE
+from musclefm.defaults import UNCERTAIN_FROM
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 
@@ -72,7 +72,7 @@ def leg_profile(
     for k, (values, ids) in enumerate(
         zip(view.apply(uncertainty), view.apply(regions), strict=True)
     ):
-        uncertain = values >= DEFAULT_RULE.threshold
+        uncertain = values >= UNCERTAIN_FROM
         profile.append(
             SliceUncertainty(
                 index=slices - 1 - k if view.flips[0] else k,

@@ -78,9 +78,9 @@ def corrected_slices(
     labels, model_labels : ndarray
         ``(K, J, I) uint8``: sided values, as they are now and as the model gave them.
     value : int
-        The muscle's.
+        Sided value of the muscle.
     grid : Grid
-        Of both.
+        Of both arrays.
     unseen : iterable of MuscleSlices
         What differs there was carried from other slices, and is no edit of the reader's.
 

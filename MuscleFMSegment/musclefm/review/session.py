@@ -88,7 +88,7 @@ class ReviewSession(BaseModel):
         Parameters
         ----------
         queue : ReviewQueue
-            The review.
+            Regions and what the reader did with them.
         provenance : mapping
             The content of provenance.json beside the reviewed results.
         reader, stored_sample, unseen

@@ -44,7 +44,7 @@ def save_session(folder: Path, session: ReviewSession, sided_labels: Volume) -> 
     folder : Path
         Exists; usually that of the case's results.
     session : ReviewSession
-        The review.
+        Regions and what the reader did with them.
     sided_labels : Volume
         ``(K, J, I) uint8``: values of ``LabelScheme.labels_of_sides``.
 

@@ -56,7 +56,7 @@ def distributed_context(runtime: Runtime) -> Iterator[tuple[DistributedContext, 
     Yields
     ------
     context : DistributedContext
-        This process.
+        Rank of this process, and how many there are.
     runtime : Runtime
         As given, on a GPU of its own where it is a GPU.
     """

@@ -24,7 +24,7 @@ class TrainingPlan:
     data : TrainingData
         E.g. :class:`musclefm.training.data.labelled_tiles.LabelledCases`.
     recipe : FineTuning
-        How.
+        How the members are trained.
     out : Path
         The new bundle's folder; it must not exist yet.
     work : Path

@@ -78,7 +78,7 @@ class FineTuning:
     learning_rate, weight_decay, power : float
         The peak of the learning rate, AdamW's decay, the fall's exponent.
     warm_up : int
-        Steps.
+        Steps of linear warm-up.
     averaging : float
         Decay, a step, of the moving average of the weights, which is what is
         validated and kept; 0 keeps the weights themselves.

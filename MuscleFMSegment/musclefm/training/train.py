@@ -47,7 +47,7 @@ def train_ensemble(
     plan : TrainingPlan
         What is to be trained.
     runtime : Runtime
-        Where.
+        Device and precision.
     progress : Progress
         Called at all stages.
     context : DistributedContext

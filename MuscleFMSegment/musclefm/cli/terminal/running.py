@@ -44,7 +44,7 @@ def run_heavy(
     Parameters
     ----------
     arguments : Namespace
-        With ``progress``.
+        Of the command; ``progress`` says how progress is shown.
     work : callable
         Takes the progress that it has to tell.
     kept : callable, optional

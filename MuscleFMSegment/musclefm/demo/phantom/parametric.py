@@ -109,7 +109,7 @@ class ParametricThigh:
         Parameters
         ----------
         person : Person
-            Whose thigh.
+            Build of the thigh.
         height : float
             From 0 at the knee to 1 at the hip.
         pixel_mm : float

@@ -54,7 +54,7 @@ def fill_fractions(
     Parameters
     ----------
     tissues : Tissues
-        The slice.
+        Tissues of the slice.
     fat_fractions : mapping of int to float
         Mean fat fraction by label id; ``UNLABELLED_MUSCLE`` takes their mean
         where it is not listed.

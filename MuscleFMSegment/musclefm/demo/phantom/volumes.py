@@ -68,7 +68,7 @@ def render_volume(
     scheme : LabelScheme
         Of the labels.
     patient : Patient
-        Whose thighs.
+        Fat fractions and build.
     contrasts : sequence of Contrast
         One volume each, of the same anatomy to the voxel.
     scanner : Scanner

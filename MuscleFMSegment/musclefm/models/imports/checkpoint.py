@@ -37,7 +37,7 @@ def import_checkpoint(
     Returns
     -------
     Bundle
-        On disk.
+        The bundle that was written.
 
     Raises
     ------

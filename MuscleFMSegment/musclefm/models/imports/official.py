@@ -49,7 +49,7 @@ def read_official(path: Path, name: str, scheme: str) -> tuple[BundleCard, list[
     card : BundleCard
         With the role ``"start"``.
     members : list of MemberState
-        One.
+        A single network.
 
     Raises
     ------

@@ -28,7 +28,7 @@ def obtain_pretrained(
     Parameters
     ----------
     checkpoint : OfficialCheckpoint
-        Which one.
+        What to obtain.
     progress : Progress
         Called at each stage.
     folder : Path, optional

@@ -33,7 +33,7 @@ class OfficialCheckpoint:
     name : str
         Of the model that it becomes.
     title : str
-        For people.
+        Name in lists.
     page : str
         Where its authors tell of it and of its licence.
     remote : RemoteFile

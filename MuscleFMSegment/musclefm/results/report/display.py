@@ -53,12 +53,12 @@ class CaseDisplay:
     Parameters
     ----------
     case : ReportCase
-        The case.
+        What the report shows.
 
     Attributes
     ----------
     case : ReportCase
-        The case.
+        What the report shows.
     grid : Grid
         The canonical grid.
     labels, least_confidence, region_ids : ndarray

@@ -87,7 +87,7 @@ def slice_pictures(display: CaseDisplay, at_most: int) -> list[SlicePicture]:
     Parameters
     ----------
     display : CaseDisplay
-        The case.
+        What the report shows.
     at_most : int
         Number of slices; all of them where there are fewer.
     """

@@ -37,7 +37,7 @@ class Frame:
     size : tuple of int
         Width and height in pixels.
     pixels_per_mm : float
-        Scale.
+        Pixels of the picture for each mm.
     """
 
     window: Window

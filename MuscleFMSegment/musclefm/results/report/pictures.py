@@ -39,7 +39,7 @@ def overview_png(case: ReportCase, columns: int = 6) -> bytes:
     Parameters
     ----------
     case : ReportCase
-        The case.
+        What the report shows.
     columns : int
         Number of slices, spread evenly; all of them where there are fewer.
     """

@@ -29,7 +29,7 @@ def augment(
     labels : Tensor
         ``(N, S, S) uint8``.
     augmentation : Augmentation
-        How far.
+        The largest changes.
     rngs : sequence of numpy.random.Generator
         One for each tile.
 

@@ -77,13 +77,13 @@ def fit_member(
     source : Source
         Shows it tiles.
     tiles : MemberTiles
-        Which.
+        What the member is trained and scored on.
     recipe : FineTuning
         How it is trained.
     seed : int
         Of the order of its tiles.
     runtime : Runtime
-        Where.
+        Device and precision.
     context : DistributedContext
         Processes that share each batch.
     state_file : Path

@@ -57,7 +57,7 @@ def score_tiles(
     tiles, cases : ndarray
         ``(n,)``: numbers of the tiles, and of their cases.
     class_count : int
-        With background.
+        Number of classes with background.
     batch : int
         Tiles at once.
     device : torch.device

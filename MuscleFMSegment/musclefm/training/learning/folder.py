@@ -61,7 +61,7 @@ def default_learning_folder(model: str) -> Path:
 
 @dataclass(frozen=True)
 class LearningFolder:
-    """A folder as above.
+    """The folder of a learning: its plan, its work and what came of it.
 
     Attributes
     ----------

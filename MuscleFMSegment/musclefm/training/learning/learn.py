@@ -53,7 +53,7 @@ def learn(
     folder : LearningFolder
         For what is under way and what comes of it.
     runtime : Runtime
-        Where.
+        Device and precision.
     progress : Progress
         Called at all stages of training, then of the comparison.
 

@@ -65,7 +65,7 @@ class LearningStatus(BaseModel):
 def learning_status(
     store: CorrectionStore, model: Bundle, folder: LearningFolder
 ) -> LearningStatus:
-    """Return how things stand.
+    """Return what there is to learn from, and the state of the learning.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class ValidatedEnsemble:
     states : list of MemberState
         They, with their own scores.
     temperature : float
-        Of all.
+        Divides the logits of all members.
     before, after : CalibrationScores
         Of the ensemble at temperature 1, and at its own.
     dice : float

@@ -31,7 +31,7 @@ class FineTuningJob:
     start : Path
         Folder of the bundle.
     recipe : FineTuning
-        How.
+        How the members are trained.
     work : Path
         Folder for all that is under way: ``tiles``, ``embeddings``, ``tensorboard``
         and a file for the state of each member.
@@ -117,7 +117,7 @@ def train_member(
     member : int
         Its number, from 0.
     runtime : Runtime
-        Where.
+        Device and precision.
     progress : Progress
         Called at every step of all members.
     context : DistributedContext
