@@ -84,7 +84,7 @@ def ask_for_missing_channels(folder: Path) -> None:
         (rename_a_torch_file, "pickle"),
         (break_the_manifest, "not valid"),
         (ask_for_other_weights, "does not fit its architecture"),
-        (make_it_a_start, "start for training"),
+        (make_it_a_start, "pretrained checkpoint"),
         (ask_for_missing_channels, "cannot be derived"),
     ],
 )

@@ -99,7 +99,7 @@ def test_an_official_checkpoint_is_a_start_for_training(tmp_path: Path, models: 
     bundle = import_checkpoint(tmp_path / "medsam_vit_b.pth", "start", models)
     assert bundle.manifest.role == "start"
     assert bundle.manifest.input.intensity.normalisation == "medsam"  # type: ignore[union-attr]
-    with pytest.raises(MuscleFMError, match="start for training"):
+    with pytest.raises(MuscleFMError, match="pretrained checkpoint"):
         bundle.require_ready()
     loaded = bundle.load_member(0).state_dict()
     new = {name for name in loaded if name not in state or loaded[name].shape != state[name].shape}

@@ -263,7 +263,7 @@ def test_slices_are_shown_in_order_and_progress_reaches_its_end(
 
 def test_a_start_for_training_does_not_segment(bundle: Bundle) -> None:
     manifest = bundle.manifest.model_copy(update={"role": "start"})
-    with pytest.raises(MuscleFMError, match="start for training"):
+    with pytest.raises(MuscleFMError, match="pretrained checkpoint"):
         EnsemblePredictor(Bundle(bundle.folder, manifest, bundle.scheme), FP32, silent)
 
 

@@ -31,6 +31,7 @@ IN_TEXTS = {
     r"say it with": "confirm with",
     r"most doubtful": "most expected errors",
     r"grown probabilities": "upsampled",
+    r"starts? for training": "pretrained checkpoint",
 }
 IN_IDENTIFIERS = IN_TEXTS | {
     r"said|saying": "message, text",

@@ -182,7 +182,7 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> B
 
 
 def _untrained(card: BundleCard, folder: Path, seed: int) -> Bundle:
-    """Write a start for training that tells what is to be trained; its weights do not count."""
+    """Write a pretrained checkpoint that tells what is to be trained; its weights do not count."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(card.architecture, load_scheme(card.scheme).class_count)

@@ -72,7 +72,7 @@ class EnsemblePredictor:
     Raises
     ------
     MuscleFMError
-        The bundle is a start for training and cannot segment, or is damaged.
+        The bundle is a pretrained checkpoint and cannot segment, or is damaged.
     """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, progress: Progress) -> None:

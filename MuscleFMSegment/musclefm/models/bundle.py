@@ -58,11 +58,11 @@ class Bundle:
         Raises
         ------
         MuscleFMError
-            It is only a start for training.
+            It is only a pretrained checkpoint.
         """
         if not self.manifest.ready:
             raise MuscleFMError(
-                f"model '{self.manifest.name}' is a start for training: its class outputs are"
+                f"model '{self.manifest.name}' is a pretrained checkpoint: its class outputs are"
                 " untrained",
                 "train it first, or choose a model that 'musclefm models list' calls ready",
             )

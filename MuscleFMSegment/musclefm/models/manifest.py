@@ -151,7 +151,7 @@ class BundleCard(Strict):
         For the reader.
     role : str
         ``"ensemble"`` segments; ``"start"`` holds pretrained weights whose
-        class outputs are untrained, as a start for training.
+        class outputs are untrained, as a pretrained checkpoint.
     architecture : Architecture
         The network, the same for all members.
     scheme : str

@@ -19,7 +19,7 @@ class TrainingPlan:
     Attributes
     ----------
     start : Bundle
-        An ensemble, or a start for training. Of a training from scratch its card alone
+        An ensemble, or a pretrained checkpoint. Of a training from scratch its card alone
         counts.
     data : TrainingData
         E.g. :class:`musclefm.training.data.labelled_tiles.LabelledCases`.
@@ -34,7 +34,7 @@ class TrainingPlan:
     name, version : str
         Of the new bundle.
     channels : tuple of str or None
-        That a start for training shall learn to see; None for its own.
+        That a pretrained checkpoint shall learn to see; None for its own.
     cluster : str or None
         Address of a Ray cluster, see
         :func:`musclefm.training.members.ray_cluster.train_on_cluster`.

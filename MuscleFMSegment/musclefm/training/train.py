@@ -172,7 +172,7 @@ def _plain_card(plan: TrainingPlan) -> BundleCard:
         if start.role != "start":
             raise MuscleFMError(
                 f"model '{start.name}' has learned to see {' and '.join(start.input.channels)}",
-                "choose other channels for a start for training only",
+                "choose other channels for a pretrained checkpoint only",
             )
         changes["channels"] = plan.channels
     known = {name: getattr(start, name) for name in BundleCard.model_fields}

@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     add_correction.add_options(action("add", "store a corrected case"))
     action("list", "list the samples").set_defaults(run=_list)
-    show = action("show", "tell what is known of a sample")
+    show = action("show", "print what is known of a sample")
     show.add_argument("sample", metavar="ID")
     show.set_defaults(run=_show)
     verify = action("verify", "compare every file with what was saved")

@@ -38,7 +38,7 @@ def add_scheme_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scheme",
         default=PUBLISHED_SCHEME,
-        help="label scheme that a start for training shall learn, that of the corrections or "
+        help="label scheme that a pretrained checkpoint shall learn, that of the corrections or "
         f"data to train on, e.g. {DEFAULT_SCHEME} (default: %(default)s)",
     )
 

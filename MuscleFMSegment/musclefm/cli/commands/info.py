@@ -21,7 +21,9 @@ _FROM_LPS = (("right", "left"), ("anterior", "posterior"), ("inferior", "superio
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = commands.add_parser("info", help="tell what an image is", description=__doc__)
+    parser = commands.add_parser(
+        "info", help="print size, spacing and series of an image", description=__doc__
+    )
     add_input_options(parser, channels=False)
     parser.set_defaults(run=run)
 

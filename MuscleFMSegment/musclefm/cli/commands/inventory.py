@@ -10,7 +10,7 @@ from musclefm.cli.terminal.output import say_json
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "inventory", help="tell models and devices as JSON", description=__doc__
+        "inventory", help="print models and devices as JSON", description=__doc__
     )
     parser.add_argument(
         "--time",

@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Install a model's folder or a .zip of 'musclefm models export'. Where there "
         "is a model of its name, it becomes the version in use, and the former one stays. Or "
         "import a published fold's folder (checkpoint_best.pth and args.json), a folder of "
-        "fold_N folders, or a SAM or MedSAM .pth file as a start for training.",
+        "fold_N folders, or a SAM or MedSAM .pth file as a pretrained checkpoint.",
     )
     importing.add_argument("path", type=Path, metavar="PATH")
     importing.add_argument(
@@ -64,9 +64,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     download_model.add_options(
         actions.add_parser(
             "download",
-            help="download SAM or MedSAM as a start for training",
+            help="download SAM or MedSAM as a pretrained checkpoint",
             description="Download an official SAM or MedSAM checkpoint from its address, as a "
-            "start for training. It is resumed where it stopped, and its sha256 is compared.",
+            "pretrained checkpoint to train from. It is resumed where it stopped, and its sha256 "
+            "is compared.",
         )
     )
 

@@ -64,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--channels",
         metavar="NAMES",
-        help="what a start for training shall see, e.g. in-phase,out-of-phase",
+        help="what a pretrained checkpoint shall see, e.g. in-phase,out-of-phase",
     )
     parser.add_argument(
         "--cluster",

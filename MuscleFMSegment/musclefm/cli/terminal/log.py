@@ -33,7 +33,7 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("log")
     # Without defaults: those of a command would replace what was given before its name.
     group.add_argument(
-        "--verbose", action="store_true", default=argparse.SUPPRESS, help="tell what is done"
+        "--verbose", action="store_true", default=argparse.SUPPRESS, help="print what is done"
     )
     group.add_argument(
         "--log-file",

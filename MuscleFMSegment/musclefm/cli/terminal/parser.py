@@ -22,6 +22,9 @@ class CommandParser(argparse.ArgumentParser):
     """
 
     def __init__(self, **options: Any) -> None:
+        # A command's description is the docstring of its module, which is marked up.
+        if description := options.get("description"):
+            options["description"] = " ".join(description.replace("``", "").split())
         super().__init__(**options)
         self.register("type", Path, _path)
         add_log_options(self)

@@ -32,7 +32,7 @@ def import_checkpoint(
     destination : Path, optional
         Where to make the folder ``name``; the user's own models by default.
     scheme : str
-        Label scheme of a start for training; published folds have their own.
+        Label scheme of a pretrained checkpoint; published folds have their own.
 
     Returns
     -------

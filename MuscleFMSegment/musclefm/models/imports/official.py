@@ -1,4 +1,4 @@
-"""Import of official SAM and MedSAM checkpoints as a start for training."""
+"""Import of official SAM and MedSAM checkpoints as a pretrained checkpoint."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read_official(path: Path, name: str, scheme: str) -> tuple[BundleCard, list[
     start = "MedSAM" if medical else "SAM"
     card = BundleCard(
         name=name,
-        title=f"{start} {arch}, a start for training",
+        title=f"{start} {arch}, a pretrained checkpoint",
         version="official",
         description=(
             f"{start}'s pretrained weights with untrained outputs for the classes of {scheme}"

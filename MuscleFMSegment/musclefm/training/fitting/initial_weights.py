@@ -45,14 +45,14 @@ def trained_architecture(start: Bundle, recipe: FineTuning) -> Architecture:
 def starting_member(start: Bundle, recipe: FineTuning, member: int) -> SegmentationNetwork:
     """Return the network that a member is trained from, on the CPU.
 
-    Members of an ensemble are trained further as they are. Of a start for training every
+    Members of an ensemble are trained further as they are. Of a pretrained checkpoint every
     member gets class outputs of its own, drawn by its seed; from scratch, all weights are
     drawn so.
 
     Parameters
     ----------
     start : Bundle
-        An ensemble, or a start for training.
+        An ensemble, or a pretrained checkpoint.
     recipe : FineTuning
         How it will be trained.
     member : int
