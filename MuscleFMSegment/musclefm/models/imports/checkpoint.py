@@ -25,8 +25,8 @@ def import_checkpoint(
     ----------
     path : Path
         A published fold's folder, a folder of ``fold_N`` folders (they become
-        one ensemble), or an official SAM or MedSAM ``.pth`` (it becomes a start
-        for training).
+        one ensemble), or an official SAM or MedSAM ``.pth`` (it becomes a
+        pretrained checkpoint).
     name : str
         By which the bundle will be asked for.
     destination : Path, optional
