@@ -2,28 +2,34 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from added_from_outside import (
+    ConvArchitecture,
+    ConvNetwork,
+    RankIntensity,
+    read_numpy,
+    write_numpy,
+)
 from made_corrections import corrected_case
-from pydantic import Field
-from torch import Tensor, nn
+from made_training import SHORT, made_store
+from tiny_ensemble import SCHEME
 
 from musclefm.cli.main import main
 from musclefm.corrections.export import export_samples
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment
 from musclefm.exchange.formats import (
     DATASET_FORMATS,
     FORMATS,
     DatasetFormat,
     LabelFormat,
-    LabelledScan,
 )
 from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
@@ -33,51 +39,23 @@ from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.models.bundle import Bundle, open_bundle, save_bundle
-from musclefm.models.intensity import INTENSITY_RULES, IntensityRule, PercentileIntensity
+from musclefm.models.intensity import INTENSITY_RULES, PercentileIntensity
 from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles, WholeSlice
 from musclefm.models.member_files import MemberState
 from musclefm.models.registry import find_bundle
 from musclefm.networks.architecture import Architecture
 from musclefm.networks.families import FAMILIES, Family, build
-from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import silent
 from musclefm.results.export import export_case
 from musclefm.results.tables import muscles_from_csv
 from musclefm.storage.user_data import HOME_VARIABLE
-from musclefm.volumes.affine import grid_of_affine
+from musclefm.training.plan import TrainingPlan
+from musclefm.training.train import train_ensemble
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
 CPU = Runtime(torch.device("cpu"), bf16=False)
-
-
-class ConvArchitecture(Architecture):
-    """A family of one convolution and a head."""
-
-    kind: Literal["conv"] = "conv"
-    width: int = Field(default=4, ge=1, le=8)
-
-
-class ConvNetwork(SegmentationNetwork):
-    """Half the resolution of its input."""
-
-    def __init__(self, architecture: ConvArchitecture, class_count: int) -> None:
-        super().__init__(architecture, class_count)
-        self.image_encoder = nn.Conv2d(
-            architecture.input_channels, architecture.width, 3, stride=2, padding=1
-        )
-        self.head = nn.Conv2d(architecture.width, class_count, 1)
-
-    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        return self.image_encoder(image).relu(), []
-
-    def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:
-        logits: Tensor = self.head(embedding)
-        return logits
-
-    def draw_class_outputs(self) -> None:
-        self.head.reset_parameters()
 
 
 @pytest.fixture
@@ -159,20 +137,35 @@ def test_limits_of_architectures_hold_for_every_family(
         open_bundle(bundle.folder)
 
 
-class RankIntensity(IntensityRule):
-    """The rank of each voxel among those of its tile, to a power."""
+def _plan(tmp_path: Path, architecture: Architecture, **recipe: Any) -> TrainingPlan:
+    start = saved(tmp_path / "mine", architecture, SCHEME.name)
+    return TrainingPlan(
+        start,
+        made_store(tmp_path / "store", 3),
+        replace(SHORT, epochs=2, learning_rate=0.1, **recipe),
+        tmp_path / "new",
+        tmp_path / "work",
+        "new",
+        "1",
+    )
 
-    kind: Literal["rank"] = "rank"
-    power: float = Field(default=1.0, gt=0.0, le=4.0)
-    used: ClassVar[list[float]] = []
 
-    def scale(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        self.used.append(self.power)
-        ranks = image.ravel().argsort(kind="stable").argsort().reshape(image.shape)
-        return ((ranks / image.size) ** self.power).astype(np.float32)
+def test_a_network_family_is_fine_tuned(conv: ConvArchitecture, tmp_path: Path) -> None:
+    plan = _plan(tmp_path, conv, trained="decoder")
+    bundle = train_ensemble(plan, CPU, silent)
+    assert bundle.manifest.architecture == conv
+    before, after = (x.load_member(0).state_dict() for x in (plan.start, bundle))
+    torch.testing.assert_close(
+        before["image_encoder.weight"], after["image_encoder.weight"], rtol=1e-3, atol=1e-4
+    )
+    assert not torch.allclose(before["head.weight"], after["head.weight"], atol=1e-2)
 
-    def normalise(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        return (image - np.float32(0.5)).astype(np.float32)
+
+def test_adapters_are_refused_where_a_family_takes_none(
+    conv: ConvArchitecture, tmp_path: Path
+) -> None:
+    with pytest.raises(MuscleFMError, match="'conv', which takes no low-rank adapters: train the"):
+        train_ensemble(_plan(tmp_path, conv, trained="lora"), CPU, silent)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -239,23 +232,9 @@ def test_a_label_scheme(conv: ConvArchitecture, calf: str, image: Volume, tmp_pa
     assert table["1"] == "right soleus" and table["6"] == "left medial gastrocnemius"
 
 
-def _write_numpy(folder: Path, scan: LabelledScan) -> None:
-    np.savez(folder / "labels.npz", labels=scan.labels.array, affine=scan.labels.grid.ijk_to_ras)
-    for name, volume in scan.channels.items():
-        np.save(folder / f"image-{name}.npy", volume.array)
-
-
-def _read_numpy(path: Path, what: str) -> ExternalLabels:
-    stored = np.load(path)
-    array = stored["labels"].astype(np.int64)
-    segments = tuple(ExternalSegment(value) for value in np.unique(array).tolist() if value)
-    grid, _ = grid_of_affine(np.diag([-1, -1, 1, 1]) @ stored["affine"], array.shape, what)
-    return ExternalLabels(Volume(array, grid), segments, numbered=True)
-
-
 @pytest.fixture
 def numpy_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    added = LabelFormat("NumPy", ".npz", _write_numpy, _read_numpy)
+    added = LabelFormat("NumPy", ".npz", write_numpy, read_numpy)
     monkeypatch.setitem(FORMATS, "numpy", added)
 
 
