@@ -60,9 +60,9 @@ CPU = Runtime(torch.device("cpu"), bf16=False)
 
 @pytest.fixture
 def conv(monkeypatch: pytest.MonkeyPatch) -> ConvArchitecture:
-    """Return an architecture of a family that only this file knows."""
+    """Return an architecture of a family that only the tests know."""
     monkeypatch.setitem(FAMILIES, "conv", Family(ConvArchitecture, ConvNetwork))
-    return ConvArchitecture(input_size=32, input_channels=1)
+    return ConvArchitecture(input_size=32, input_channels=1, width=8)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def _plan(tmp_path: Path, architecture: Architecture, **recipe: Any) -> Training
     return TrainingPlan(
         start,
         made_store(tmp_path / "store", 3),
-        replace(SHORT, epochs=2, learning_rate=0.1, **recipe),
+        replace(SHORT, epochs=4, learning_rate=0.05, **recipe),
         tmp_path / "new",
         tmp_path / "work",
         "new",
