@@ -83,7 +83,7 @@ def canonical(array: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
 
 def same(maps: EnsembleMaps, grid: Grid, reference: EnsembleMaps, reference_grid: Grid) -> None:
     """Require equal results but for rounding, voxel for voxel of the patient."""
-    for name in ("labels", "muscle", "sides"):
+    for name in ("labels", "top_muscle", "sides"):
         here = canonical(getattr(maps, name), grid)
         assert (here == canonical(getattr(reference, name), reference_grid)).mean() > 0.999, name
     for name in MAPS:
