@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from added_from_outside import (
     write_numpy,
 )
 from made_corrections import corrected_case
-from made_training import SHORT, made_store
+from made_training import made_store, plan_of
 from tiny_ensemble import SCHEME
 
 from musclefm.cli.main import main
@@ -139,15 +138,8 @@ def test_limits_of_architectures_hold_for_every_family(
 
 def _plan(tmp_path: Path, architecture: Architecture, **recipe: Any) -> TrainingPlan:
     start = saved(tmp_path / "mine", architecture, SCHEME.name)
-    return TrainingPlan(
-        start,
-        made_store(tmp_path / "store", 3),
-        replace(SHORT, epochs=4, learning_rate=0.05, **recipe),
-        tmp_path / "new",
-        tmp_path / "work",
-        "new",
-        "1",
-    )
+    store = made_store(tmp_path / "store", 3)
+    return plan_of(tmp_path, start, store, epochs=4, learning_rate=0.05, **recipe)
 
 
 def test_a_network_family_is_fine_tuned(conv: ConvArchitecture, tmp_path: Path) -> None:
