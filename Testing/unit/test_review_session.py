@@ -222,6 +222,7 @@ def test_what_was_damaged_is_refused_in_one_line(tmp_path):
     faults = (
         b"",
         b"[]",
+        b"[" * 100_000,
         b"\xff",
         text[:-30],
         b'{"schema_version": 1}',
@@ -238,6 +239,17 @@ def test_what_was_damaged_is_refused_in_one_line(tmp_path):
         load_session(tmp_path)
     stored.unlink()
     with pytest.raises(MuscleFMError, match="its labels are missing"):
+        load_session(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no FIFOs")
+@pytest.mark.parametrize("pattern", ["session.json", "session-labels-*"])
+def test_nobody_waits_for_a_fifo_in_place_of_a_review(tmp_path, pattern):
+    save_session(tmp_path, review(), labels(1))
+    (path,) = tmp_path.glob(pattern)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(MuscleFMError, match="it is a FIFO"):
         load_session(tmp_path)
 
 

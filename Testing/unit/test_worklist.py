@@ -228,6 +228,22 @@ def test_a_worklist_that_cannot_be_read_is_said_in_words(worklist, scans, tmp_pa
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"[" * 100_000, "is damaged"), (None, "it is a FIFO")]
+)
+def test_an_index_is_read_within_bounds(worklist, tmp_path, content, told):
+    index = tmp_path / "new" / "list" / INDEX_FILE
+    index.unlink()
+    if content:
+        index.write_bytes(content)
+    elif hasattr(os, "mkfifo"):
+        os.mkfifo(index)
+    else:
+        pytest.skip("the system has no FIFOs")
+    with pytest.raises(MuscleFMError, match=told):
+        worklist.states()
+
+
 def test_a_worklist_needs_a_folder_of_its_own_that_can_be_written(scans):
     with pytest.raises(MuscleFMError, match="among the scans"):
         Worklist(scans, scans)

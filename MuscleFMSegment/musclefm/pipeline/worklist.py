@@ -34,10 +34,13 @@ from musclefm.progress import silent
 from musclefm.review.session_file import read_session
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import NoLocksError, acquired_lock
+from musclefm.storage.regular_file import read_regular
 from musclefm.storage.targets import require_new_folder
 from musclefm.storage.user_data import make_private_folder
 
 _LOCK_FILE = ".lock"
+# Of a hundred thousand cases.
+_LARGEST_INDEX = 64 << 20
 _BUSY = MuscleFMError(
     "another program segments the cases of this worklist", "wait until it is done, or stop it"
 )
@@ -199,7 +202,7 @@ class Worklist:
 
     def _read(self) -> Index:
         try:
-            text = (self._out / INDEX_FILE).read_bytes()
+            text = read_regular(self._out / INDEX_FILE, _LARGEST_INDEX, links=False)
             version = json.loads(text)["schema_version"]
             if version != SCHEMA_VERSION:
                 raise MuscleFMError(
@@ -213,7 +216,7 @@ class Worklist:
                 f"the worklist cannot be read ({error.strerror or 'input or output error'})",
                 "check the access rights of its folder",
             ) from error
-        except (ValidationError, ValueError, TypeError, KeyError) as error:
+        except (ValidationError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise MuscleFMError(
                 "the worklist is damaged", f"remove its {INDEX_FILE}, and all is segmented again"
             ) from error

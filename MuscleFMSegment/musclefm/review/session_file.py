@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from musclefm.errors import MuscleFMError
 from musclefm.review.session import _SHA256, SCHEMA_VERSION, ReviewSession, _saving
 from musclefm.storage.atomic import atomic_bytes, atomic_text
+from musclefm.storage.regular_file import read_regular
 from musclefm.storage.staging import clear_leftovers
 from musclefm.volumes.formats.encoding import encode_volume
 from musclefm.volumes.stored import read_stored
@@ -20,6 +21,8 @@ from musclefm.volumes.volume import Volume
 
 SESSION_FILE = "session.json"
 _LABELS_FILES = "session-labels-*.nrrd"
+# Of a hundred thousand regions, and of a thousand slices that do not compress.
+_LARGEST_SESSION, _LARGEST_LABELS = 64 << 20, 1 << 30
 
 
 class _Document(BaseModel):
@@ -104,7 +107,7 @@ def load_session(folder: Path) -> tuple[ReviewSession, Volume] | None:
     if document is None:
         return None
     try:
-        content = (folder / document.labels_file).read_bytes()
+        content = read_regular(folder / document.labels_file, _LARGEST_LABELS, links=False)
     except FileNotFoundError as error:
         raise _damaged("its labels are missing") from error
     except OSError as error:
@@ -136,14 +139,14 @@ def remove_session(folder: Path) -> None:
 
 def _read_document(folder: Path) -> _Document | None:
     try:
-        text = (folder / SESSION_FILE).read_bytes()
+        text = read_regular(folder / SESSION_FILE, _LARGEST_SESSION, links=False)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unreadable(error) from error
     try:
         version = json.loads(text)["schema_version"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _damaged("it is no review") from error
     if version != SCHEMA_VERSION:
         raise MuscleFMError(

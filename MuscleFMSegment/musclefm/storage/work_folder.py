@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
+from musclefm.storage.regular_file import read_regular
 from musclefm.storage.targets import ANOTHER_FOLDER, require_new_folder
 
 _MARK_FILE = ".musclefm-work"
 _MARK = "MuscleFM keeps work under way here, and replaces and removes files of this folder.\n"
+_LARGEST_FILE = 1 << 20
 # Training of earlier versions is marked by its plan alone.
 _PLAN_FILE, _PLAN_KEYS = "plan.json", {"start", "data", "recipe", "channels"}
 
@@ -72,12 +74,14 @@ def kept_training(result: Path, work: Path) -> str:
 
 def _is_marked(folder: Path) -> bool:
     try:
-        if (folder / _MARK_FILE).read_text("utf-8") == _MARK:
+        mark = read_regular(folder / _MARK_FILE, _LARGEST_FILE).decode()
+        # Windows ends lines otherwise.
+        if mark.splitlines() == _MARK.splitlines():
             return True
     except (OSError, ValueError):
         pass
     try:
-        plan = json.loads((folder / _PLAN_FILE).read_bytes())
-    except (OSError, ValueError):
+        plan = json.loads(read_regular(folder / _PLAN_FILE, _LARGEST_FILE))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(plan, dict) and plan.keys() == _PLAN_KEYS
