@@ -235,6 +235,15 @@ def test_values_that_are_no_labels_are_never_made_some(
         store.load(name)
 
 
+@pytest.mark.parametrize("model", ["name version", ["name"], 3, None])
+def test_a_model_that_is_none_is_shown_as_unknown(
+    store: CorrectionStore, capsys: pytest.CaptureFixture[str], model: object
+) -> None:
+    name = forged(store, lambda record: record.update(provenance={"model": model}))
+    assert main(["corrections", "show", name, "--store", str(store.folder)]) == 0
+    assert "Model                  unknown" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("part", ["samples", STORE_FILE])
 def test_a_store_takes_nothing_from_elsewhere(
     store: CorrectionStore, tmp_path: Path, part: str

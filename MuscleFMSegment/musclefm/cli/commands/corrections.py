@@ -94,7 +94,8 @@ def _list(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     sample = _store(arguments).sample(arguments.sample)
     record = sample.record
-    model = record.provenance.get("model", {})
+    noted = record.provenance.get("model")
+    model = noted if isinstance(noted, dict) else {}
     facts = {
         "Id": sample.id,
         "Corrects": record.parent or "nothing before it",
