@@ -253,7 +253,8 @@ def main() -> None:
     parts = [
         "# Awkward scans against plain ones",
         f"Model {arguments.model}, every {arguments.every} slices. Dice of the changed scan's "
-        "labels to the plain scan's, where the change left the scan.",
+        "labels to the plain scan's, where the change left the scan. The floors are what is "
+        "left where the image, or the plain labels, are only turned forth and back.",
     ]
     for name in arguments.only:
         scan = sitk.ReadImage(str(arguments.scans / f"{name}.nii.gz"), sitk.sitkFloat32)

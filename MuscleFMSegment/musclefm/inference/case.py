@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,7 @@ from musclefm.anatomy.thighs import Thighs, find_thighs
 from musclefm.errors import MuscleFMError
 from musclefm.inference.field_notes import PRONE, TURNED_AS_STORED, field_findings
 from musclefm.inference.framing import Framing
-from musclefm.inference.laterality import looks_mirrored
-from musclefm.inference.posture import looks_upside_down
+from musclefm.inference.posture import lone_pose, looks_upside_down
 from musclefm.inference.predictor import EnsemblePredictor, Prediction, SliceObserver
 from musclefm.inference.slices import SliceFraming
 from musclefm.inference.thigh_tiles import ThighFraming
@@ -28,8 +27,8 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView, canonical_view
 from musclefm.volumes.volume import Volume
 
-LoneThigh = Callable[[Thighs, Callable[[bool], ThighFraming]], bool]
-"""Tells whether a thigh that is alone is to be mirrored, given what frames it either way."""
+LoneThigh = Callable[[Thighs, Callable[[bool, float], ThighFraming]], tuple[bool, float]]
+"""Tells whether a thigh that is alone is to be mirrored, and its roll, given what frames it so."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,10 @@ def run_case(
         On the grid of the input, voxel for voxel.
     """
 
-    def lone_thigh(_: Thighs, framing_of: Callable[[bool], ThighFraming]) -> bool:
-        return looks_mirrored(predictor, framing_of)
+    def lone_thigh(
+        _: Thighs, framing_of: Callable[[bool, float], ThighFraming]
+    ) -> tuple[bool, float]:
+        return lone_pose(predictor, framing_of)
 
     upright, upside_down = (
         orient_case(channels, grid, bundle.manifest, lone_thigh, upside_down=turned)
@@ -184,15 +185,18 @@ def orient_case(
         )
     columns_mm, rows_mm, _ = view.grid.spacing
 
-    def framed(mirrored: tuple[bool, ...]) -> ThighFraming:
+    def framed(found: Thighs, mirrored: tuple[bool, ...]) -> ThighFraming:
         return ThighFraming(
-            canonical, (rows_mm, columns_mm), thighs, mirrored, size, rule.spacing_mm, intensity
+            canonical, (rows_mm, columns_mm), found, mirrored, size, rule.spacing_mm, intensity
         )
 
     if thighs.count == 2:
-        return OrientedCase(framed((False, True)), thighs, view)
-    mirrored = lone_thigh(thighs, lambda reverse: framed((reverse,)))
-    return OrientedCase(framed((mirrored,)), thighs, view)
+        return OrientedCase(framed(thighs, (False, True)), thighs, view)
+    mirrored, turn = lone_thigh(
+        thighs, lambda reverse, turn: framed(replace(thighs, turn_degrees=turn), (reverse,))
+    )
+    thighs = replace(thighs, turn_degrees=turn)
+    return OrientedCase(framed(thighs, (mirrored,)), thighs, view)
 
 
 def _by_side(prediction: Prediction, sides: list[int]) -> ClassStatistics:

@@ -25,6 +25,8 @@ _JOINED = 0.7
 # Most slices of a stretch from an end have to say so.
 _MOST = 0.75
 _LEAST_SLICES = 4
+# Few patients lie more level; a roll is news from here on.
+_NEWS_DEGREES = 10.0
 # Images on which volumes are measured are seldom sparser than this.
 _SPARSE_MM = 12.0
 
@@ -122,15 +124,10 @@ def _thigh_notes(thighs: Thighs, sides: tuple[Side, ...]) -> tuple[str, ...]:
         )
     elif thighs.votes < _SURE_VOTES:
         notes += ("it is unsure whether the image shows one thigh or two: check the sides",)
-    turn = thighs.turn_degrees
-    if abs(turn) > 90:
-        notes += (
-            "the slices seem to be turned by 180 degrees (a prone patient?): sides were found by"
-            " the anatomy, against the image's orientation, so check them",
-        )
-        turn -= 180 if turn > 0 else -180
-    if turn:
-        notes += (f"the thighs lie rolled by {abs(turn):.0f} degrees: they were seen as if level",)
+    turn = abs(thighs.turn_degrees)
+    if turn > _NEWS_DEGREES:
+        lie = "the thighs lie" if thighs.count == 2 else "the thigh seems to lie"
+        notes += (f"{lie} rolled by {turn:.0f} degrees: seen as if level",)
     return notes
 
 

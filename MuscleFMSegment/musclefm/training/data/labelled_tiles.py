@@ -68,7 +68,7 @@ def cut_tiles(case: LabelledCase, card: BundleCard) -> CaseTiles:
         channels,
         case.channels.grid,
         card,
-        lambda thighs, _: _lone_side(case, thighs) == "left",
+        lambda thighs, _: (_lone_side(case, thighs) == "left", 0.0),
     )
     reference = np.ascontiguousarray(oriented.from_input(case.labels.array))
     framing, size = oriented.framing, card.architecture.input_size
