@@ -89,6 +89,17 @@ def test_a_drawing_and_masked_air_keep_their_air():
     np.testing.assert_allclose(cleaned(masked), masked)
 
 
+@pytest.mark.parametrize("value", [-1000, np.nan, 4095])
+def test_padding_of_some_slices_leaves_masked_air_the_air(value):
+    rng = np.random.default_rng(6)
+    masked = np.zeros((6, 60, 80), np.float32)
+    masked[:, 15:45, 20:60] = rng.uniform(40, 500, (6, 30, 40))
+    spoilt = masked.copy()
+    spoilt[:2, :12, :14] = value
+    kept = spoilt == masked
+    np.testing.assert_allclose(cleaned(spoilt)[kept], cleaned(masked)[kept], atol=1e-3)
+
+
 def test_an_image_without_signal_is_zero():
     for constant in (0.0, 7.0, -1000.0, np.nan):
         assert (cleaned(np.full((2, 5, 6), constant, np.float32)) == 0).all()

@@ -97,7 +97,10 @@ def _padding(
         likeliest = found[counts.argmax()]
         inside = field & (values != likeliest)
         common = counts.max() > _SHARE_OF_EDGE * at_edge.size
-        if common and inside.any() and (values[inside] < likeliest).mean() > _PLATEAU_SHARE:
+        below = values[inside & (values < likeliest)]
+        # Noise varies; below masked air lies at most another padding, of one value.
+        varies = below.size > _PLATEAU_SHARE * inside.sum() and below.min() < below.max()
+        if common and varies:
             padding |= field & (values == likeliest)
     for _ in range(_PADDINGS_AT_MOST):
         within = field & ~padding
