@@ -71,7 +71,7 @@ class ReviewController:
             onFlag=self.toggleFlag,
             onRegion=lambda regionId: self._do(lambda review: review.goTo(regionId)),
         )
-        self.correct = CorrectPanel()
+        self.correct = CorrectPanel(self.carry)
         self.uncertainty = UncertaintyPanel(
             lambda index: self._do(lambda review: review.goToSlice(index))
         )
@@ -204,6 +204,10 @@ class ReviewController:
         """Mark the current region for another look, or take that back."""
         self._do(lambda review: review.toggleFlag())
 
+    def carry(self) -> None:
+        """Show the selected muscle's proposed outline in the slices between, or take it."""
+        self._do(lambda review: review.carrying.carry(self.correct.editor.saveStateForUndo))
+
     def autosave(self) -> None:
         """Keep the review on the disk now."""
         if self._open:
@@ -227,8 +231,7 @@ class ReviewController:
         if self._open:
             review = self._open.review
             self.review.show(review.queue, review.case.grid.voxel_volume_mm3 / 1000)
-            current = review.queue.current
-            if current is not None:
+            if review.queue.current is not None:
                 self.uncertainty.plot.setCurrent(review.shownSlice)
             self._showSaved()
 
@@ -237,6 +240,10 @@ class ReviewController:
         if self._open:
             self.muscles.showMeasures(self._open.review.measures)
             self._showSaved()
+
+    def onProposed(self, isProposed: bool) -> None:
+        """Show what the button does now."""
+        self.correct.showProposal(isProposed)
 
     def onCaseLost(self) -> None:
         """Keep what is there of a case whose nodes are gone."""
@@ -264,7 +271,8 @@ class ReviewController:
         review = opened.review
         review.settleEdits()
         review.noteTime()
-        correction = Correction.of(review.case, review.sidedVolume(), extent)
+        unseen = review.carrying.unseen
+        correction = Correction.of(review.case, review.sidedVolume(), extent, unseen)
         revision = review.revision
 
         def saved(sample: str) -> None:

@@ -93,6 +93,7 @@ def reviewKeys(review: ReviewController, toggleHeat: Callable[[], None]) -> tupl
         Key(("K",), _("Accept: the region is right as it is"), review.accept),
         Key(("S",), _("Skip: come back to the region later"), review.skip, onlyIfUnassigned=True),
         Key(("M",), _("Flag the region for another look, or not"), review.toggleFlag),
+        Key(("C",), _("Carry the muscle to the slices between; again: take it"), review.carry),
         Key(("U",), _("Show or hide the uncertainty"), toggleHeat),
         Key(("Ctrl+Enter", "Ctrl+Return"), _("Save, and open the next case"), review.saveAndNext),
     )

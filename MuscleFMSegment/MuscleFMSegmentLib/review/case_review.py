@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import slicer
@@ -18,6 +18,8 @@ from musclefm.review.session import ReviewSession
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
+from MuscleFMSegmentLib.review.carrying import Carrying, CarryingContext
+from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
@@ -33,22 +35,6 @@ _AFTER_EDIT_MS = 250
 
 # A reader who looks at one region for longer has left the desk.
 _LONGEST_LOOK_S = 300.0
-
-
-class ReviewListener(Protocol):
-    """Shows what changes in a case under review."""
-
-    def onQueueChanged(self) -> None:
-        """Statuses, position or share changed."""
-
-    def onMeasured(self) -> None:
-        """Volumes and fat fractions follow an edit."""
-
-    def onCaseLost(self) -> None:
-        """Volume or segmentation were deleted, or the scene is being closed."""
-
-    def onFailed(self, error: Exception) -> None:
-        """Something in the background went wrong."""
 
 
 class CaseReview:
@@ -97,6 +83,10 @@ class CaseReview:
         self._views = SliceViews(scene, applicationLogic)
         self._marker = RegionMarker(scene)
         self._watch = CaseWatch(case, self._onEdited, self._onLost)
+        seen = CarryingContext(
+            scene, case, self._views, self.editing, background, listener, self._onChanged
+        )
+        self.carrying = Carrying(seen, lambda: self.sidedVolume().array)
         self._timer = timer
         timer.setSingleShot(True)
         timer.interval = _AFTER_EDIT_MS
@@ -144,6 +134,8 @@ class CaseReview:
 
     def accept(self) -> None:
         """Leave the current region as it is and go on."""
+        if self.queue.current is not None:
+            self.carrying.accept(self.queue.current.region)
         self._go(self.queue.accept)
 
     def skip(self) -> None:
@@ -159,13 +151,8 @@ class CaseReview:
         """Show a muscle where it is largest, and select it for editing."""
         self.editing.selectMuscle(side, labelId)
         value = labelId + (len(self.case.scheme.labels) if side == "left" else 0)
-        found = np.argwhere(self.sidedVolume().array == value)
-        if len(found):
-            alongLeg = found[:, 2 - self._legAxis()]
-            slices, counts = np.unique(alongLeg, return_counts=True)
-            middle = found[alongLeg == slices[counts.argmax()]].mean(axis=0)
-            ras = (self.case.grid.ijk_to_ras @ [*middle[::-1], 1.0])[:3]
-            self._views.jumpTo((float(ras[0]), float(ras[1]), float(ras[2])))
+        muscle = self.sidedVolume().array == value
+        self._views.jumpToLargest(self.case, self._legAxis(), muscle)
 
     def goToSlice(self, index: int) -> None:
         """Go to a slice of the leg, by its index on the image's grid."""
@@ -205,7 +192,12 @@ class CaseReview:
     def session(self) -> ReviewSession:
         """Return the state of the review, for saving."""
         self.noteTime()
-        return ReviewSession.of(self.queue, self.case.provenance, stored_sample=self.storedSample)
+        return ReviewSession.of(
+            self.queue,
+            self.case.provenance,
+            stored_sample=self.storedSample,
+            unseen=self.carrying.unseen,
+        )
 
     def noteTime(self) -> None:
         """Count the time since the last look for the current region."""
@@ -235,6 +227,7 @@ class CaseReview:
         if not removeNodes:
             return
         self.heatmap.setVisible(False)
+        self.carrying.stop()
         self.comparison.remove()
         self._marker.remove()
         self.editing.release()
@@ -249,6 +242,7 @@ class CaseReview:
 
     def _show(self, entry: ReviewEntry) -> None:
         region = entry.region
+        self.carrying.drop()
         self._marker.show(self.case, region)
         self._views.showRegion(self.case, region)
         self.editing.selectMuscle(region.side, region.label_ids[0])
@@ -264,15 +258,19 @@ class CaseReview:
 
     def _onEdited(self) -> None:
         self._isEdited = True
+        self.carrying.drop()
+        self._onChanged()
+
+    def _onChanged(self) -> None:
         self.revision += 1
         self.storedSample = None
         self._timer.start()
 
     def _measure(self) -> None:
-        case, labels = self.case, self.sidedVolume().array
+        case, labels, unseen = self.case, self.sidedVolume().array, self.carrying.unseen
 
         def measured() -> tuple[frozenset[int], tuple[MuscleMeasure, ...]]:
-            changed = changed_regions(case.modelLabels, labels, case.regions)
+            changed = changed_regions(case.modelLabels, labels, case.regions, unseen)
             mm3 = case.grid.voxel_volume_mm3
             return changed, measure_muscles(labels, case.scheme, mm3, case.fatFraction)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
+from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.review.queue import RESOLVED, ReviewEntry
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.volume import Volume
@@ -91,7 +92,13 @@ class Correction:
     provenance: Mapping[str, object]
 
     @classmethod
-    def of(cls, case: CaseInScene, labels: Volume, extent: Extent) -> Correction:
+    def of(
+        cls,
+        case: CaseInScene,
+        labels: Volume,
+        extent: Extent,
+        unseen: tuple[MuscleSlices, ...] = (),
+    ) -> Correction:
         """Take down a case as it is now.
 
         Parameters
@@ -102,6 +109,8 @@ class Correction:
             ``(K, J, I) uint8``: its sided labels.
         extent : str
             The verified part, see :func:`reviewedPart`.
+        unseen : tuple of MuscleSlices
+            Carried slices, which are not verified whatever the extent.
 
         Raises
         ------
@@ -113,7 +122,7 @@ class Correction:
             labels=labels,
             modelLabels=Volume(case.modelLabels, case.grid),
             uncertainty=Volume(uncertainty, case.grid),
-            reviewed=reviewedPart(case, extent),
+            reviewed=replace(reviewedPart(case, extent), unseen=unseen),
             log=ReviewLog.of(case.queue),
             scheme=case.scheme.name,
             provenance=case.provenance,

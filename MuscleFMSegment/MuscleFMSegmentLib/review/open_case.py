@@ -12,8 +12,9 @@ from slicer.i18n import tr as _
 from musclefm.errors import MuscleFMError
 from musclefm.review.session_file import load_session, remove_session, save_session
 from MuscleFMSegmentLib.process.background import Background
-from MuscleFMSegmentLib.review.case_review import CaseReview, ReviewListener
+from MuscleFMSegmentLib.review.case_review import CaseReview
 from MuscleFMSegmentLib.review.review_folders import ReviewFolder
+from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.results import loadResults, removeCase
@@ -84,7 +85,9 @@ class OpenCase:
         )
         if saved:
             self.review.revision = 1
-            self.review.storedSample = saved[0].stored_sample
+            session, labels = saved
+            self.review.storedSample = session.stored_sample
+            self.review.carrying.restore(session.unseen, labels.array)
         self._savedRevision: int | None = None
         self._timer = makeTimer()
         self._timer.interval = _AUTOSAVE_MS

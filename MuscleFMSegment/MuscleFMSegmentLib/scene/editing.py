@@ -71,6 +71,14 @@ class Editing:
         self.editorNode.SetSelectedSegmentID(segmentId)
         return True
 
+    @property
+    def selectedValue(self) -> int | None:
+        """The sided value of the selected muscle; None where none is selected."""
+        selected = self.editorNode.GetSelectedSegmentID()
+        ofSides = self._case.scheme.labels_of_sides()
+        found = (v for v, (side, label) in ofSides.items() if segment_id(side, label) == selected)
+        return next(found, None)
+
     def release(self) -> None:
         """Let go of the case's nodes; the editor node stays for the next case."""
         self.editorNode.SetAndObserveSegmentationNode(None)

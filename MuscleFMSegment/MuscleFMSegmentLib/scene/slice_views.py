@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import slicer
+import vtk
 
 from musclefm.review.findings import FlaggedRegion
+from musclefm.review.muscle_slices import SliceAxis
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
 
@@ -95,6 +98,55 @@ class SliceViews:
         for sliceNode in self._sliceNodes():
             if abs(_axes(sliceNode)[2] @ along) > _ALONG:
                 sliceNode.JumpSliceByOffsetting(*point.tolist())
+
+    def jumpToLargest(self, case: CaseInScene, axis: int, muscle: npt.NDArray[np.bool_]) -> None:
+        """Centre all views on a muscle, in the slice along an axis that holds most of it.
+
+        Parameters
+        ----------
+        case : CaseInScene
+            The case.
+        axis : int
+            0 for i, 1 for j, 2 for k.
+        muscle : ndarray
+            ``(K, J, I) bool``; where it is empty the views stay.
+        """
+        found = np.argwhere(muscle)
+        if len(found):
+            along = found[:, 2 - axis]
+            middle = found[along == np.bincount(along).argmax()].mean(axis=0)
+            ras = (case.grid.ijk_to_ras @ [*middle[::-1], 1.0])[:3]
+            self.jumpTo((float(ras[0]), float(ras[1]), float(ras[2])))
+
+    def shownSlices(self, case: CaseInScene) -> list[tuple[SliceAxis, int]]:
+        """Return axis and index of the volume's slices that the views of the layout show."""
+        found = []
+        matrix = case.grid.ijk_to_ras
+        for sliceNode in self._sliceNodes():
+            if not sliceNode.IsMappedInLayout():
+                continue
+            toRas = sliceNode.GetSliceToRAS()
+            centre = [toRas.GetElement(row, 3) for row in range(3)]
+            voxel = np.linalg.inv(matrix) @ [*centre, 1.0]
+            axes: tuple[SliceAxis, ...] = (0, 1, 2)
+            for axis in axes:
+                spacing = case.grid.spacing[axis]
+                if abs(_axes(sliceNode)[2] @ matrix[:3, axis]) > _ALONG * spacing:
+                    found.append((axis, int(np.rint(voxel[axis]))))
+        return found
+
+    def observe(self, onMoved: Callable[[], None]) -> Callable[[], None]:
+        """Call a function whenever a view may show another slice; return what ends that."""
+        tags = [
+            (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: onMoved()))
+            for node in self._sliceNodes()
+        ]
+
+        def stop() -> None:
+            for node, tag in tags:
+                node.RemoveObserver(tag)
+
+        return stop
 
     def _zoomTo(self, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]) -> None:
         for sliceNode in self._sliceNodes():

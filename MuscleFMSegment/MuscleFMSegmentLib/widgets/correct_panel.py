@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
@@ -19,9 +21,14 @@ class CorrectPanel:
 
     Shortcuts and the observation of views are on only while the module is
     shown: other modules have a Segment Editor, too.
+
+    Parameters
+    ----------
+    onCarry : callable
+        Called when the button below the editor is pressed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, onCarry: Callable[[], None]) -> None:
         self.form = loadForm("CorrectPanel")
         self.ui = widgetsOf(self.form)
         editor = self.ui.segmentEditor
@@ -29,6 +36,7 @@ class CorrectPanel:
         editor.setSegmentationNodeSelectorVisible(False)
         editor.setSourceVolumeNodeSelectorVisible(False)
         editor.setSwitchToSegmentationsButtonVisible(False)
+        self.ui.carryButton.connect("clicked()", onCarry)
         self._editing: Editing | None = None
         self._isShown = False
         self.form.setEnabled(False)
@@ -53,7 +61,14 @@ class CorrectPanel:
             self.editor.setSegmentationNode(None)
         self._editing = None
         self.editor.setMRMLSegmentEditorNode(None)
+        self.showProposal(False)
         self.form.setEnabled(False)
+
+    def showProposal(self, isProposed: bool) -> None:
+        """Show whether the button proposes an outline or takes the one that is shown."""
+        self.ui.carryButton.text = (
+            _("Take the yellow outline") if isProposed else _("Carry to the slices between")
+        )
 
     def setNeighboursKept(self, kept: bool) -> None:
         """Keep other muscles from edits, or let edits take voxels away from them."""

@@ -38,7 +38,7 @@ class MuscleSlices:
         """Return these slices of an array ``(K, J, I)``: ``(S, rows, columns)``, a copy."""
         return np.moveaxis(array, 2 - self.slice_axis, 0)[list(self.slices)]
 
-    def without(self, slices: Collection[int], slice_axis: SliceAxis) -> MuscleSlices:
+    def without(self, slices: Collection[int], slice_axis: int) -> MuscleSlices:
         """Return those that are not among slices which the reader has seen or accepted."""
         if slice_axis != self.slice_axis:
             return self

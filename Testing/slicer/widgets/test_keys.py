@@ -21,7 +21,7 @@ def test_no_key_is_one_of_slicers(module: Any) -> None:
         for key in keys
     }
     ours = [qt.QKeySequence(text) for key in module.shortcuts._keys for text in key.sequences]
-    assert len(ours) == 8 and all(key.toString() for key in ours)
+    assert len(ours) == 9 and all(key.toString() for key in ours)
     assert {key.toString(): taken[key.toString()] for key in ours if key.toString() in taken} == {}
 
 

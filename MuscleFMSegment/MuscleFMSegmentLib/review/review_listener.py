@@ -1,0 +1,24 @@
+"""What a case under review reports to the panels."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ReviewListener(Protocol):
+    """Shows what changes in a case under review."""
+
+    def onQueueChanged(self) -> None:
+        """Statuses, position or share changed."""
+
+    def onMeasured(self) -> None:
+        """Volumes and fat fractions follow an edit."""
+
+    def onProposed(self, isProposed: bool) -> None:
+        """An outline is shown that can be taken, or no longer."""
+
+    def onCaseLost(self) -> None:
+        """Volume or segmentation were deleted, or the scene is being closed."""
+
+    def onFailed(self, error: Exception) -> None:
+        """Something in the background went wrong."""
