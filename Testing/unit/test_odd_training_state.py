@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from test_odd_models import message
 
 from musclefm.models.registry import list_bundles
 from musclefm.models.versions import BASE, order_of_use, version_folder, write_order_of_use
+from musclefm.training.data.tiles import CaseTiles, TileFolder, write_tiles
 from musclefm.training.fitting.checkpoint import (
     EpochRecord,
     MemberProgress,
@@ -93,6 +95,26 @@ def test_nothing_but_tensors_is_made(file: Path) -> None:
     assert "damaged" in message(lambda: read_progress(file))
     file.write_bytes(pickle.dumps(_Gigabytes(), 2))
     assert "damaged" in message(lambda: read_progress(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("index.json", b"{"),
+        ("index.json", b'{"cases": [{"subject": "a", "tiles": -1, "pixel_mm": [1, 1]}]}'),
+        ("index.json", b'{"cases": [{"subject": "a", "tiles": 3, "pixel_mm": [1, 1]}]}'),
+        ("case-0-images.npy", b""),
+        ("case-0-labels.npy", b"\x93NUMPY\x01\x00damaged"),
+        ("case-0-labels.npy", pickle.dumps(_Gigabytes(), 2)),
+    ],
+)
+def test_damaged_tiles_are_said_in_a_line(tmp_path: Path, name: str, content: bytes) -> None:
+    shape = (2, 8, 8)
+    images, labels = np.zeros((2, 1, 8, 8), np.float32), np.zeros(shape, np.uint8)
+    write_tiles([CaseTiles("a", images, labels, (1.0, 1.0))], tmp_path)
+    assert len(TileFolder(tmp_path).cases) == 2
+    (tmp_path / name).write_bytes(content)
+    assert "tiles of the training" in message(lambda: TileFolder(tmp_path))
 
 
 class TestHistoryOfVersions:

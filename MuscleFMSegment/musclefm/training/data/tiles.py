@@ -21,12 +21,16 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from musclefm.errors import MuscleFMError
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_bytes, atomic_text
+from musclefm.storage.regular_file import read_regular
 from musclefm.storage.user_data import make_private_folder
 
 _INDEX_FILE = "index.json"
+# Of a hundred thousand cases.
+_LARGEST_INDEX = 64 << 20
 
 Tiles = npt.NDArray[np.intp]
 """Numbers of tiles, ``(n,)``."""
@@ -99,10 +103,24 @@ class TileFolder:
         ``(N,) str``: its subject.
     pixel_mm : ndarray
         ``(N, 2)``: edges of its pixels along rows and columns.
+
+    Raises
+    ------
+    MuscleFMError
+        A file is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
-        index = _Index.model_validate_json((folder / _INDEX_FILE).read_bytes())
+        try:
+            self._open(folder)
+        except (OSError, EOFError, ValueError) as error:
+            raise MuscleFMError(
+                "the tiles of the training are missing or damaged",
+                "remove its work folder and begin again",
+            ) from error
+
+    def _open(self, folder: Path) -> None:
+        index = _Index.model_validate_json(read_regular(folder / _INDEX_FILE, _LARGEST_INDEX))
         counts = np.array([entry.tiles for entry in index.cases], np.intp)
         self.cases: npt.NDArray[np.intp] = np.repeat(np.arange(len(counts)), counts)
         self.subjects = np.repeat(np.array([entry.subject for entry in index.cases]), counts)
@@ -112,6 +130,9 @@ class TileFolder:
             [np.load(folder / _file(case, what), mmap_mode="r") for case in range(len(counts))]
             for what in ("images", "labels")
         )
+        for images, labels, count in zip(self._images, self._labels, counts, strict=True):
+            if not len(images) == len(labels) == count:
+                raise ValueError("a case has other tiles than the index says")
 
     def of(self, subjects: frozenset[str]) -> Tiles:
         """Return the tiles of subjects, in order."""
