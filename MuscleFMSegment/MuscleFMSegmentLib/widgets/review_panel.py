@@ -42,6 +42,13 @@ class ReviewPanel:
         self.ui = widgetsOf(self.form)
         self._onRegion = onRegion
         self._regionIds: list[int] = []
+        # Made once: Slicer looks each text up with its file.
+        self._statuses = {
+            "to do": (_("to do"), "#808080"),
+            "corrected": (_("✎ corrected"), "#2f6fd0"),
+            "accepted": (_("✓ accepted"), "#2a8a3a"),
+            "skipped": (_("– skipped"), "#b06a00"),
+        }
         for button, act in (
             (self.ui.previousButton, onPrevious),
             (self.ui.nextButton, onNext),
@@ -125,12 +132,7 @@ class ReviewPanel:
         )
         for column, (text, look) in enumerate(cells):
             setCell(self.ui.queueTable, row, column, text, **look)
-        text, colour = {
-            "to do": (_("to do"), "#808080"),
-            "corrected": (_("✎ corrected"), "#2f6fd0"),
-            "accepted": (_("✓ accepted"), "#2a8a3a"),
-            "skipped": (_("– skipped"), "#b06a00"),
-        }[entry.status]
+        text, colour = self._statuses[entry.status]
         flag = _FLAG if entry.flagged else ""
         setCell(self.ui.queueTable, row, _STATUS, flag + text, colour=colour)
 

@@ -38,6 +38,15 @@ class WorklistPanel:
         self.form = loadForm("WorklistPanel")
         self.ui = widgetsOf(self.form)
         self._onOpen = onOpen
+        # Made once: Slicer looks each text up with its file.
+        self._statuses = {
+            "waiting": (_("waiting"), "#808080"),
+            "running": (_("running"), "#b06a00"),
+            "ready": (_("ready"), "#2f6fd0"),
+            "in review": (_("in review"), "#7a4fc0"),
+            "saved": (_("saved"), "#2a8a3a"),
+            "failed": (_("failed"), "#c03030"),
+        }
         ui = self.ui
         ui.worklistPath.connect("currentPathChanged(QString)", onFolder)
         ui.processButton.connect("clicked()", onProcess)
@@ -52,14 +61,7 @@ class WorklistPanel:
         table.setRowCount(len(states))
         for row, (title, state) in enumerate(zip(titles, states, strict=True)):
             setCell(table, row, _CASE, title)
-            status, colour = {
-                "waiting": (_("waiting"), "#808080"),
-                "running": (_("running"), "#b06a00"),
-                "ready": (_("ready"), "#2f6fd0"),
-                "in review": (_("in review"), "#7a4fc0"),
-                "saved": (_("saved"), "#2a8a3a"),
-                "failed": (_("failed"), "#c03030"),
-            }[state.status]
+            status, colour = self._statuses[state.status]
             setCell(table, row, _STATUS, status, toolTip=state.fault, colour=colour)
             wrong = state.expected_wrong_voxels
             text = "" if wrong is None else f"{wrong:.0f}"
