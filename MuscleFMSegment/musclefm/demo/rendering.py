@@ -33,8 +33,6 @@ _CONTRASTS: tuple[ContrastName, ...] = (
 _MARGIN_PX = 14
 # Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
 _ATROPHIED = 0.5
-
-
 # Persons drawn at random are split as if they were so many subjects.
 _DRAWN_SUBJECTS = 60
 
