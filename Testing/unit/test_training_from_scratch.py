@@ -144,13 +144,13 @@ def test_what_the_bundle_says_of_itself_may_follow_from_what_it_can_do(start, tm
 
 
 def test_the_demo_ensemble_is_trained_without_any_data(tmp_path):
-    recipe = DemoRecipe(seed=5, members=2, steps=20, slices=SliceRecipe(count=16))
+    recipe = DemoRecipe(seed=5, members=1, steps=2, slices=SliceRecipe(count=8))
     bundle = train_demo(recipe, None, tmp_path / "new", tmp_path / "work", 1, CPU, silent)
     manifest = open_bundle(tmp_path / "new").manifest
     assert manifest.name == "thigh-demo" and manifest.ready and bundle is not None
-    assert manifest.scheme == SCHEME.name and "16 slices" in manifest.training_data
+    assert manifest.scheme == SCHEME.name and "8 slices" in manifest.training_data
     assert manifest.input.framing.spacing_mm == recipe.slices.pixel_mm
     assert manifest.metrics["validation_nll"] > 0
-    assert {member.seed for member in manifest.members} <= {5, 6}
+    assert [member.seed for member in manifest.members] == [5]
     left = {path.name for path in (tmp_path / "work").iterdir()}
     assert left <= {"training.json", "losses.png", ".musclefm-work", "tensorboard"}
