@@ -40,8 +40,9 @@ def texts(cell):
 
 
 def pictures(notebook):
+    """Return how many pictures each cell of code shows; what it prints may come in pieces."""
     codes = (cell for cell in notebook.cells if cell.cell_type == "code")
-    return ["image/png" in o.get("data", {}) for cell in codes for o in cell.outputs]
+    return [sum("image/png" in x.get("data", {}) for x in cell.outputs) for cell in codes]
 
 
 def test_it_is_small_and_executed_from_top_to_bottom(committed):
