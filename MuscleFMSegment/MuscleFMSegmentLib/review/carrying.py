@@ -89,7 +89,7 @@ class Carrying:
         return tuple(muscle for muscle in still if muscle.slices)
 
     def restore(self, unseen: Iterable[MuscleSlices], labels: Labels) -> None:
-        """Go on from a saved review."""
+        """Resume from a saved review."""
         self._taken = [(muscle, labels) for muscle in unseen]
 
     def carry(self, beforeEdit: Callable[[], None]) -> None:
@@ -174,7 +174,7 @@ class Carrying:
             if not found.slices:
                 raise MuscleFMError(
                     _("no other slice of the muscle would change"),
-                    _("go on with the next region"),
+                    _("continue with the next region"),
                 )
             return found
 
