@@ -107,16 +107,18 @@ def unseen_renderings(
     """
     scheme = load_scheme(SCHEME)
     unseen = [a for a in load_anatomies(folder, scheme) if a.subject in TEST_SUBJECTS]
-    yield from _anatomy_renderings(unseen * times, scheme, scanner, seed)
+    for number, anatomy in enumerate(unseen * times):
+        yield _anatomy_rendering(anatomy, scheme, scanner, seed, number)
 
 
 def seen_renderings(
-    folder: Path, seed: int = 0, scanner: Scanner | None = None
+    folder: Path, seed: int = 0, scanner: Scanner | None = None, every: int = 1
 ) -> Iterator[Rendering]:
-    """Render the real anatomies that the ensemble was trained on, as patients of its own."""
+    """Render every n-th real anatomy that the ensemble was trained on, as another patient."""
     scheme = load_scheme(SCHEME)
     seen = [a for a in load_anatomies(folder, scheme) if a.subject not in TEST_SUBJECTS]
-    yield from _anatomy_renderings(seen, scheme, scanner, seed)
+    for number in range(0, len(seen), every):
+        yield _anatomy_rendering(seen[number], scheme, scanner, seed, number)
 
 
 def drawn_renderings(
@@ -130,12 +132,11 @@ def drawn_renderings(
         yield _rendering(f"drawn-{seed}-{number}", labelmap, scheme, scanner, seed, number)
 
 
-def _anatomy_renderings(
-    anatomies: Iterable[Anatomy], scheme: LabelScheme, scanner: Scanner | None, seed: int
-) -> Iterator[Rendering]:
-    for number, anatomy in enumerate(anatomies):
-        labelmap = labelled_slices(anatomy.labelmap, _PIXEL_MM)
-        yield _rendering(anatomy.subject, labelmap, scheme, scanner, seed, number)
+def _anatomy_rendering(
+    anatomy: Anatomy, scheme: LabelScheme, scanner: Scanner | None, seed: int, number: int
+) -> Rendering:
+    labelmap = labelled_slices(anatomy.labelmap, _PIXEL_MM)
+    return _rendering(anatomy.subject, labelmap, scheme, scanner, seed, number)
 
 
 def _rendering(

@@ -1,6 +1,7 @@
 """``musclefm corrections add --carry``: corrected slices are carried to those between."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from musclefm.cli.main import main
 from musclefm.corrections.store import CorrectionStore
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import load_scheme
+from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
@@ -73,6 +75,17 @@ def test_the_sample_holds_the_proposal_and_counts_only_the_corrected_slices(add,
     assert (areas >= drawn).all() and ((labels == OTHER) == (thigh(14) == OTHER)).all()
     learned = store.training_labels(sample.id).array
     assert set(np.flatnonzero((learned != 255).any(axis=(1, 2))).tolist()) == set(SLICES)
+
+
+def test_a_sample_with_unseen_slices_is_listed_as_such(add, capfd):
+    _, store = add("--reviewed", "all")
+    (sample,) = store.samples()
+    case = store.load(sample.id)
+    unseen = (MuscleSlices(MUSCLE, (4, 5, 6)),)
+    stored = store.add(replace(case, reviewed=replace(case.reviewed, unseen=unseen)))
+    capfd.readouterr()
+    assert main(["corrections", "show", stored.id, "--store", str(store.folder)]) == 0
+    assert "all, less 3 carried and not seen" in capfd.readouterr().out
 
 
 def test_slices_that_the_file_leaves_empty_are_taken_from_the_model(add, files, tmp_path):

@@ -185,7 +185,9 @@ def _store(arguments: argparse.Namespace) -> CorrectionStore:
 
 def _reviewed(record: SampleRecord) -> str:
     reviewed = record.reviewed
-    if reviewed.kind == "all":
-        return "all"
     count = len(reviewed.slices if reviewed.kind == "slices" else reviewed.muscles)
-    return f"{count} {reviewed.kind}" if count else "nothing"
+    unseen = sum(len(muscle.slices) for muscle in reviewed.unseen)
+    text = f"{count} {reviewed.kind}" if count else "nothing"
+    if reviewed.kind == "all":
+        text = "all"
+    return f"{text}, less {unseen} carried and not seen" if unseen else text
