@@ -49,7 +49,7 @@ make_slicer_environment() {
   install "$folder" packaging pytest pytest-timeout
   local lowest
   lowest=$("$folder/bin/python" Testing/packaging/lowest_versions.py numpy scipy SimpleITK \
-    pydicom highdicom slicerio nibabel pynrrd psutil pydantic pillow platformdirs filelock \
+    pydicom highdicom nibabel pynrrd psutil pydantic pillow platformdirs filelock \
     rich jinja2)
   # shellcheck disable=SC2086
   install "$folder" slicer-core PySide6-Essentials dcmqi $lowest

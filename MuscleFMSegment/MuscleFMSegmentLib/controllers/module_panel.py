@@ -164,8 +164,8 @@ class ModulePanel:
         self.setParameters(None)
 
     def apply(self) -> None:
-        """Segment the chosen volume."""
-        if self._parameters:
+        """Segment the chosen volume, unless packages have gone since the module was opened."""
+        if self._parameters and self._hasPackages():
             with self.messages.shown():
                 self.run.start(self._chosenRun(self._parameters))
 
@@ -201,18 +201,22 @@ class ModulePanel:
             section.collapsed = hasCase == (section is self.ui.segmentSection)
 
     def _checkPackages(self) -> None:
+        if self._hasPackages():
+            self._follow()
+            self.inventory.enter()
+            self._offerInterrupted()
+
+    def _hasPackages(self) -> bool:
+        """Tell whether the library can run; offer what is missing where it cannot."""
         missing = self._installer.missing()
         self.ui.installFrame.setVisible(bool(missing))
         if missing:
             self.ui.installLabel.text = _(
                 "These Python packages are needed once: {names}. They come from the internet; "
-                "PyTorch may take several GB."
+                "PyTorch may take several GB. Slicer's own packages stay as they are."
             ).format(names=", ".join(missing))
             self.segment.setReady(False, _("Install the packages first"))
-            return
-        self._follow()
-        self.inventory.enter()
-        self._offerInterrupted()
+        return not missing
 
     def _offerInterrupted(self) -> None:
         if not self._installer.missing():

@@ -246,8 +246,7 @@ class LibraryRunner:
             return Outcome("finished", output="\n".join(self._output))
         missing = [line for line in self._errors if line.startswith(_MISSING)]
         if missing:
-            text = _("the package '{name}' is missing: press Install")
-            return Outcome("failed", text.format(name=missing[-1].split("'")[1]))
+            return Outcome("failed", _missingText(missing[-1].split("'")[1]))
         messages = [line for line in self._errors if line.startswith(_PREFIX)]
         if code == _REFUSED and messages:
             return Outcome("failed", messages[-1].removeprefix(_PREFIX))
@@ -256,3 +255,15 @@ class LibraryRunner:
             " close other programs or crop the volume"
         )
         return Outcome("failed", text.format(name=self._name, code=code))
+
+
+def _missingText(name: str) -> str:
+    """Say how to get a package that the module, which looks before, had found or not looked for."""
+    if os.environ.get(PYTHON_VARIABLE):
+        text = _("the package '{name}' is missing in the Python of {variable}: install it there")
+    else:
+        text = _(
+            "the package '{name}' is missing or damaged: open the module again and press Install,"
+            " or reinstall it in Slicer's Python console"
+        )
+    return text.format(name=name, variable=PYTHON_VARIABLE)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from importlib.metadata import PackageNotFoundError, version
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +16,29 @@ from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
 from MuscleFMSegmentLib.process.library_runner import PYTHON_VARIABLE
+from MuscleFMSegmentLib.startup.installed_packages import (
+    TORCH,
+    TORCHVISION,
+    constraintLines,
+    installedVersion,
+    lackingOfTorch,
+)
 
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 _REQUESTER = "MuscleFMSegment"
-# As in pyproject.toml, which gives the reason.
-_TORCH, _TORCHVISION = ">=2.10", ">=0.25"
+_PIP_CONSTRAINT = "PIP_CONSTRAINT"
 
 # What the module itself imports; the rest is the child process's, which may have another Python.
 _IN_SLICER = frozenset({"numpy", "scipy", "SimpleITK", "pydicom", "pydantic", "platformdirs"})
 
 
 class Installer:
-    """Finds and installs missing packages."""
+    """Finds and installs missing packages, and leaves all others as they are."""
 
     def missing(self) -> tuple[str, ...]:
-        """Return the packages that are missing or too old, PyTorch first."""
-        missing = [
-            requirement.name
-            for requirement in self._requirements()
-            if not slicer.packaging.pip_check(requirement)
-        ]
-        return (*(() if _otherPython() or _hasTorch() else ("PyTorch",)), *missing)
+        """Return what is missing, too old or does not fit, PyTorch first, as the user reads it."""
+        names = [requirement.name for requirement in self._missingRequirements()]
+        return (*self._lackingOfTorch().values(), *names)
 
     def install(self) -> None:
         """Install what is missing, after asking.
@@ -43,10 +48,12 @@ class Installer:
         MuscleFMError
             The user declined, or it failed.
         """
-        if not _otherPython() and not _hasTorch():
-            self._installTorch()
+        if lacking := self._lackingOfTorch():
+            self._installTorch(lacking)
+        missing = self._missingRequirements()
         try:
-            slicer.packaging.pip_ensure(self._requirements(), requester=_REQUESTER)
+            with _constraints(requirement.name for requirement in missing) as path:
+                slicer.packaging.pip_ensure(missing, constraints=path, requester=_REQUESTER)
         except RuntimeError as error:
             raise MuscleFMError(
                 _("the packages were not installed"), _("press Install when you are ready")
@@ -57,19 +64,22 @@ class Installer:
                 _("check network and free space, see Slicer's Python console, and try again"),
             ) from error
         importlib.invalidate_caches()
-        left = self.missing()
-        if left:
+        if left := self.missing():
             raise MuscleFMError(
                 _("still missing: {names}").format(names=", ".join(left)),
                 _("restart Slicer and press Install again"),
             )
 
-    def _requirements(self) -> list[Any]:
+    def _missingRequirements(self) -> list[Any]:
         listed = slicer.packaging.load_requirements(_REQUIREMENTS)
         other = _otherPython()
-        return [entry for entry in listed if not other or entry.name in _IN_SLICER]
+        needed = [entry for entry in listed if not other or entry.name in _IN_SLICER]
+        return [entry for entry in needed if not slicer.packaging.pip_check(entry)]
 
-    def _installTorch(self) -> None:
+    def _lackingOfTorch(self) -> dict[str, str]:
+        return {} if _otherPython() else lackingOfTorch()
+
+    def _installTorch(self, lacking: dict[str, str]) -> None:
         try:
             import PyTorchUtils
         except ModuleNotFoundError as error:
@@ -77,27 +87,53 @@ class Installer:
                 _("Slicer's PyTorch extension is missing"),
                 _("install it from the Extensions Manager and restart Slicer"),
             ) from error
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(
-            askConfirmation=True,
-            torchVersionRequirement=_TORCH,
-            torchvisionVersionRequirement=_TORCHVISION,
-        )
+        torch = None if "torch" in lacking else installedVersion("torch")
+        # The build of the user's torch, by whose name the extension finds its torchvision.
+        build = re.fullmatch(r"cpu|cu\d+", (torch.local or "") if torch else "")
+        changing = ("torchvision",) if torch else ("torch", "torchvision")
+        try:
+            with _constraints(changing) as path, _constraintsOfAnyPip(path):
+                PyTorchUtils.PyTorchUtilsLogic().installTorch(
+                    askConfirmation=True,
+                    forceComputationBackend=build[0] if build else None,
+                    torchVersionRequirement=f"=={torch.public}" if torch else str(TORCH),
+                    torchvisionVersionRequirement=str(TORCHVISION),
+                )
+        except Exception as error:
+            raise MuscleFMError(
+                _("installing PyTorch failed"),
+                _("see Slicer's Python console; restart Slicer and press Install again"),
+            ) from error
         importlib.invalidate_caches()
-        if not _hasTorch():
+        if self._lackingOfTorch():
             raise MuscleFMError(
                 _("PyTorch was not installed"),
-                _("install it in the PyTorch module, which reports what went wrong"),
+                _("press Install when you are ready; the PyTorch module says what went wrong"),
             )
+
+
+@contextmanager
+def _constraints(changing: Iterable[str]) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "constraints.txt"
+        path.write_text("\n".join(constraintLines(changing)), "utf-8")
+        yield path
+
+
+@contextmanager
+def _constraintsOfAnyPip(path: Path) -> Iterator[None]:
+    """Let every pip that is started keep to constraints: the PyTorch extension takes none."""
+    before = os.environ.get(_PIP_CONSTRAINT)
+    # An address, as pip takes a space for the end of a path.
+    os.environ[_PIP_CONSTRAINT] = " ".join(filter(None, (before, path.as_uri())))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_PIP_CONSTRAINT]
+        else:
+            os.environ[_PIP_CONSTRAINT] = before
 
 
 def _otherPython() -> bool:
     return bool(os.environ.get(PYTHON_VARIABLE))
-
-
-def _hasTorch() -> bool:
-    # Looked up, never imported: Slicer would keep its libraries until it ends.
-    try:
-        major, minor = version("torch").split(".")[:2]
-    except PackageNotFoundError:
-        return False
-    return (int(major), int(minor)) >= (2, 10)

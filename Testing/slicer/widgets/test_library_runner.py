@@ -110,16 +110,25 @@ def test_the_one_line_of_an_error_is_the_outcome(followed: Any, process: Scripte
     assert str(outcome.error) == outcome.message and len(followed.log) == 2
 
 
-def test_a_missing_package_is_named_with_the_button_that_installs_it(
-    followed: Any, process: ScriptedProcess
+@pytest.mark.parametrize(
+    ("other", "remedy"),
+    [("", "open the module again and press Install"), ("/a/python", "MUSCLEFM_LIBRARY_PYTHON")],
+)
+def test_a_missing_package_is_named_with_what_installs_it(
+    followed: Any,
+    process: ScriptedProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    other: str,
+    remedy: str,
 ) -> None:
+    monkeypatch.setenv("MUSCLEFM_LIBRARY_PYTHON", other)
     process.errors = [
         "Traceback (most recent call last):",
         "ModuleNotFoundError: No module named 'safetensors'",
     ]
     process.returnCode = 1
     message = followed.poll().message
-    assert "'safetensors'" in message and "Install" in message
+    assert "'safetensors'" in message and remedy in message
 
 
 def test_a_killed_process_is_reported_with_a_remedy(

@@ -1,4 +1,4 @@
-"""Stand-in for slicer.packaging (5.12): what is missing is asked for, never installed."""
+"""Stand-in for slicer.packaging (5.12): asks and checks as Slicer does, and never runs pip."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Any
 
 import slicer
 from packaging.requirements import Requirement
-
-INSTALLED: list[str] = []
-"""What a user's yes would have installed, in order; a test may read and clear it."""
 
 
 def load_requirements(path: str | Path) -> list[Requirement]:
@@ -26,7 +23,7 @@ def pip_check(requirements: Any) -> bool:
 
 def pip_ensure(
     requirements: Any,
-    constraints: Any = None,
+    constraints: str | Path | None = None,
     skip_packages: list[str] | None = None,
     prompt_install: bool = True,
     prompt_restart: bool = True,
@@ -34,7 +31,7 @@ def pip_ensure(
     skip_in_testing: bool = True,
     show_progress: bool = True,
 ) -> list[str] | None:
-    """Ask the user, and note what would be installed.
+    """Ask the user, and hand what is missing to :func:`pip_install`.
 
     Raises
     ------
@@ -46,14 +43,14 @@ def pip_ensure(
         names = ", ".join(entry.name for entry in missing)
         question = f"{requester} needs these Python packages: {names}. Install them now?"
         if prompt_install and not slicer.util.confirmOkCancelDisplay(question):
-            raise RuntimeError("Required packages were not installed: the user declined")
-        pip_install([str(entry) for entry in missing])
+            raise RuntimeError("User declined package installation")
+        pip_install([str(entry) for entry in missing], constraints=constraints)
     return None
 
 
-def pip_install(requirements: Any, **options: Any) -> None:
-    """Note what would be installed."""
-    INSTALLED.extend(str(entry) for entry in _asList(requirements))
+def pip_install(requirements: Any, constraints: str | Path | None = None, **options: Any) -> None:
+    """Refuse; a test puts a pip of its own here."""
+    raise NotImplementedError("pip is not run in tests")
 
 
 def _asList(requirements: Any) -> list[Requirement]:
@@ -68,4 +65,4 @@ def _satisfied(requirement: Requirement) -> bool:
     try:
         return version(requirement.name) in requirement.specifier
     except PackageNotFoundError:
-        return str(requirement) in INSTALLED
+        return False

@@ -1,0 +1,92 @@
+"""A Python whose packages are metadata alone, and what would install into it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from importlib.metadata import DistributionFinder, MetadataPathFinder, distributions
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import pytest
+import slicer
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+_LISTED = Path(__file__).parents[1] / "slicer_packages.txt"
+OF_SLICER = [line for line in _LISTED.read_text("utf-8").splitlines() if line[0] != "#"]
+"""What Slicer ships, as ``name==version``."""
+
+
+class PackageMetadata:
+    """What ``importlib.metadata`` sees: nothing but what is added.
+
+    Attributes
+    ----------
+    pipCalls : list
+        What pip was asked for, and the lines of its constraints.
+    torchCalls : list
+        How the PyTorch extension was called, and the lines that any pip would keep to.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        folder.mkdir()
+        self.pipCalls: list[tuple[list[str], list[str]]] = []
+        self.torchCalls: list[tuple[dict[str, Any], list[str]]] = []
+        findAnywhere = MetadataPathFinder.find_distributions
+
+        def findHere(context: Any = None) -> Any:
+            name = getattr(context, "name", None)
+            return findAnywhere(DistributionFinder.Context(name=name, path=[str(folder)]))
+
+        monkeypatch.setattr(MetadataPathFinder, "find_distributions", findHere)
+        monkeypatch.setattr(slicer.packaging, "pip_install", self._pipInstall)
+
+    def add(self, *packages: str, requires: tuple[str, ...] = ()) -> None:
+        """Install packages, written name==version, in place of other versions of theirs."""
+        for package in packages:
+            name, _equal, version = package.partition("==")
+            folder = self._folder / f"{canonicalize_name(name).replace('-', '_')}.dist-info"
+            folder.mkdir(exist_ok=True)
+            lines = [f"Name: {name}", f"Version: {version}"]
+            lines += [f"Requires-Dist: {entry}" for entry in requires]
+            (folder / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, ""]))
+        # The finder looks again once a folder's time has changed, which may be too coarse.
+        importlib.invalidate_caches()
+
+    def addTorch(self, torch: str, torchvision: str = "", pairs: str = "") -> None:
+        """Install torch, and a torchvision made for it or for another."""
+        self.add(f"torch=={torch}", requires=("setuptools", "nvidia-cudnn-cu12==9.1", "sympy>=1"))
+        if torchvision:
+            pin = f"torch=={pairs or torch.split('+')[0]}"
+            self.add(f"torchvision=={torchvision}", requires=("numpy", pin))
+
+    def lines(self) -> list[str]:
+        """Return what is installed as constraints that keep it."""
+        return sorted(
+            f"{canonicalize_name(found.name)}=={found.version}" for found in distributions()
+        )
+
+    def installTorch(self, **options: Any) -> None:
+        """Do as the PyTorch extension does, with a torch 2.12 where none is asked for."""
+        (address,) = os.environ["PIP_CONSTRAINT"].split()
+        path = url2pathname(urlparse(address).path)
+        self.torchCalls.append((options, Path(path).read_text("utf-8").splitlines()))
+        if options["torchVersionRequirement"] == ">=2.10":
+            self.addTorch("2.12.0+cu128", "0.27.0+cu128")
+        else:
+            self.add(
+                "torchvision==0.27.0", requires=(f"torch{options['torchVersionRequirement']}",)
+            )
+
+    def _pipInstall(
+        self, requirements: list[str], constraints: Any = None, **_options: Any
+    ) -> None:
+        lines = Path(constraints).read_text("utf-8").splitlines()
+        self.pipCalls.append((requirements, lines))
+        for requirement in map(Requirement, requirements):
+            lowest = next(iter(requirement.specifier)).version
+            self.add(f"{requirement.name}=={lowest}")
