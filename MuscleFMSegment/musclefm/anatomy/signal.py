@@ -64,6 +64,16 @@ def cleaned(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.asarray(np.clip(signal, floor, highest) - np.float32(floor), np.float32)
 
 
+def signal_box(array: npt.NDArray[Any]) -> tuple[slice, slice, slice]:
+    """Return the smallest box ``(K, J, I)`` around all signal, the whole where there is none."""
+    signal = cleaned(array) > 0
+    box = []
+    for axis, size in enumerate(array.shape):
+        shown = np.flatnonzero(signal.any(axis=tuple({0, 1, 2} - {axis})))
+        box.append(slice(int(shown[0]), int(shown[-1]) + 1) if shown.size else slice(0, size))
+    return box[0], box[1], box[2]
+
+
 def _range(values: npt.NDArray[np.float32], field: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return floor and top of the field, the top from below any saturated plateau."""
     sample = _sample(values[field])

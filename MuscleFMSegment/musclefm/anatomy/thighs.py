@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from musclefm.anatomy.body import Body, find_body, in_plane_parts
 from musclefm.anatomy.separation import Separation, separate
+from musclefm.anatomy.signal import signal_box
 from musclefm.volumes.volume import Volume
 
 # A slice shows two thighs where the whole is wider than high and has halves of
@@ -75,6 +76,28 @@ def find_thighs(image: Volume) -> Thighs:
         :func:`musclefm.volumes.orientation.to_canonical`). Voxels that are not
         finite count as air.
     """
+    # What lies around the signal, and how far, is a matter of storage: the search must not
+    # depend on it.
+    box = signal_box(image.array)
+    origin = image.grid.ijk_to_lps @ (box[2].start, box[1].start, box[0].start, 1)
+    array = image.array[box]
+    grid = replace(image.grid, shape=array.shape, origin=tuple(origin[:3].tolist()))
+    found = _find_within(Volume(array, grid))
+    around = [
+        (place.start, size - place.stop) for place, size in zip(box, image.array.shape, strict=True)
+    ]
+    corner = (box[1].start, box[2].start)
+    return replace(
+        found,
+        membership=np.pad(found.membership, around, mode="edge"),
+        centres=np.pad(found.centres + corner, ((0, 0), around[0], (0, 0)), mode="edge"),
+        contact=tuple(np.pad(found.contact, around[0]).tolist()),
+        areas_mm2=tuple(np.pad(found.areas_mm2, around[0]).tolist()),
+    )
+
+
+def _find_within(image: Volume) -> Thighs:
+    """Find thighs in a volume that shows some signal at each of its edges, or none at all."""
     body = find_body(image)
     separation = separate(body)
     slices, rows, columns = image.grid.shape
