@@ -1,6 +1,7 @@
 """Tests that run in Slicer's environment: its real scene, and its window under Xvfb.
 
-Run them with the interpreter that has slicer-core and PySide6.
+Run them with the interpreter that has slicer-core and PySide6. Where MUSCLEFM_SLICER_BASE names
+a copy of the folder Base/Python of Slicer's sources, its packages are used, not stand-ins of them.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE.pare
 for folder in (HERE, HERE.parents[1] / "MuscleFMSegment"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-# slicer-core, which the tests of the scene run in alone, has none.
-sys.modules.setdefault("slicer.i18n", import_module("harness.stand_ins.i18n"))
+
+if not import_module("harness.slicer_base").useSlicersOwn():
+    # slicer-core, which the tests of the scene run in alone, has none.
+    sys.modules.setdefault("slicer.i18n", import_module("harness.stand_ins.i18n"))
 
 
 @pytest.fixture(scope="session")

@@ -62,15 +62,18 @@ def test_a_closed_scene_leaves_the_module(slicer_session, volume) -> None:
     assert not widget.ui.applyButton.enabled
 
 
-def test_only_a_mapping_can_be_disconnected_from_parameters(slicer_session) -> None:
+def test_a_form_can_be_disconnected_from_parameters(slicer_session) -> None:
     widget = slicer_session.openModule(PLAIN_MODULE)
     parameters = widget.parameters
     slicer_session.leaveModule()
     widget.ui.levelSlider.value = 10.0
     assert parameters.level == 40.0
-    parameters.disconnectGui(parameters.connectGui(widget.ui))
+    tag = parameters.connectGui(widget.ui)
     widget.ui.levelSlider.value = 20.0
-    assert parameters.level == 20.0, "Slicer's connectGui gives nothing to disconnect by"
+    assert parameters.level == 20.0
+    parameters.disconnectGui(tag)
+    widget.ui.levelSlider.value = 30.0
+    assert parameters.level == 20.0
 
 
 def test_an_error_in_a_slot_is_shown_and_seen(slicer_session) -> None:

@@ -23,7 +23,7 @@ from MuscleFMSegmentLib.scene.nodes import firstInput, isInput, nodesOfClass, sl
 from MuscleFMSegmentLib.startup.installer import Installer
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
-from MuscleFMSegmentLib.widgets.ui_files import loadForm, parameterWidgets, widgetsOf
+from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
@@ -103,11 +103,11 @@ class ModulePanel:
         parameters.inputVolume = parameters.inputVolume or firstInput(slicer.mrmlScene)
         # What Slicer's wrapper adds is not declared.
         node: Any = parameters
-        # connectGui would connect the same, but in Slicer it does not return the tag
-        # (issue 7547 of Slicer), so that nothing could be disconnected.
-        guiTag = node.connectParametersToGui(parameterWidgets(self.form))
+        guiTag = node.connectGui(widgetsOf(self.form))
+        # After Slicer's wrapper has read the node anew: VTK calls the first observer of a priority
+        # last, and that is the wrapper's of the first parameter.
         observation = node.AddObserver(
-            vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._follow()
+            vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._follow(), -1.0
         )
 
         def unfollow() -> None:

@@ -21,10 +21,3 @@ def loadForm(name: str) -> Any:
 def widgetsOf(form: Any) -> Any:
     """Return an object that has the named widgets of a form as attributes."""
     return slicer.util.childWidgetVariables(form)
-
-
-def parameterWidgets(form: Any) -> dict[str, Any]:
-    """Return the widgets of a form by the parameter that each names."""
-    widgets = vars(widgetsOf(form)).values()
-    named = {widget.property("SlicerParameterName"): widget for widget in widgets}
-    return {name: widget for name, widget in named.items() if name}

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.pythonqt.fake import Fake
 from harness.session import Session
+from harness.slicer_base import nameWidgets, useSlicersOwn
 
 # Offscreen and without the X server: what is shown is copied into Qt's own windows.
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
@@ -59,11 +60,15 @@ def boot(temporary: Path) -> Session:
 
     for name, fake in fakes.items():
         setattr(ctk if name.startswith("ctk") else slicer, name, fake)
+    if own := useSlicersOwn():
+        nameWidgets(own, ctk)
     for name, source in STAND_INS.items():
-        module = importlib.import_module(source)
-        sys.modules[name] = module
         if name.startswith("slicer."):
+            module = importlib.import_module(name if own else source)
             setattr(slicer, name.removeprefix("slicer."), module)
+        else:
+            module = importlib.import_module(source)
+        sys.modules[name] = module
     return _start(temporary)
 
 

@@ -104,17 +104,13 @@ class _Wrapper:
         else:
             self.parameterNode.SetParameter(self._prefix + name, kind.asText(value))
 
-    def connectGui(self, gui: Any) -> None:
-        """Connect all widgets that name a parameter.
-
-        As in Slicer (its issue 7547), it does not return what would disconnect them:
-        ``connectParametersToGui`` does.
-        """
+    def connectGui(self, gui: Any) -> int:
+        """Connect all widgets that name a parameter; return what disconnects them."""
         isWidget = hasattr(gui, "isWidgetType")
         widgets = gui.findChildren() if isWidget else vars(gui).values()
         named = {widget.property(SlicerParameterNamePropertyName): widget for widget in widgets}
         named.pop(None, None)
-        self.connectParametersToGui(named)
+        return self.connectParametersToGui(named)
 
     def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
         """Connect widgets by parameter; return what disconnects them."""
