@@ -51,8 +51,8 @@ class ReviewedExtent(Enum):
     def label(self) -> str:
         """Return the text in the chooser."""
         return {
-            "slices": _("All slices without an open region"),
-            "muscles": _("All muscles without an open region"),
+            "slices": _("Slices looked at, without an open region"),
+            "muscles": _("Muscles looked at, without an open region"),
             "all": _("The whole case"),
         }[self.value]
 

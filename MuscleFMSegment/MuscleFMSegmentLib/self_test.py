@@ -68,8 +68,8 @@ def playThrough(panel: ModulePanel, show: Callable[[str], None]) -> None:
     _wait(lambda: review.queue.entries[0].status == "corrected", panel)
 
     show(_("Saving"))
-    panel.control.save.ui.extentSelector.setCurrentIndex(_WHOLE_CASE)
-    panel.control.saveCase()
+    panel.control.saving.panel.ui.extentSelector.setCurrentIndex(_WHOLE_CASE)
+    panel.control.saving.save()
     _wait(lambda: review.storedSample is not None, panel)
     assert review.storedSample
     stored = CorrectionStore().load(review.storedSample)

@@ -93,11 +93,11 @@ def play(session: Any, home: Path) -> None:
     session.keys("n")
     for _ in range(3):
         session.keys("k")
-    extent = panel.control.save.ui.extentSelector
+    extent = panel.control.saving.panel.ui.extentSelector
     extent.setCurrentIndex(extent.count - 1)
     for section in (panel.ui.correctSection, panel.ui.worklistSection):
         section.collapsed = True
-    session.click(panel.control.save.ui.saveButton)
+    session.click(panel.control.saving.panel.ui.saveButton)
     session.waitFor(lambda: review.storedSample is not None, PATIENCE_S)
     session.process(300)
     photographer.take("5-saved", panel.ui.researchLabel)

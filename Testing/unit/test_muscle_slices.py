@@ -5,8 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from musclefm.errors import MuscleFMError
 from musclefm.review.changes import changed_regions
-from musclefm.review.muscle_slices import MuscleSlices, corrected_slices, unseen_voxels
+from musclefm.review.muscle_slices import (
+    MuscleSlices,
+    corrected_slices,
+    parse_slices,
+    slices_text,
+    unseen_voxels,
+)
 from musclefm.volumes.grid import Grid
 
 MUSCLE, OTHER = 3, 8
@@ -82,3 +89,18 @@ def test_a_region_with_an_unseen_change_is_not_taken_for_corrected(model):
     assert changed_regions(model, labels, regions, unseen) == {1, 3}
     seen = [muscle.without({3}, 2) for muscle in unseen]
     assert changed_regions(model, labels, regions, seen) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "slices"),
+    [("3-5, 9", (3, 4, 5, 9)), ("", ()), ("0", (0,)), (" 7 , 1-2,", (1, 2, 7))],
+)
+def test_a_list_of_slices_is_read_and_written(text, slices):
+    assert parse_slices(text) == slices
+    assert parse_slices(slices_text(slices)) == slices
+
+
+@pytest.mark.parametrize("text", ["one", "5-3", "1-2-3", "-4", "0-99999999999999999999"])
+def test_what_is_no_list_of_slices(text):
+    with pytest.raises(MuscleFMError, match="no list of slices"):
+        parse_slices(text)

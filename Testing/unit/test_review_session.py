@@ -75,6 +75,17 @@ def test_what_was_carried_and_not_seen_comes_back(tmp_path, queue):
     assert read_session(tmp_path).unseen == (), "a review of an earlier version"
 
 
+def test_what_was_visited_comes_back(tmp_path, queue):
+    session = ReviewSession.of(queue, PROVENANCE, visited_slices={4, 3}, visited_muscles={14})
+    save_session(tmp_path, session, labels(1))
+    found = read_session(tmp_path)
+    assert (found.visited_slices, found.visited_muscles) == ((3, 4), (14,))
+    document = json.loads((tmp_path / "session.json").read_text())
+    del document["session"]["visited_slices"], document["session"]["visited_muscles"]
+    (tmp_path / "session.json").write_text(json.dumps(document))
+    assert read_session(tmp_path).visited_slices == (), "a review of an earlier version"
+
+
 def test_a_review_comes_back_as_it_was_left(tmp_path, queue):
     save_session(tmp_path, ReviewSession.of(queue, PROVENANCE, reader="R7"), labels(1))
     session, found = load_session(tmp_path)

@@ -193,7 +193,7 @@ class ModulePanel:
             (ui.correctSection, control.correct),
             (ui.uncertaintySection, control.uncertainty),
             (ui.musclesSection, control.muscles),
-            (ui.saveSection, control.save),
+            (ui.saveSection, control.saving.panel),
         )
 
     def _fold(self, hasCase: bool) -> None:

@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
-from MuscleFMSegmentLib.controllers.export_controller import ExportController
+from MuscleFMSegmentLib.controllers.save_controller import SaveController
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.widgets.correct_panel import CorrectPanel
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.muscles_panel import MusclesPanel
 from MuscleFMSegmentLib.widgets.review_panel import ReviewPanel
-from MuscleFMSegmentLib.widgets.save_panel import SavePanel
 from MuscleFMSegmentLib.widgets.uncertainty_panel import UncertaintyPanel
 
 if TYPE_CHECKING:
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
     from MuscleFMSegmentLib.review.case_review import CaseReview
-    from MuscleFMSegmentLib.review.correction_saving import Extent
     from MuscleFMSegmentLib.review.open_case import OpenCase
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
 
@@ -62,7 +60,6 @@ class ReviewController:
     def __init__(self, context: ReviewContext) -> None:
         self._context = context
         self._open: OpenCase | None = None
-        self._isSaving = False
         self.review = ReviewPanel(
             onPrevious=self.previous,
             onNext=self.next,
@@ -78,9 +75,13 @@ class ReviewController:
         self.muscles = MusclesPanel(
             lambda side, label: self._do(lambda review: review.goToMuscle(side, label))
         )
-        self.save = SavePanel(self.saveCase, self.saveAndNext, self.export)
-        self._exporter = ExportController(
-            self.save, context.messages, context.exporter, self._showSaved
+        self.saving = SaveController(
+            context.messages,
+            context.background,
+            context.exporter,
+            context.parameters,
+            lambda: self._open,
+            context.onSaved,
         )
 
     @property
@@ -161,7 +162,7 @@ class ReviewController:
         self.review.clear()
         self.uncertainty.clear()
         self.muscles.clear()
-        self.save.clear()
+        self.saving.panel.clear()
         if opened:
             opened.close(removeNodes)
 
@@ -174,7 +175,7 @@ class ReviewController:
         if not self._open or parameters is None:
             return
         review = self._open.review
-        review.showHeat(
+        review.heatmap.show(
             parameters.heatKind.value,
             parameters.heatOpacity,
             parameters.heatThreshold,
@@ -183,6 +184,7 @@ class ReviewController:
         if review.comparison.isVisible != parameters.compareWithModel:
             review.comparison.setVisible(parameters.compareWithModel)
         self.correct.setNeighboursKept(parameters.protectNeighbours)
+        self.saving.showVerified()
 
     def next(self) -> None:
         """Go to the next region."""
@@ -213,19 +215,6 @@ class ReviewController:
         if self._open:
             self._open.autosave()
 
-    def saveCase(self) -> None:
-        """Save the corrected case as a training sample."""
-        self._save(lambda: None)
-
-    def saveAndNext(self) -> None:
-        """Save the corrected case and open the next one of the worklist."""
-        self._save(self._context.onSaved)
-
-    def export(self, exportFormat: str) -> None:
-        """Write the labels as they are now into a folder that the user chooses."""
-        if self._open:
-            self._exporter.export(self._open, exportFormat)
-
     def onQueueChanged(self) -> None:
         """Show the queue."""
         if self._open:
@@ -233,13 +222,17 @@ class ReviewController:
             self.review.show(review.queue, review.case.grid.voxel_volume_mm3 / 1000)
             if review.queue.current is not None:
                 self.uncertainty.plot.setCurrent(review.shownSlice)
-            self._showSaved()
+            self.saving.show()
 
     def onMeasured(self) -> None:
         """Show volumes and fat fractions."""
         if self._open:
             self.muscles.showMeasures(self._open.review.measures)
-            self._showSaved()
+            self.saving.show()
+
+    def onVisited(self) -> None:
+        """Show what would be verified."""
+        self.saving.showVerified()
 
     def onProposed(self, isProposed: bool) -> None:
         """Show what the button does now."""
@@ -258,43 +251,3 @@ class ReviewController:
         if self._open:
             with self._context.messages.shown():
                 act(self._open.review)
-
-    def _save(self, afterwards: Callable[[], None]) -> None:
-        parameters = self._context.parameters()
-        if self._open and parameters and not self._isSaving:
-            with self._context.messages.shown():
-                self._store(self._open, parameters.reviewedExtent.value, afterwards)
-
-    def _store(self, opened: OpenCase, extent: Extent, afterwards: Callable[[], None]) -> None:
-        from MuscleFMSegmentLib.review.correction_saving import Correction
-
-        review = opened.review
-        review.settleEdits()
-        review.noteTime()
-        unseen = review.carrying.unseen
-        correction = Correction.of(review.case, review.sidedVolume(), extent, unseen)
-        revision = review.revision
-
-        def saved(sample: str) -> None:
-            self._isSaving = False
-            if review.revision == revision:
-                review.noteStored(sample)
-                opened.autosave()
-            self._showSaved()
-            if self._open is opened:
-                afterwards()
-
-        def failed(error: Exception) -> None:
-            self._isSaving = False
-            self._showSaved()
-            self._context.messages.showError(error)
-
-        self._isSaving = True
-        self.save.showSaving()
-        self._context.background.run(lambda: correction.store(opened.folder.input), saved, failed)
-
-    def _showSaved(self) -> None:
-        if self._open and not self._isSaving:
-            review = self._open.review
-            left = sum(entry.status in ("to do", "skipped") for entry in review.queue.entries)
-            self.save.show(review.storedSample is not None, left)

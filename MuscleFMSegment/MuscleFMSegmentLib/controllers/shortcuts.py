@@ -95,5 +95,9 @@ def reviewKeys(review: ReviewController, toggleHeat: Callable[[], None]) -> tupl
         Key(("M",), _("Flag the region for another look, or not"), review.toggleFlag),
         Key(("C",), _("Carry the muscle to the slices between; again: take it"), review.carry),
         Key(("U",), _("Show or hide the uncertainty"), toggleHeat),
-        Key(("Ctrl+Enter", "Ctrl+Return"), _("Save, and open the next case"), review.saveAndNext),
+        Key(
+            ("Ctrl+Enter", "Ctrl+Return"),
+            _("Save, and open the next case"),
+            review.saving.saveAndNext,
+        ),
     )

@@ -134,7 +134,7 @@ class Carrying:
 
     def accept(self, region: FlaggedRegion) -> None:
         """Note that the reader accepts the muscles of a region in its slices."""
-        values = _sidedValues(self._case, region)
+        values = self._case.sidedValues(region)
         slices = range(region.slices[0], region.slices[1] + 1)
         self._see(
             [
@@ -155,7 +155,7 @@ class Carrying:
         accepted = [
             entry.region
             for entry in case.queue.entries
-            if entry.status == "accepted" and value in _sidedValues(case, entry.region)
+            if entry.status == "accepted" and value in case.sidedValues(entry.region)
         ]
 
         def propose() -> Carried:
@@ -193,8 +193,3 @@ class Carrying:
         if left != [muscle for muscle, _labels in before]:
             self._taken = [entry for entry in after if entry[0].slices]
             self._context.onSeen()
-
-
-def _sidedValues(case: CaseInScene, region: FlaggedRegion) -> set[int]:
-    shift = len(case.scheme.labels) if region.side == "left" else 0
-    return {label + shift for label in region.label_ids}

@@ -15,11 +15,11 @@ from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.measures import MuscleMeasure, measure_muscles
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
-from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.review.carrying import Carrying, CarryingContext
 from MuscleFMSegmentLib.review.review_listener import ReviewListener
+from MuscleFMSegmentLib.review.visits import Visits
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
@@ -36,6 +36,8 @@ _AFTER_EDIT_MS = 250
 # A reader who looks at one region for longer has left the desk.
 _LONGEST_LOOK_S = 300.0
 
+_Measured = tuple[frozenset[int], tuple[MuscleMeasure, ...], frozenset[int]]
+
 
 class CaseReview:
     """A case under review.
@@ -50,8 +52,8 @@ class CaseReview:
         The case.
     background : Background
         Measures.
-    timer : qt.QTimer
-        Of its own; gathers what comes of one edit.
+    makeTimer : callable
+        Returns a new ``qt.QTimer``.
     listener : ReviewListener
         Hears what changes.
     """
@@ -62,7 +64,7 @@ class CaseReview:
         applicationLogic: slicer.vtkMRMLApplicationLogic,
         case: CaseInScene,
         background: Background,
-        timer: Any,
+        makeTimer: Callable[[], Any],
         listener: ReviewListener,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,10 +89,12 @@ class CaseReview:
             scene, case, self._views, self.editing, background, listener, self._onChanged
         )
         self.carrying = Carrying(seen, lambda: self.sidedVolume().array)
-        self._timer = timer
-        timer.setSingleShot(True)
-        timer.interval = _AFTER_EDIT_MS
-        timer.connect("timeout()", self._measure)
+        self.visits = Visits(case, self._views, makeTimer(), listener)
+        # Gathers what comes of one edit.
+        self._timer = makeTimer()
+        self._timer.setSingleShot(True)
+        self._timer.interval = _AFTER_EDIT_MS
+        self._timer.connect("timeout()", self._measure)
 
     @property
     def queue(self) -> ReviewQueue:
@@ -118,6 +122,7 @@ class CaseReview:
             self._show(self.queue.current)
         elif self.queue.entries:
             self._views.jumpThrough(self.case, self.queue.entries[0].region)
+        self.visits.follow()
         self._listener.onQueueChanged()
 
     def next(self) -> None:
@@ -152,25 +157,12 @@ class CaseReview:
         self.editing.selectMuscle(side, labelId)
         value = labelId + (len(self.case.scheme.labels) if side == "left" else 0)
         muscle = self.sidedVolume().array == value
-        self._views.jumpToLargest(self.case, self._legAxis(), muscle)
+        self._views.jumpToLargest(self.case, self.case.legAxis, muscle)
+        self.visits.visitMuscle(value)
 
     def goToSlice(self, index: int) -> None:
         """Go to a slice of the leg, by its index on the image's grid."""
-        self._views.jumpToSlice(self.case, self._legAxis(), index)
-
-    def showHeat(
-        self, kind: UncertaintyKind, opacity: float, threshold: float, visible: bool
-    ) -> None:
-        """Show the heat as given, and touch the views only where that is new."""
-        heat = self.heatmap
-        if heat.kind != kind:
-            heat.setKind(kind)
-        if heat.opacity != opacity:
-            heat.setOpacity(opacity)
-        if heat.threshold != threshold:
-            heat.setThreshold(threshold)
-        if heat.isVisible != visible:
-            heat.setVisible(visible)
+        self._views.jumpToSlice(self.case, self.case.legAxis, index)
 
     def legProfile(self) -> tuple[SliceUncertainty, ...]:
         """Return the uncertain volume slice by slice, from inferior to superior."""
@@ -197,6 +189,8 @@ class CaseReview:
             self.case.provenance,
             stored_sample=self.storedSample,
             unseen=self.carrying.unseen,
+            visited_slices=self.visits.slices,
+            visited_muscles=self.visits.muscles,
         )
 
     def noteTime(self) -> None:
@@ -223,6 +217,7 @@ class CaseReview:
         The volume is the user's and stays.
         """
         self._timer.stop()
+        self.visits.stop()
         self._watch.stop()
         if not removeNodes:
             return
@@ -269,17 +264,21 @@ class CaseReview:
     def _measure(self) -> None:
         case, labels, unseen = self.case, self.sidedVolume().array, self.carrying.unseen
 
-        def measured() -> tuple[frozenset[int], tuple[MuscleMeasure, ...]]:
+        def measured() -> _Measured:
             changed = changed_regions(case.modelLabels, labels, case.regions, unseen)
             mm3 = case.grid.voxel_volume_mm3
-            return changed, measure_muscles(labels, case.scheme, mm3, case.fatFraction)
+            measures = measure_muscles(labels, case.scheme, mm3, case.fatFraction)
+            differs = labels != case.modelLabels
+            edited = np.union1d(labels[differs], case.modelLabels[differs]).tolist()
+            return changed, measures, frozenset(edited) - {0}
 
         self._background.run(measured, self._onMeasured, self._listener.onFailed)
 
-    def _onMeasured(self, found: tuple[frozenset[int], tuple[MuscleMeasure, ...]]) -> None:
+    def _onMeasured(self, found: _Measured) -> None:
         if not self.case.isComplete:
             return
-        changed, self.measures = found
+        changed, self.measures, edited = found
+        self.visits.noteEdited(edited)
         before = self.queue.entries
         self.queue.follow_changes(changed)
         if self.queue.entries != before:
@@ -290,9 +289,3 @@ class CaseReview:
     def _onLost(self) -> None:
         self._timer.stop()
         self._listener.onCaseLost()
-
-    def _legAxis(self) -> int:
-        if self.queue.entries:
-            return self.queue.entries[0].region.slice_axis
-        alongBody = np.abs(self.case.grid.ijk_to_ras[2, :3]) / self.case.grid.spacing
-        return int(alongBody.argmax())

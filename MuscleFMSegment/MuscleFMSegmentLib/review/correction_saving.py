@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import slicer
 from slicer.i18n import tr as _
@@ -14,53 +14,43 @@ from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
 from musclefm.review.muscle_slices import MuscleSlices
-from musclefm.review.queue import RESOLVED, ReviewEntry
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.volume import Volume
+from MuscleFMSegmentLib.review.visits import Visits
 from MuscleFMSegmentLib.scene.case import CaseInScene
 
 Extent = Literal["all", "slices", "muscles"]
 
 
-def reviewedPart(case: CaseInScene, extent: Extent) -> Reviewed:
-    """Return the verified part of a case.
+def reviewedPart(visits: Visits, extent: Extent) -> Reviewed:
+    """Return what is verified unless the reader says something else.
 
     Parameters
     ----------
-    case : CaseInScene
-        With the queue as it is now.
+    visits : Visits
+        What the reader looked at.
     extent : str
-        ``"all"``, or the ``"slices"`` or ``"muscles"`` that no open region touches.
+        ``"all"``, or the ``"slices"`` or ``"muscles"`` that were looked at and that no
+        open region touches; there may be none.
+    """
+    if extent == "slices":
+        return visits.verifiedSlices()
+    return visits.verifiedMuscles() if extent == "muscles" else Reviewed("all")
+
+
+def checkVerified(reviewed: Reviewed) -> None:
+    """Refuse a part in which nothing would be verified.
 
     Raises
     ------
     MuscleFMError
-        There are none of these.
+        It is such a part.
     """
-    left = [entry for entry in case.queue.entries if entry.status not in RESOLVED]
-    if extent == "all" or not left:
-        return Reviewed("all")
-    if extent == "slices":
-        axis = left[0].region.slice_axis
-        count = case.grid.shape[2 - axis]
-        slices = _slicesOutside(left, count)
-        if not slices:
-            raise MuscleFMError(
-                _("every slice has an open region, so nothing would be verified"),
-                _nothingVerified(),
-            )
-        return Reviewed("slices", slices=slices, slice_axis=cast(Literal[0, 1, 2], axis))
-    concerned = {(entry.region.side, label) for entry in left for label in entry.region.label_ids}
-    muscles = tuple(
-        value
-        for value, (side, label) in case.scheme.labels_of_sides().items()
-        if (side, label.id) not in concerned
-    )
-    if not muscles:
+    if reviewed.kind != "all" and not (reviewed.slices or reviewed.muscles):
         raise MuscleFMError(
-            _("every muscle has an open region, so nothing would be verified"), _nothingVerified()
+            _("nothing would be verified"),
+            _("look at slices and accept or correct their regions, or choose the verified part"),
         )
-    return Reviewed("muscles", muscles=muscles)
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ class Correction:
         cls,
         case: CaseInScene,
         labels: Volume,
-        extent: Extent,
+        reviewed: Reviewed,
         unseen: tuple[MuscleSlices, ...] = (),
     ) -> Correction:
         """Take down a case as it is now.
@@ -107,22 +97,23 @@ class Correction:
             The case.
         labels : Volume
             ``(K, J, I) uint8``: its sided labels.
-        extent : str
-            The verified part, see :func:`reviewedPart`.
+        reviewed : Reviewed
+            The verified part.
         unseen : tuple of MuscleSlices
-            Carried slices, which are not verified whatever the extent.
+            Carried slices, which are not verified whatever the part.
 
         Raises
         ------
         MuscleFMError
             Nothing would be verified.
         """
+        checkVerified(reviewed)
         uncertainty = slicer.util.arrayFromVolume(case.heatmapNodes["total"])
         return cls(
             labels=labels,
             modelLabels=Volume(case.modelLabels, case.grid),
             uncertainty=Volume(uncertainty, case.grid),
-            reviewed=replace(reviewedPart(case, extent), unseen=unseen),
+            reviewed=replace(reviewed, unseen=reviewed.unseen + unseen),
             log=ReviewLog.of(case.queue),
             scheme=case.scheme.name,
             provenance=case.provenance,
@@ -153,16 +144,3 @@ class Correction:
             provenance=self.provenance,
         )
         return CorrectionStore().add(corrected).id
-
-
-def _slicesOutside(entries: Iterable[ReviewEntry], count: int) -> tuple[int, ...]:
-    inside = {
-        index
-        for entry in entries
-        for index in range(entry.region.slices[0], entry.region.slices[1] + 1)
-    }
-    return tuple(index for index in range(count) if index not in inside)
-
-
-def _nothingVerified() -> str:
-    return _("accept or correct more regions, or choose the whole case as the verified part")

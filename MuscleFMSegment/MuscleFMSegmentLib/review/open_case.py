@@ -81,14 +81,15 @@ class OpenCase:
             removeCase(scene, case)
             raise
         self.review = CaseReview(
-            scene, slicer.app.applicationLogic(), case, background, makeTimer(), listener
+            scene, slicer.app.applicationLogic(), case, background, makeTimer, listener
         )
         if saved:
             self.review.revision = 1
             session, labels = saved
             self.review.storedSample = session.stored_sample
             self.review.carrying.restore(session.unseen, labels.array)
-        self._savedRevision: int | None = None
+            self.review.visits.restore(session.visited_slices, session.visited_muscles)
+        self._savedState: tuple[int, int] | None = None
         self._timer = makeTimer()
         self._timer.interval = _AUTOSAVE_MS
         self._timer.connect("timeout()", self.autosave)
@@ -99,15 +100,20 @@ class OpenCase:
         """Whether nothing would be lost: the case is as saved, or was never touched."""
         return not self.review.isTouched
 
+    @property
+    def _state(self) -> tuple[int, int]:
+        """What changes whenever the review does: looking counts, too."""
+        return self.review.revision, self.review.visits.count
+
     def autosave(self) -> None:
         """Write the review to the disk in the background, unless it is there already."""
-        revision = self.review.revision
-        if revision == self._savedRevision:
+        state = self._state
+        if state == self._savedState:
             return
         session, labels = self.review.session(), self.review.sidedVolume()
 
         def written(nothing: None) -> None:
-            self._savedRevision = revision
+            self._savedState = state
 
         self._background.run(
             lambda: save_session(self.folder.results, session, labels),
@@ -124,7 +130,7 @@ class OpenCase:
             It could not be written; the case should stay open.
         """
         self._settle()
-        if self._savedRevision != self.review.revision:
+        if self._savedState != self._state:
             raise MuscleFMError(
                 _("the open review cannot be kept on the disk"),
                 _("make room there, or save the case first"),

@@ -14,6 +14,9 @@ class ReviewListener(Protocol):
     def onMeasured(self) -> None:
         """Volumes and fat fractions follow an edit."""
 
+    def onVisited(self) -> None:
+        """The reader looked at slices or muscles for the first time."""
+
     def onProposed(self, isProposed: bool) -> None:
         """An outline is shown that can be taken, or no longer."""
 

@@ -12,10 +12,12 @@ import numpy.typing as npt
 import slicer
 
 from musclefm.labels.scheme import LabelScheme
-from musclefm.review.findings import MuscleSummary
+from musclefm.review.findings import FlaggedRegion, MuscleSummary
+from musclefm.review.muscle_slices import SliceAxis
 from musclefm.review.queue import ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.grid import Grid
+from musclefm.volumes.orientation import canonical_view
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,14 @@ class CaseInScene:
         The user may delete any node behind the module's back.
         """
         return all(node.GetScene() for node in (self.volumeNode, self.segmentationNode))
+
+    def sidedValues(self, region: FlaggedRegion) -> frozenset[int]:
+        """Return the sided values of the muscles that a region concerns."""
+        shift = len(self.scheme.labels) if region.side == "left" else 0
+        return frozenset(label + shift for label in region.label_ids)
+
+    @property
+    def legAxis(self) -> SliceAxis:
+        """The axis of the image that runs along the leg: 0 for i, 1 for j, 2 for k."""
+        axes: tuple[SliceAxis, ...] = (2, 1, 0)
+        return axes[canonical_view(self.grid).axes[0]]

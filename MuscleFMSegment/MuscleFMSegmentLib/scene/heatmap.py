@@ -106,6 +106,13 @@ class Heatmap:
         """Whether the heatmap is shown."""
         return self._visible
 
+    def show(self, kind: UncertaintyKind, opacity: float, threshold: float, visible: bool) -> None:
+        """Show the heat as given, and touch the views only where that is new."""
+        shown = (kind, opacity, threshold, visible)
+        if shown != (self._kind, self._opacity, self._threshold, self._visible):
+            self._kind, self._opacity, self._threshold, self._visible = shown
+            self.apply()
+
     def setKind(self, kind: UncertaintyKind) -> None:
         """Choose which uncertainty is shown."""
         self._kind = kind

@@ -37,8 +37,8 @@ class Reviewed:
     muscles : tuple of int
         For ``"muscles"``: sided values, see :meth:`LabelScheme.labels_of_sides`.
     unseen : tuple of MuscleSlices
-        Where corrections were carried to from other slices, and nobody has looked yet:
-        these are not known to be right, whatever else is.
+        Where nobody has looked yet, e.g. slices that a correction was carried to: these
+        are not known to be right, whatever else is.
     """
 
     kind: Literal["all", "slices", "muscles"]

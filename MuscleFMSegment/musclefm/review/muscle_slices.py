@@ -9,11 +9,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from musclefm.errors import MuscleFMError
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 
 SliceAxis = Literal[0, 1, 2]
 """The axis that slices are counted along: 0 for i, 1 for j, 2 for k."""
+
+_MOST_SLICES = 100_000
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,35 @@ def unseen_voxels(
             found |= muscle.slices_first(model_labels) == muscle.value
         np.moveaxis(mask, 2 - muscle.slice_axis, 0)[list(muscle.slices)] |= found
     return mask
+
+
+def slices_text(slices: Iterable[int]) -> str:
+    """Return a list of slices in short, e.g. ``3-10, 14``."""
+    spans: list[list[int]] = []
+    for index in sorted(set(slices)):
+        if spans and index == spans[-1][1] + 1:
+            spans[-1][1] = index
+        else:
+            spans.append([index, index])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+
+
+def parse_slices(text: str) -> tuple[int, ...]:
+    """Return the slices of a list like ``3-10, 14``; none of an empty one.
+
+    Raises
+    ------
+    MuscleFMError
+        It is no such list.
+    """
+    slices: set[int] = set()
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        first, _, last = part.partition("-")
+        try:
+            span = range(int(first), int(last or first) + 1)
+            if not 0 < len(span) <= _MOST_SLICES:
+                raise ValueError("an empty or endless span")
+        except (ValueError, OverflowError) as error:
+            raise MuscleFMError("this is no list of slices", "write e.g. 3-10,12") from error
+        slices.update(span)
+    return tuple(sorted(slices))

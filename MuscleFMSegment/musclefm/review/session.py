@@ -56,6 +56,10 @@ class ReviewSession(BaseModel):
         The reader's pseudonym, empty where none was given.
     unseen : tuple of MuscleSlices
         Where a correction was carried to and the reader has not looked yet.
+    visited_slices : tuple of int
+        Slices across the leg that the reader looked at, by their index in the image.
+    visited_muscles : tuple of int
+        Sided values of the muscles that the reader went to from the table.
     saved_at : datetime
         When this state was taken.
     stored_sample : str or None
@@ -71,6 +75,8 @@ class ReviewSession(BaseModel):
     position: int | None = Field(ge=0)
     reader: str = ""
     unseen: tuple[MuscleSlices, ...] = ()
+    visited_slices: tuple[int, ...] = ()
+    visited_muscles: tuple[int, ...] = ()
     saved_at: AwareDatetime
     stored_sample: str | None = None
 
@@ -82,6 +88,8 @@ class ReviewSession(BaseModel):
         reader: str = "",
         stored_sample: str | None = None,
         unseen: Iterable[MuscleSlices] = (),
+        visited_slices: Iterable[int] = (),
+        visited_muscles: Iterable[int] = (),
     ) -> ReviewSession:
         """Take down the state of a queue, now.
 
@@ -91,7 +99,7 @@ class ReviewSession(BaseModel):
             Regions and what the reader did with them.
         provenance : mapping
             The content of provenance.json beside the reviewed results.
-        reader, stored_sample, unseen
+        reader, stored_sample, unseen, visited_slices, visited_muscles
             See the attributes.
         """
         return cls(
@@ -110,6 +118,8 @@ class ReviewSession(BaseModel):
             position=queue.position,
             reader=reader,
             unseen=tuple(unseen),
+            visited_slices=tuple(sorted(visited_slices)),
+            visited_muscles=tuple(sorted(visited_muscles)),
             saved_at=datetime.now(timezone.utc),
             stored_sample=stored_sample,
         )

@@ -94,7 +94,7 @@ def test_what_was_carried_is_verified_only_once_it_was_seen(
     assert 2 not in unseen.slices and 3 in unseen.slices
 
     chooseVerified(module, "whole case")
-    session.click(module.control.save.ui.saveButton)
+    session.click(module.control.saving.panel.ui.saveButton)
     settle(module, session)
     (sample,) = CorrectionStore().samples()
     assert sample.record.reviewed.unseen == (unseen,)

@@ -20,7 +20,7 @@ from musclefm.volumes.writing import write_volume
 
 def export(module: Any, session: Any, index: int, *answers: str) -> None:
     session.answer(*answers)
-    module.control.save.exportMenu.actions()[index].trigger()
+    module.control.saving.panel.exportMenu.actions()[index].trigger()
     session.waitFor(lambda: not module._exporter.isRunning)
     settle(module, session)
 
@@ -34,7 +34,9 @@ def test_a_labelmap_holds_the_corrected_labels(opened: Any, session: Any, tmp_pa
     applySidedLabels(case.segmentationNode, case.scheme, case.volumeNode, labels)
     settle(opened, session)
     export(opened, session, 0, str(tmp_path / "out"))
-    assert opened.control.save.ui.savedLabel.text == "Exported." and not opened.messages.text
+    assert (
+        opened.control.saving.panel.ui.savedLabel.text == "Exported." and not opened.messages.text
+    )
     written = read_volume(tmp_path / "out" / "labels.nii.gz").volume
     assert np.array_equal(written.array, labels)
     assert written.grid.matches(case.grid)
@@ -74,7 +76,9 @@ def test_dicom_belongs_to_the_series_that_the_volume_was_loaded_from(
     database = SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""))
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     export(opened, session, 2, str(tmp_path / "out"))
-    assert opened.control.save.ui.savedLabel.text == "Exported." and not opened.messages.text
+    assert (
+        opened.control.saving.panel.ui.savedLabel.text == "Exported." and not opened.messages.text
+    )
     written = pydicom.dcmread(tmp_path / "out" / "labels.dcm")
     assert written.Modality == "SEG" and written.PatientID == header.PatientID
     case = opened.control.openCase.review.case

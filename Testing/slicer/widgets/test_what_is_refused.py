@@ -172,18 +172,18 @@ def test_a_disk_that_refuses_is_told_and_the_case_stays(
 
     with monkeypatch.context() as full:
         full.setattr(writing.os, "fsync", refuse)
-        session.click(opened.control.save.ui.saveButton)
+        session.click(opened.control.saving.panel.ui.saveButton)
         settle(opened, session)
         assert "disk is full" in opened.messages.text and not session.messages
-        assert "Not saved" in opened.control.save.ui.savedLabel.text
+        assert "Not saved" in opened.control.saving.panel.ui.savedLabel.text
         opened.control.autosave()
         settle(opened, session)
         assert "not saved" in opened.messages.text
         assert opened.control.openCase is not None
     assert np.array_equal(sidedLabels(opened), labels)
-    session.click(opened.control.save.ui.saveButton)
+    session.click(opened.control.saving.panel.ui.saveButton)
     settle(opened, session)
-    assert "Saved" in opened.control.save.ui.savedLabel.text
+    assert "Saved" in opened.control.saving.panel.ui.savedLabel.text
     session.click(opened.ui.dismissMessageButton)
     assert not opened.ui.messageFrame.visible
 

@@ -112,14 +112,14 @@ def test_from_volume_to_saved_correction(
     assert control.review.ui.shareBar.value > 0
 
     chooseVerified(module, "whole case")
-    session.click(control.save.ui.saveButton)
+    session.click(control.saving.panel.ui.saveButton)
     settle(module, session)
     (sample,) = CorrectionStore().samples()
     stored = CorrectionStore().load(sample.id)
     assert np.array_equal(stored.labels.array, erased)
     assert np.array_equal(stored.model_labels.array, model)
     assert stored.review.entries[0].status == "corrected" and stored.review.entries[0].flagged
-    assert "Saved" in control.save.ui.savedLabel.text
+    assert "Saved" in control.saving.panel.ui.savedLabel.text
 
     session.closeScene()
     assert control.openCase is None and not module.messages.text

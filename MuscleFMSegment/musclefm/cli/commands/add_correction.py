@@ -145,6 +145,7 @@ def _check_reviewed(arguments: argparse.Namespace) -> None:
 
 def _reviewed(arguments: argparse.Namespace, scheme: LabelScheme, grid: Grid) -> Reviewed:
     from musclefm.corrections.case import Reviewed
+    from musclefm.review.muscle_slices import parse_slices
     from musclefm.volumes.orientation import canonical_view
 
     if arguments.reviewed == "all":
@@ -153,18 +154,7 @@ def _reviewed(arguments: argparse.Namespace, scheme: LabelScheme, grid: Grid) ->
         return Reviewed("muscles", muscles=_muscles(arguments.muscles, scheme))
     axes: tuple[Literal[0, 1, 2], ...] = (2, 1, 0)
     axis = axes[canonical_view(grid).axes[0]]
-    return Reviewed("slices", slices=_slices(arguments.slices or ""), slice_axis=axis)
-
-
-def _slices(text: str) -> tuple[int, ...]:
-    slices: set[int] = set()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        try:
-            slices |= set(range(int(first), int(last or first) + 1))
-        except ValueError as error:
-            raise MuscleFMError("--slices is no list of slices", "write e.g. 3-10,12") from error
-    return tuple(sorted(slices))
+    return Reviewed("slices", slices=parse_slices(arguments.slices or ""), slice_axis=axis)
 
 
 def _muscles(text: str, scheme: LabelScheme) -> tuple[int, ...]:
