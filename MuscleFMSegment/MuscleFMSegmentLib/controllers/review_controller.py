@@ -126,6 +126,7 @@ class ReviewController:
         self.correct.show(review.editing)
         self.uncertainty.show(review.legProfile())
         self.muscles.show(review.case.muscles)
+        self.saving.begin(opened)
         self.followParameters()
         review.begin()
         opened.autosave()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import qt
+
 from musclefm.review.muscle_slices import parse_slices
 from MuscleFMSegmentLib.controllers.export_controller import ExportController
 from MuscleFMSegmentLib.process.background import Background
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from musclefm.corrections.case import Reviewed
     from MuscleFMSegmentLib.parameter_node import MuscleFMSegmentParameterNode
     from MuscleFMSegmentLib.review.open_case import OpenCase
+
+_READER = "MuscleFMSegment/Reader"
+_PERSON = "MuscleFMSegment/Person/{scan}"
 
 
 class SaveController:
@@ -55,6 +60,12 @@ class SaveController:
         self._isSaving = False
         self.panel = SavePanel(self.save, self.saveAndNext, self.export)
         self._exporter = ExportController(self.panel, messages, exporter, self.show)
+
+    def begin(self, opened: OpenCase) -> None:
+        """Show the pseudonyms that were given before: the reader's, and of the case's person."""
+        settings = qt.QSettings()
+        self.panel.ui.readerEdit.text = settings.value(_READER, "")
+        self.panel.ui.personEdit.text = settings.value(_personKey(opened), "")
 
     def save(self) -> None:
         """Save the corrected case as a training sample."""
@@ -115,6 +126,22 @@ class SaveController:
         unseen = tuple(muscle for muscle in proposed.unseen if muscle.value in muscles)
         return replace(proposed, muscles=muscles, unseen=unseen)
 
+    def _pseudonyms(self) -> tuple[str, str]:
+        """Return those of the reader and the person.
+
+        Raises
+        ------
+        MuscleFMError
+            One holds what no pseudonym does.
+        """
+        from musclefm.corrections.case import check_pseudonym
+
+        ui = self.panel.ui
+        reader, person = ui.readerEdit.text.strip(), ui.personEdit.text.strip()
+        check_pseudonym("reader", reader)
+        check_pseudonym("person", person)
+        return reader, person
+
     def _save(self, afterwards: Callable[[], None]) -> None:
         opened = self._openCase()
         if opened and not self._isSaving:
@@ -130,9 +157,13 @@ class SaveController:
         verified = self._verified(opened)
         if verified is None:
             return
+        reader, person = self._pseudonyms()
         correction = Correction.of(
-            review.case, review.sidedVolume(), verified, review.carrying.unseen
+            review.case, review.sidedVolume(), verified, review.carrying.unseen, reader
         )
+        settings = qt.QSettings()
+        settings.setValue(_READER, reader)
+        settings.setValue(_personKey(opened), person)
         revision = review.revision
 
         def saved(sample: str) -> None:
@@ -151,4 +182,9 @@ class SaveController:
 
         self._isSaving = True
         self.panel.showSaving()
-        self._background.run(lambda: correction.store(opened.folder.input), saved, failed)
+        self._background.run(lambda: correction.store(opened.folder.input, person), saved, failed)
+
+
+def _personKey(opened: OpenCase) -> str:
+    """Return the key of Slicer's settings for whom a scan shows, whatever its file is called."""
+    return _PERSON.format(scan=opened.review.case.provenance["input"]["sha256"][:16])

@@ -88,6 +88,7 @@ class Correction:
         labels: Volume,
         reviewed: Reviewed,
         unseen: tuple[MuscleSlices, ...] = (),
+        reader: str = "",
     ) -> Correction:
         """Take down a case as it is now.
 
@@ -101,11 +102,13 @@ class Correction:
             The verified part.
         unseen : tuple of MuscleSlices
             Carried slices, which are not verified whatever the part.
+        reader : str
+            The reader's pseudonym, empty where none is given.
 
         Raises
         ------
         MuscleFMError
-            Nothing would be verified.
+            Nothing would be verified, or the pseudonym is none.
         """
         checkVerified(reviewed)
         uncertainty = slicer.util.arrayFromVolume(case.heatmapNodes["total"])
@@ -114,18 +117,21 @@ class Correction:
             modelLabels=Volume(case.modelLabels, case.grid),
             uncertainty=Volume(uncertainty, case.grid),
             reviewed=replace(reviewed, unseen=reviewed.unseen + unseen),
-            log=ReviewLog.of(case.queue),
+            log=ReviewLog.of(case.queue, reader),
             scheme=case.scheme.name,
             provenance=case.provenance,
         )
 
-    def store(self, imagesFolder: Path) -> str:
+    def store(self, imagesFolder: Path, person: str = "") -> str:
         """Add the case to the user's store and return the id of the sample.
 
         Parameters
         ----------
         imagesFolder : Path
             Holds a NRRD file a channel, as the library segmented them.
+        person : str
+            Pseudonym of whom it shows; only a salted hash of it is kept. Where it is empty
+            that of an earlier sample of the same scan stays.
 
         Raises
         ------
@@ -143,4 +149,4 @@ class Correction:
             review=self.log,
             provenance=self.provenance,
         )
-        return CorrectionStore().add(corrected).id
+        return CorrectionStore().add(corrected, subject=person or None).id

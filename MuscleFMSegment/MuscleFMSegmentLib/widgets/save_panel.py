@@ -63,6 +63,7 @@ class SavePanel:
         """Show no case."""
         self.form.setEnabled(False)
         self.ui.savedLabel.text = ""
+        self.ui.personEdit.text = ""
         self._follow()
 
     def show(self, isSaved: bool, openRegions: int) -> None:

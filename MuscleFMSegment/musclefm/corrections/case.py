@@ -22,6 +22,28 @@ from musclefm.volumes.volume import Volume
 _PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
+def check_pseudonym(whose: str, text: str) -> None:
+    """Refuse what is no pseudonym; there may be none.
+
+    Parameters
+    ----------
+    whose : str
+        For the message, e.g. ``"reader"``.
+    text : str
+        Up to 32 letters, digits, dots, hyphens and underscores.
+
+    Raises
+    ------
+    MuscleFMError
+        It is none.
+    """
+    if text and not _PSEUDONYM.fullmatch(text):
+        raise MuscleFMError(
+            f"the {whose}'s pseudonym holds other characters than letters, digits, '.', '-', '_'",
+            f"choose a short one that is not a name, e.g. {whose}-1",
+        )
+
+
 @dataclass(frozen=True)
 class Reviewed:
     """Where the reader says that the labels are right.
@@ -130,11 +152,7 @@ class ReviewLog:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.reader and not _PSEUDONYM.fullmatch(self.reader):
-            raise MuscleFMError(
-                "the reader's pseudonym holds other characters than letters, digits, '.', '-', '_'",
-                "choose a short one that is not a name, e.g. reader-1",
-            )
+        check_pseudonym("reader", self.reader)
 
     @classmethod
     def of(cls, queue: ReviewQueue, reader: str = "") -> ReviewLog:
