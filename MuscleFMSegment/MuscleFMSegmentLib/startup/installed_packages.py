@@ -1,4 +1,4 @@
-"""What is installed in Slicer's Python, told from metadata alone.
+"""What is installed in Slicer's Python, read from metadata alone.
 
 Nothing is imported: Slicer would keep torch and its libraries until it ends.
 """
