@@ -1,4 +1,4 @@
-"""Writing the labels of the open case into a folder that the user chooses."""
+"""Writing labels and measures of the open case to where the user chooses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from musclefm.exchange.formats import FORMATS
+from musclefm.storage.atomic import atomic_text
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.save_panel import SavePanel
@@ -71,6 +72,23 @@ class ExportController:
                 self._panel.ui.savedLabel.text = _("Exporting…")
                 command += ["--out", str(folder)]
                 self._runner.ask(command, self._onExported, self._onFailed)
+
+    def exportTable(self, text: str) -> None:
+        """Write the muscle table into a file that the user chooses.
+
+        Parameters
+        ----------
+        text : str
+            The table as CSV.
+        """
+        title = _("Muscle table")
+        chosen = qt.QFileDialog.getSaveFileName(
+            self._panel.form, title, "muscles.csv", _("Tables (*.csv)")
+        )
+        if chosen:
+            with self._messages.shown():
+                atomic_text(Path(chosen), text)
+                self._panel.ui.savedLabel.text = _("Exported.")
 
     def _chosenFolder(self, title: str) -> Path | None:
         chosen = qt.QFileDialog.getExistingDirectory(self._panel.form, title)

@@ -72,9 +72,6 @@ class ReviewController:
         self.uncertainty = UncertaintyPanel(
             lambda index: self._do(lambda review: review.goToSlice(index))
         )
-        self.muscles = MusclesPanel(
-            lambda side, label: self._do(lambda review: review.goToMuscle(side, label))
-        )
         self.saving = SaveController(
             context.messages,
             context.background,
@@ -82,6 +79,11 @@ class ReviewController:
             context.parameters,
             lambda: self._open,
             context.onSaved,
+        )
+        self.muscles = MusclesPanel(
+            lambda side, label: self._do(lambda review: review.goToMuscle(side, label)),
+            self.saving.exporter.exportTable,
+            lambda isShown: self._do(lambda review: review.show3d(isShown)),
         )
 
     @property

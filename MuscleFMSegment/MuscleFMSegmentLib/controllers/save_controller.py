@@ -59,7 +59,7 @@ class SaveController:
         self._onSaved = onSaved
         self._isSaving = False
         self.panel = SavePanel(self.save, self.saveAndNext, self.export)
-        self._exporter = ExportController(self.panel, messages, exporter, self.show)
+        self.exporter = ExportController(self.panel, messages, exporter, self.show)
 
     def begin(self, opened: OpenCase) -> None:
         """Show the pseudonyms that were given before: the reader's, and of the case's person."""
@@ -78,7 +78,7 @@ class SaveController:
     def export(self, exportFormat: str) -> None:
         """Write the labels as they are now into a folder that the user chooses."""
         if opened := self._openCase():
-            self._exporter.export(opened, exportFormat)
+            self.exporter.export(opened, exportFormat)
 
     def show(self) -> None:
         """Show what would be verified, and whether the case is saved as it is."""

@@ -25,7 +25,7 @@ from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.heatmap import Heatmap
 from MuscleFMSegmentLib.scene.labels import sidedVolume
-from MuscleFMSegmentLib.scene.outlines import showStatuses
+from MuscleFMSegmentLib.scene.outlines import showStatuses, showSurfaces
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker
 from MuscleFMSegmentLib.scene.results import removeCase
 from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
@@ -159,6 +159,10 @@ class CaseReview:
         muscle = self.sidedVolume().array == value
         self._views.jumpToLargest(self.case, self.case.legAxis, muscle)
         self.visits.visitMuscle(value)
+
+    def show3d(self, isShown: bool) -> None:
+        """Show the muscles in 3-D, or no more."""
+        showSurfaces(self.case.segmentationNode, isShown)
 
     def goToSlice(self, index: int) -> None:
         """Go to a slice of the leg, by its index on the image's grid."""

@@ -1,4 +1,4 @@
-"""Segments as outlines, and how far the review of each muscle has come."""
+"""Segments as outlines or surfaces, and how far the review of each muscle has come."""
 
 from __future__ import annotations
 
@@ -24,6 +24,18 @@ def showOutlines(
     display.SetVisibility2DOutline(True)
     display.SetOpacity2DOutline(1.0)
     display.SetSliceIntersectionThickness(lineWidth)
+
+
+def showSurfaces(segmentationNode: slicer.vtkMRMLSegmentationNode, isShown: bool) -> None:
+    """Show segments as surfaces in the 3-D view, or make none any more.
+
+    Hidden surfaces would be made anew with each edit, which takes seconds.
+    """
+    if isShown:
+        segmentationNode.CreateClosedSurfaceRepresentation()
+        segmentationNode.GetDisplayNode().SetVisibility3D(True)
+    else:
+        segmentationNode.RemoveClosedSurfaceRepresentation()
 
 
 def showStatuses(

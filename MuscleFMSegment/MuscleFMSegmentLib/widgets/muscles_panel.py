@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING
 
+import qt
 from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
@@ -27,13 +29,26 @@ class MusclesPanel:
     ----------
     onMuscle : callable
         Given side and label id of a muscle that was clicked.
+    onExport : callable
+        Given the table as CSV, to be written to a file.
+    onShow3d : callable
+        Given whether the muscles are to be seen in 3-D.
     """
 
-    def __init__(self, onMuscle: Callable[[Side, int], None]) -> None:
+    def __init__(
+        self,
+        onMuscle: Callable[[Side, int], None],
+        onExport: Callable[[str], None],
+        onShow3d: Callable[[bool], None],
+    ) -> None:
         self.form = loadForm("MusclesPanel")
         self.ui = widgetsOf(self.form)
         self._onMuscle = onMuscle
+        self._summaries: list[MuscleSummary] = []
         self._muscles: list[tuple[Side, int]] = []
+        self.ui.copyButton.connect("clicked()", self._copy)
+        self.ui.exportTableButton.connect("clicked()", lambda: onExport(self._text(",")))
+        self.ui.show3dButton.connect("toggled(bool)", onShow3d)
         table = self.ui.muscleTable
         table.connect("cellClicked(int,int)", self._clicked)
         prepareTable(table, stretched=_MUSCLE)
@@ -49,13 +64,14 @@ class MusclesPanel:
 
     def clear(self) -> None:
         """Show no case."""
-        self._muscles = []
+        self._muscles, self._summaries = [], []
+        self.ui.show3dButton.setChecked(False)
         self.ui.muscleTable.setRowCount(0)
         self.form.setEnabled(False)
 
     def show(self, muscles: Iterable[MuscleSummary]) -> None:
         """Show the muscles as the model left them."""
-        muscles = list(muscles)
+        muscles = self._summaries = list(muscles)
         self._muscles = [(muscle.side, muscle.label_id) for muscle in muscles]
         self.form.setEnabled(True)
         table = self.ui.muscleTable
@@ -73,7 +89,22 @@ class MusclesPanel:
             muscle = (measure.side, measure.label_id)
             if muscle in self._muscles:
                 row = self._muscles.index(muscle)
+                self._summaries[row] = replace(
+                    self._summaries[row],
+                    volume_ml=measure.volume_ml,
+                    fat_fraction=measure.fat_fraction,
+                )
                 self._showSize(row, measure.volume_ml, measure.fat_fraction)
+
+    def _text(self, delimiter: str) -> str:
+        """Return the table with all digits, in the columns of the results' muscles.csv."""
+        from musclefm.results.tables import muscles_table
+
+        return muscles_table(self._summaries, delimiter)
+
+    def _copy(self) -> None:
+        # Spreadsheets take cells that tabs separate.
+        qt.QApplication.clipboard().setText(self._text("\t"))
 
     def _showSize(self, row: int, volume: float, fat: float | None) -> None:
         table = self.ui.muscleTable

@@ -123,10 +123,10 @@ _COLUMNS = (
 )
 
 
-def muscles_table(muscles: Sequence[MuscleSummary]) -> str:
+def muscles_table(muscles: Sequence[MuscleSummary], delimiter: str = ",") -> str:
     """Return the muscle table as CSV: one row a muscle and side, undefined cells empty."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for muscle in muscles:
         writer.writerow(
