@@ -11,7 +11,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from musclefm.exchange.formats import FORMATS
-from musclefm.storage.atomic import atomic_text
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.save_panel import SavePanel
@@ -81,9 +80,11 @@ class ExportController:
         text : str
             The table as CSV.
         """
-        title = _("Muscle table")
+        from musclefm.results.files import MUSCLES_FILE
+        from musclefm.storage.atomic import atomic_text
+
         chosen = qt.QFileDialog.getSaveFileName(
-            self._panel.form, title, "muscles.csv", _("Tables (*.csv)")
+            self._panel.form, _("Muscle table"), MUSCLES_FILE, _("Tables (*.csv)")
         )
         if chosen:
             with self._messages.shown():
