@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -70,8 +71,19 @@ def _attribute(name: str) -> property:
     )
 
 
+def _readerOf(owner: weakref.ref[_Wrapper], name: str) -> Callable[[Any, str], None]:
+    def read(caller: Any, event: str) -> None:
+        if (wrapper := owner()) is not None:
+            wrapper._readAnew(name)
+
+    return read
+
+
 class _Wrapper:
-    """A parameter node with typed attributes."""
+    """A parameter node with typed attributes.
+
+    As in Slicer, values are kept, and read anew by an observer of each parameter.
+    """
 
     _parameters: dict[str, ParameterType]
     _defaults: dict[str, Any]
@@ -81,28 +93,35 @@ class _Wrapper:
         self._prefix = prefix or ""
         self._guis: dict[int, tuple[dict[str, Connector], dict[str, Callable[[], None]], int]] = {}
         self._nextTag, self._updating = 0, False
-        with slicer.util.NodeModify(parameterNode):
-            for name, kind in self._parameters.items():
-                if not kind.isNode and not parameterNode.HasParameter(self._prefix + name):
-                    self.setValue(name, self._defaults[name])
+        self._values: dict[str, Any] = {}
+        self._written: set[str] = set()
+        self._readers: list[int] = []
+        for name, kind in self._parameters.items():
+            if not kind.isNode and not parameterNode.HasParameter(self._prefix + name):
+                self._write(name, self._defaults[name])
+            self._values[name] = self._read(name)
+            read = _readerOf(weakref.ref(self), name)
+            self._readers.append(self.AddObserver(vtk.vtkCommand.ModifiedEvent, read))
+
+    def __del__(self) -> None:
+        for reader in self._readers:
+            self.RemoveObserver(reader)
 
     def default(self, name: str) -> Any:
         return Default(self._defaults[name])
 
     def getValue(self, name: str) -> Any:
-        kind = self._parameters[name]
-        if kind.isNode:
-            return self.parameterNode.GetNodeReference(self._prefix + name)
-        return kind.fromText(self.parameterNode.GetParameter(self._prefix + name))
+        return self._values[name]
 
     def setValue(self, name: str, value: Any) -> None:
-        kind = self._parameters[name]
-        kind.check(value)
-        if kind.isNode:
-            identifier = value.GetID() if value is not None else None
-            self.parameterNode.SetNodeReferenceID(self._prefix + name, identifier)
-        else:
-            self.parameterNode.SetParameter(self._prefix + name, kind.asText(value))
+        self._parameters[name].check(value)
+        self._written.add(name)
+        try:
+            with slicer.util.NodeModify(self.parameterNode):
+                self._write(name, value)
+                self._values[name] = self._read(name)
+        finally:
+            self._written.discard(name)
 
     def connectGui(self, gui: Any) -> int:
         """Connect all widgets that name a parameter; return what disconnects them."""
@@ -150,6 +169,24 @@ class _Wrapper:
 
     def Modified(self) -> None:
         self.parameterNode.Modified()
+
+    def _read(self, name: str) -> Any:
+        kind = self._parameters[name]
+        if kind.isNode:
+            return self.parameterNode.GetNodeReference(self._prefix + name)
+        return kind.fromText(self.parameterNode.GetParameter(self._prefix + name))
+
+    def _write(self, name: str, value: Any) -> None:
+        kind = self._parameters[name]
+        if kind.isNode:
+            identifier = value.GetID() if value is not None else None
+            self.parameterNode.SetNodeReferenceID(self._prefix + name, identifier)
+        else:
+            self.parameterNode.SetParameter(self._prefix + name, kind.asText(value))
+
+    def _readAnew(self, name: str) -> None:
+        if name not in self._written:
+            self._values[name] = self._read(name)
 
     def _slot(self, name: str, connector: Connector) -> Callable[[], None]:
         def onChanged() -> None:
