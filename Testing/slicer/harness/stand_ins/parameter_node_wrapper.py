@@ -96,9 +96,7 @@ class _Wrapper:
         self._values: dict[str, Any] = {}
         self._written: set[str] = set()
         self._readers: list[int] = []
-        for name, kind in self._parameters.items():
-            if not kind.isNode and not parameterNode.HasParameter(self._prefix + name):
-                self._write(name, self._defaults[name])
+        for name in self._parameters:
             self._values[name] = self._read(name)
             read = _readerOf(weakref.ref(self), name)
             self._readers.append(self.AddObserver(vtk.vtkCommand.ModifiedEvent, read))
@@ -174,6 +172,8 @@ class _Wrapper:
         kind = self._parameters[name]
         if kind.isNode:
             return self.parameterNode.GetNodeReference(self._prefix + name)
+        if not self.parameterNode.HasParameter(self._prefix + name):
+            self._write(name, self._defaults[name])
         return kind.fromText(self.parameterNode.GetParameter(self._prefix + name))
 
     def _write(self, name: str, value: Any) -> None:
