@@ -14,7 +14,9 @@ from MuscleFMSegmentLib.scene.nodes import nodesOfClass
 
 _TAG = "MuscleFMHeat"
 _LEGEND_VIEW = "vtkMRMLSliceNodeRed"
-_LEGEND_LABELS, _LEGEND_FONT, _LEGEND_SIZE = 6, 12, (0.1, 0.35)
+_LEGEND_LABELS, _LEGEND_FONT = 3, 12
+# A narrow bar in the upper corner at the right: legs are round, and leave corners empty.
+_LEGEND_SIZE, _LEGEND_POSITION = (0.06, 0.25), (1.0, 1.0)
 
 # Plasma (matplotlib, CC0), at each tenth from 0 to 1: perceptually uniform, safe for
 # the colour-blind, and its low end is a visible blue.
@@ -180,6 +182,7 @@ class Heatmap:
             legend.SetLabelFormat("%.1f")
             legend.SetNumberOfLabels(_LEGEND_LABELS)
             legend.SetSize(*_LEGEND_SIZE)
+            legend.SetPosition(*_LEGEND_POSITION)
             self._inOneView(legend)
         legend.SetVisibility(visible)
 

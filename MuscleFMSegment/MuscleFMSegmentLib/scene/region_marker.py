@@ -17,7 +17,7 @@ from MuscleFMSegmentLib.scene.outlines import showOutlines
 COLOUR = (0.0, 235 / 255, 1.0)
 """Cyan as in the report: neither in the heat nor in a grey image nor in the schemes."""
 
-_LINE_WIDTH = 3
+_LINE_WIDTH = 1
 _SEGMENT = "region"
 
 

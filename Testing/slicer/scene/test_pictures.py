@@ -130,7 +130,7 @@ def test_threshold_and_opacity_change_what_is_drawn(reading) -> None:
     reading.sliceViews.jumpToSlice(reading.case, 2, 9)
     inner = far_from_borders(reading.case.modelLabels, 9)
     heat = reading.heat()[9]
-    # The legend lies over the patient's left, at the right of the picture.
+    # The legend lies in the corner above the patient's left.
     inner[:, 48:] = False
     middling = slice_voxels(inner & (heat > 0.3) & (heat < 0.4), 9)
     grey = reading.pixels(middling)
@@ -158,6 +158,11 @@ def test_a_legend_tells_the_fixed_range_while_the_heat_is_shown(reading, views) 
         for value in (0.05, 0.5, 0.95):
             assert np.abs(drawn - reading.colour(value)).max(axis=1).min() <= 8
         assert len(drawn) < before["Red"].size / 3 / 15
+        rows, columns = np.nonzero((shown != before["Red"]).any(axis=2))
+        height, width = shown.shape[:2]
+        # The limb is not in the corner.
+        assert columns.min() > 0.75 * width
+        assert min(rows.max(), height - 1 - rows.min()) < 0.4 * height
     reading.heatmap.setVisible(False)
     assert np.array_equal(views["Red"].render(), before["Red"])
 

@@ -44,7 +44,7 @@ def test_heat_is_switched_by_key_and_box_and_follows_its_sliders(opened: Any, se
     assert all(volume != total for volume, _opacity in foregrounds())
     session.click(box)
     assert foregrounds() == [(total, 0.6)] * 3
-    ui.opacitySlider.value = 0.3
+    opened.control.review.ui.opacitySlider.value = 0.3
     ui.thresholdSlider.value = 0.4
     session.process()
     assert foregrounds() == [(total, 0.3)] * 3
@@ -161,13 +161,13 @@ def test_protection_is_the_editors_masking(opened: Any, session: Any) -> None:
 
 
 def test_settings_go_with_the_scene(opened: Any, session: Any) -> None:
-    opened.control.uncertainty.ui.opacitySlider.value = 0.35
+    opened.control.review.ui.opacitySlider.value = 0.35
     session.process()
     parameters = slicer.modules.MuscleFMSegmentWidget.logic.getParameterNode()
     assert parameters.heatOpacity == pytest.approx(0.35)
     parameters.heatOpacity = 0.8
     session.process()
-    assert opened.control.uncertainty.ui.opacitySlider.value == pytest.approx(0.8)
+    assert opened.control.review.ui.opacitySlider.value == pytest.approx(0.8)
 
 
 def test_the_table_follows_an_edit_that_a_script_made(opened: Any, session: Any) -> None:
