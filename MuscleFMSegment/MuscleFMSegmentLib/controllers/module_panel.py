@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.controllers.inventory_controller import InventoryController
 from MuscleFMSegmentLib.controllers.learn_controller import LearnController
+from MuscleFMSegmentLib.controllers.peek import Peek
 from MuscleFMSegmentLib.controllers.resume_controller import ResumeController
 from MuscleFMSegmentLib.controllers.review_controller import ReviewContext, ReviewController
 from MuscleFMSegmentLib.controllers.run_controller import RunController
@@ -88,7 +89,8 @@ class ModulePanel:
         self._fold(hasCase=False)
         ui.installButton.connect("clicked()", self.install)
         ui.installFrame.setVisible(False)
-        keys = reviewKeys(self.control, self.toggleHeat)
+        self._peek = Peek(qt.Qt.Key_U, self.control.peek, self.toggleHeat)
+        keys = reviewKeys(self.control, self._peek.begin)
         self.shortcuts = Shortcuts(slicer.util.mainWindow() or self.form, keys)
         self.control.review.showKeys([(key.sequences[0], key.title) for key in keys])
 
@@ -137,6 +139,7 @@ class ModulePanel:
         """Keep the review, and leave keys and views to other modules."""
         self.inventory.exit()
         self.shortcuts.remove()
+        self._peek.end()
         self.control.correct.exit()
         self.control.autosave()
 

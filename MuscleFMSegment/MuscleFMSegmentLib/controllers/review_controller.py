@@ -126,7 +126,7 @@ class ReviewController:
         self._open = opened
         review = opened.review
         self.correct.show(review.editing)
-        self.uncertainty.show(review.legProfile())
+        self.uncertainty.show(review.case.legProfile())
         self.muscles.show(review.case.muscles)
         self.saving.begin(opened)
         self.followParameters()
@@ -212,6 +212,12 @@ class ReviewController:
     def carry(self) -> None:
         """Show the selected muscle's proposed outline in the slices between, or take it."""
         self._do(lambda review: review.carrying.carry(self.correct.editor.saveStateForUndo))
+
+    def peek(self, isPeeking: bool) -> None:
+        """Show the image without heat and region line, or with them again."""
+        self._do(lambda review: review.peek(isPeeking))
+        if not isPeeking:
+            self.followParameters()
 
     def autosave(self) -> None:
         """Keep the review on the disk now."""

@@ -81,7 +81,7 @@ class Shortcuts:
         return taken | {shortcut.key.toString() for shortcut in shortcuts}
 
 
-def reviewKeys(review: ReviewController, toggleHeat: Callable[[], None]) -> tuple[Key, ...]:
+def reviewKeys(review: ReviewController, pressHeat: Callable[[], None]) -> tuple[Key, ...]:
     """Return the keys of a review.
 
     None is a key of Slicer's slice views, Segment Editor or effects, which hear it too:
@@ -94,7 +94,7 @@ def reviewKeys(review: ReviewController, toggleHeat: Callable[[], None]) -> tupl
         Key(("S",), _("Skip: come back to the region later"), review.skip, onlyIfUnassigned=True),
         Key(("M",), _("Flag the region for another look, or not"), review.toggleFlag),
         Key(("C",), _("Carry the muscle to the slices between; again: take it"), review.carry),
-        Key(("U",), _("Show or hide the uncertainty"), toggleHeat),
+        Key(("U",), _("Show or hide the heatmap; held: see the image alone"), pressHeat),
         Key(
             ("Ctrl+Enter", "Ctrl+Return"),
             _("Save, and open the next case"),

@@ -11,7 +11,6 @@ import slicer
 
 from musclefm.labels.scheme import Side
 from musclefm.review.changes import changed_regions
-from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.measures import MuscleMeasure, measure_muscles
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
@@ -160,6 +159,12 @@ class CaseReview:
         self._views.jumpToLargest(self.case, self.case.legAxis, muscle)
         self.visits.visitMuscle(value)
 
+    def peek(self, isPeeking: bool) -> None:
+        """Take heat and region line away, or bring the line back."""
+        if isPeeking:
+            self.heatmap.setVisible(False)
+        self._marker.setVisible(not isPeeking)
+
     def show3d(self, isShown: bool) -> None:
         """Show the muscles in 3-D, or no more."""
         showSurfaces(self.case.segmentationNode, isShown)
@@ -167,11 +172,6 @@ class CaseReview:
     def goToSlice(self, index: int) -> None:
         """Go to a slice of the leg, by its index on the image's grid."""
         self._views.jumpToSlice(self.case, self.case.legAxis, index)
-
-    def legProfile(self) -> tuple[SliceUncertainty, ...]:
-        """Return the uncertain volume slice by slice, from inferior to superior."""
-        uncertainty = slicer.util.arrayFromVolume(self.case.heatmapNodes["total"])
-        return leg_profile(uncertainty, self.case.regions, self.case.grid)
 
     def sidedVolume(self) -> Volume:
         """Return the labels ``(K, J, I) uint8``: sided values.

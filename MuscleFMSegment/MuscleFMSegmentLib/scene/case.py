@@ -13,6 +13,7 @@ import slicer
 
 from musclefm.labels.scheme import LabelScheme
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
+from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.muscle_slices import SliceAxis
 from musclefm.review.queue import ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
@@ -86,3 +87,8 @@ class CaseInScene:
         """The axis of the image that runs along the leg: 0 for i, 1 for j, 2 for k."""
         axes: tuple[SliceAxis, ...] = (2, 1, 0)
         return axes[canonical_view(self.grid).axes[0]]
+
+    def legProfile(self) -> tuple[SliceUncertainty, ...]:
+        """Return the uncertain volume slice by slice, from inferior to superior."""
+        uncertainty = slicer.util.arrayFromVolume(self.heatmapNodes["total"])
+        return leg_profile(uncertainty, self.regions, self.grid)

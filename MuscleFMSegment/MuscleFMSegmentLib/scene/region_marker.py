@@ -53,10 +53,10 @@ class RegionMarker:
         node.GetSegmentation().AddSegment(segment, _SEGMENT)
         node.SetDisplayVisibility(True)
 
-    def hide(self) -> None:
-        """Mark nothing."""
+    def setVisible(self, isVisible: bool) -> None:
+        """Hide the mark, or show it again."""
         if self._node is not None and self._node.GetScene():
-            self._node.SetDisplayVisibility(False)
+            self._node.SetDisplayVisibility(isVisible)
 
     def remove(self) -> None:
         """Take the mark out of the scene."""
