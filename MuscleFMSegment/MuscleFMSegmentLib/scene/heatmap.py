@@ -16,7 +16,7 @@ _TAG = "MuscleFMHeat"
 _LEGEND_VIEW = "vtkMRMLSliceNodeRed"
 _LEGEND_LABELS, _LEGEND_FONT = 3, 12
 # A narrow bar in the upper corner at the right: legs are round, and leave corners empty.
-_LEGEND_SIZE, _LEGEND_POSITION = (0.06, 0.24), (1.0, 1.0)
+_LEGEND_SIZE, _LEGEND_POSITION = (0.06, 0.22), (0.98, 0.9)
 
 # Plasma (matplotlib, CC0), at each tenth from 0 to 1: perceptually uniform, safe for
 # the colour-blind, and its low end is a visible blue.

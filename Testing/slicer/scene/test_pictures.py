@@ -161,7 +161,8 @@ def test_a_legend_tells_the_fixed_range_while_the_heat_is_shown(reading, views) 
         rows, columns = np.nonzero((shown != before["Red"]).any(axis=2))
         height, width = shown.shape[:2]
         # The limb is not in the corner.
-        assert columns.min() > 0.75 * width
+        assert 0.75 * width < columns.min() and columns.max() < width - 1
+        assert rows.min() > 0 and rows.max() < height - 1, "its title is cut off"
         assert min(rows.max(), height - 1 - rows.min()) < 0.4 * height
     reading.heatmap.setVisible(False)
     assert np.array_equal(views["Red"].render(), before["Red"])
