@@ -236,7 +236,11 @@ class ReviewController:
     def onMeasured(self) -> None:
         """Show volumes and fat fractions."""
         if self._open:
-            self.muscles.showMeasures(self._open.review.measures)
+            review = self._open.review
+            self.muscles.showMeasures(review.measures)
+            if not review.case.hasSurfaces:
+                # Labels that were replaced as a whole leave no surfaces.
+                self.muscles.ui.show3dButton.setChecked(False)
             self.saving.show()
 
     def onVisited(self) -> None:

@@ -77,6 +77,12 @@ class CaseInScene:
         """
         return all(node.GetScene() for node in (self.volumeNode, self.segmentationNode))
 
+    @property
+    def hasSurfaces(self) -> bool:
+        """Whether the muscles are shown in 3-D."""
+        name = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+        return self.segmentationNode.GetSegmentation().ContainsRepresentation(name)
+
     def sidedValues(self, region: FlaggedRegion) -> frozenset[int]:
         """Return the sided values of the muscles that a region concerns."""
         shift = len(self.scheme.labels) if region.side == "left" else 0

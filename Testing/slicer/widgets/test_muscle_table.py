@@ -63,6 +63,9 @@ def test_the_muscles_are_shown_in_3d_and_no_more(opened: Any, session: Any) -> N
     session.click(button)
     assert not segmentation.ContainsRepresentation("Closed surface")
     session.click(button)
+    empty(opened, session, 3)
+    assert not button.checked, "labels that were replaced have no surfaces"
+    session.click(button)
     opened.control.close()
     assert not button.checked
 
