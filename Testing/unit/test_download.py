@@ -354,7 +354,7 @@ class TestCommand:
         self, home: Path, sam: FileServer, musclefm: Command
     ) -> None:
         sam.cuts = [PART] + [0] * 50
-        assert "goes on" in musclefm("download", "sam-vit-b", "--yes", code=2)
+        assert "resumes" in musclefm("download", "sam-vit-b", "--yes", code=2)
         assert (home / "downloads" / "sam_vit_b.pth.part").is_file()
         musclefm("remove", "sam-vit-b")
         assert not (home / "downloads" / "sam_vit_b.pth.part").exists()

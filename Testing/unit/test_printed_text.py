@@ -18,7 +18,7 @@ from musclefm.results.report.document import render_report
 
 # A colour, a title, a link, a C1 sequence, a bell, a bidirectional override, a line of our own.
 HOSTILE = "\x1b[31mA\x1b]0;B\x07\x1b]8;;http://x\x1b\\C\x9b2JD\u202eE\u2028musclefm: F\rG\x08\x00H"
-CARD = ("title", "description", "training_data", "licence", "intended_use")
+CARD = ("description", "training_data", "licence", "intended_use")
 
 
 def harmful(text):
@@ -60,6 +60,11 @@ def of_whole_numbers(volume):
 @pytest.mark.parametrize("field", CARD)
 def test_the_card_of_a_model(field, tiny, tmp_path, said):
     assert "[31mA" in said("models", "show", variant(tiny, tmp_path / "m", **{field: HOSTILE}))
+
+
+def test_a_title_of_control_characters_is_refused(tiny, tmp_path, said):
+    hostile = variant(tiny, tmp_path / "m", title=HOSTILE)
+    assert "control characters" in said("models", "show", hostile, code=2)
 
 
 def test_names_and_versions_of_models_in_the_list(tiny, tmp_path, said):
