@@ -115,12 +115,11 @@ def test_what_is_shown_is_translated(name: str) -> None:
     assert not bare
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The assertions of the self-test are for developers.
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("self_test.py")])
 def test_no_other_sentence_is_left_untranslated(name: str) -> None:
     """A sentence may reach the window over a variable."""
     tree = parsed(name)
-    if name.endswith("self_test.py"):
-        pytest.skip("its assertions are for developers")
     unseen = docstrings(tree)
     names = {
         id(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from inspect import signature
 from pathlib import Path
@@ -81,8 +82,7 @@ def write_parametric_map(
     )
     with source_errors():
         parametric_map = highdicom.pm.ParametricMap(
-            source_images=source.instances,
-            **_voxels_and_window(volume),
+            **_voxels_and_window(volume, source),
             contains_recognizable_visual_features=False,
             real_world_value_mappings=[mapping],
             content_label=code,
@@ -98,8 +98,8 @@ def write_parametric_map(
     write_object(parametric_map, path, source)
 
 
-def _voxels_and_window(volume: Any) -> dict[str, Any]:
-    """Return the arguments that give highdicom the voxels, where they lie, and their window.
+def _voxels_and_window(volume: Any, source: SourceSeries) -> dict[str, Any]:
+    """Return the arguments that give highdicom source, voxels, where they lie, and their window.
 
     From 0.28 on it takes a volume as such, and then names the source's slice for
     each frame; 0.27 wants the planes apart and names the slices for the whole object.
@@ -108,8 +108,13 @@ def _voxels_and_window(volume: Any) -> dict[str, Any]:
 
     if "voi_lut_transformations" in signature(highdicom.pm.ParametricMap).parameters:
         window = highdicom.VOILUTTransformation(window_center=0.5, window_width=1.0)
-        return {"pixel_array": volume, "voi_lut_transformations": [window]}
+        return {
+            "source_images": source.instances,
+            "pixel_array": volume,
+            "voi_lut_transformations": [window],
+        }
     return {
+        "source_images": [_with_typed_planes(instance) for instance in source.instances],
         "pixel_array": volume.array,
         "plane_positions": volume.get_plane_positions(),
         "plane_orientation": volume.get_plane_orientation(),
@@ -117,6 +122,22 @@ def _voxels_and_window(volume: Any) -> dict[str, Any]:
         "window_center": 0.5,
         "window_width": 1.0,
     }
+
+
+def _with_typed_planes(instance: pydicom.Dataset) -> pydicom.Dataset:
+    """Return an enhanced image whose planes highdicom 0.27 can compare with its own."""
+    if "PerFrameFunctionalGroupsSequence" not in instance:
+        return instance
+    import highdicom
+
+    typed = copy.deepcopy(instance)
+    position, orientation = highdicom.PlanePositionSequence, highdicom.PlaneOrientationSequence
+    for frame in typed.PerFrameFunctionalGroupsSequence:
+        frame.PlanePositionSequence = position.from_sequence(frame.PlanePositionSequence)
+    shared = typed.SharedFunctionalGroupsSequence[0]
+    if "PlaneOrientationSequence" in shared:
+        shared.PlaneOrientationSequence = orientation.from_sequence(shared.PlaneOrientationSequence)
+    return typed
 
 
 def _sort_frames(parametric_map: Any, source: SourceSeries) -> None:
