@@ -42,7 +42,7 @@ from musclefm.volumes.channels import read_channels
 from musclefm.volumes.stored import read_stored
 
 SCHEME = load_scheme("thigh-11")
-TAUGHT, FOLD, VIEWS = 4, 2, 2
+TRAINED, FOLD, VIEWS = 4, 2, 2
 
 
 def learning_case() -> LabelledCase:
@@ -50,7 +50,7 @@ def learning_case() -> LabelledCase:
     paths = sample_channels()
     labels = read_stored(paths["water"].with_name("labels.nii.gz"), "the labels")
     array = labels.array.astype(np.uint8)
-    chosen = np.linspace(3, len(array) - 4, TAUGHT + FOLD).round().astype(int)
+    chosen = np.linspace(3, len(array) - 4, TRAINED + FOLD).round().astype(int)
     known = np.full_like(array, 255)
     known[chosen] = array[chosen]
     return LabelledCase("sample", read_channels(paths), labels.with_array(known), SCHEME)
@@ -60,11 +60,13 @@ def epoch_seconds(source, tiles, model, recipe, runtime, folder: Path) -> list[f
     """Return how long each epoch of training took."""
     marks = []
 
-    def told(record, done, total):
+    def reported(record, done, total):
         if record:
             marks.append(time.perf_counter())
 
-    fit_member(model, source, tiles, recipe, 0, runtime, SINGLE_PROCESS, folder / "state.pt", told)
+    fit_member(
+        model, source, tiles, recipe, 0, runtime, SINGLE_PROCESS, folder / "state.pt", reported
+    )
     (folder / "state.pt").unlink()
     return [later - earlier for earlier, later in pairwise(marks)]
 
@@ -90,18 +92,18 @@ def main() -> None:
         folder = Path(name)
         write_tiles([cut_tiles(learning_case(), card)], folder / "tiles")
         tiles = TileFolder(folder / "tiles")
-        numbers = np.arange(TAUGHT + FOLD)
-        mine = MemberTiles(numbers[:TAUGHT], numbers[TAUGHT:], tiles.cases[TAUGHT:])
+        numbers = np.arange(TRAINED + FOLD)
+        mine = MemberTiles(numbers[:TRAINED], numbers[TRAINED:], tiles.cases[TRAINED:])
         shown = TileSource(tiles, recipe, runtime)
         kept = EmbeddingSource(
-            folder / "kept", shown, model, numbers, numbers[:TAUGHT], recipe, runtime,
+            folder / "kept", shown, model, numbers, numbers[:TRAINED], recipe, runtime,
             SINGLE_PROCESS, silent,
         )  # fmt: skip
         without = epoch_seconds(shown, mine, model, replace(recipe, epochs=2), runtime, folder)
         cached = epoch_seconds(kept, mine, model, recipe, runtime, folder)
     slow, fast = statistics.median(without), statistics.median(cached[VIEWS:])
     print(f"## Decoder-only training, SAM ViT-B at {arguments.size} px, {runtime.description}\n")
-    print(f"{TAUGHT} tiles to learn from and {FOLD} to validate on; median of the epochs.\n")
+    print(f"{TRAINED} tiles to learn from and {FOLD} to validate on; median of the epochs.\n")
     print("| | seconds an epoch |\n|---|---|")
     print(f"| encoding every time | {slow:.2f} |")
     print(f"| embeddings kept on disk | {fast:.2f} |")

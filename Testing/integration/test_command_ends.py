@@ -83,8 +83,8 @@ def test_results_are_kept_though_nobody_reads_of_them(
     done = run(line, *segmenting)
     assert (done.returncode, done.stderr) == (0, b"")
     assert_results(tmp_path)
-    for told in done.stdout.splitlines():
-        assert json.loads(told)["stage"] == "read"
+    for reported in done.stdout.splitlines():
+        assert json.loads(reported)["stage"] == "read"
 
 
 @pytest.mark.parametrize("arguments", [["models", "list"], ["inventory"], ["--help"]], ids=" ".join)

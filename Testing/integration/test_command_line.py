@@ -121,5 +121,5 @@ def test_phantom_renders_a_case_that_info_reads(musclefm: Musclefm, tmp_path: Pa
     assert {path.name for path in (tmp_path / "case").iterdir()} == {
         "water.nii.gz", "fat.nii.gz", "labels.nii.gz",
     }  # fmt: skip
-    told = musclefm("info", tmp_path / "case" / "water.nii.gz").stdout
-    assert re.search(r"Thighs found +2$", told, re.MULTILINE)
+    reported = musclefm("info", tmp_path / "case" / "water.nii.gz").stdout
+    assert re.search(r"Thighs found +2$", reported, re.MULTILINE)

@@ -25,8 +25,8 @@ def test_from_added_work_to_training_data(
     image, labels = read_volume(case[0]).volume, drawn_labels(read_volume(case[0]).volume.grid)
     given = add_options(case)
     first = corrections("add", *given).stdout.strip()
-    told = ("--reviewed", "slices", "--slices", "1-2,4", "--reader", "reader-3")
-    second = corrections("add", *given, *told).stdout.strip()
+    reported = ("--reviewed", "slices", "--slices", "1-2,4", "--reader", "reader-3")
+    second = corrections("add", *given, *reported).stdout.strip()
     store = CorrectionStore(tmp_path / "store")
     assert store.ids() == tuple(sorted({first, second}))
     assert store.sample(second).record.parent == first

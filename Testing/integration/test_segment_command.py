@@ -124,15 +124,15 @@ def test_uncertainties_are_normalised_and_add_up(segmented) -> None:
 
 def test_provenance_tells_what_made_the_results(segmented, model: Path, scan: Path) -> None:
     out, _ = segmented
-    told = json.loads((out / "provenance.json").read_text())
-    assert told["versions"]["musclefm"] == __version__
-    assert {"python", "torch", "SimpleITK", "numpy"} <= told["versions"].keys()
-    assert told["model"]["sha256"] == open_bundle(model).sha256
-    assert told["model"]["members"] == 2
-    assert told["parameters"].keys() >= {"device", "precision", "flag_rule"}
-    assert re.fullmatch("[0-9a-f]{64}", told["input"]["sha256"])
-    assert told["input"]["channels"] == ["fat", "water"]
-    assert told["input"]["voxels_sha256"] == {
+    reported = json.loads((out / "provenance.json").read_text())
+    assert reported["versions"]["musclefm"] == __version__
+    assert {"python", "torch", "SimpleITK", "numpy"} <= reported["versions"].keys()
+    assert reported["model"]["sha256"] == open_bundle(model).sha256
+    assert reported["model"]["members"] == 2
+    assert reported["parameters"].keys() >= {"device", "precision", "flag_rule"}
+    assert re.fullmatch("[0-9a-f]{64}", reported["input"]["sha256"])
+    assert reported["input"]["channels"] == ["fat", "water"]
+    assert reported["input"]["voxels_sha256"] == {
         name: voxels_sha256(read_volume(scan / f"{name}.nii.gz").volume)
         for name in ("fat", "water")
     }

@@ -51,7 +51,7 @@ def test_no_result_names_the_patient_or_the_files(
     shutil.copytree(shared / "scans" / "thigh-mese-dicom", series)
     done = musclefm("segment", series, "--model", model, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    # The echo that was taken, and the body part, are told to the user and the report's reader.
+    # The echo that was taken, and the body part, are reported to the user and the report's reader.
     assert "17 echoes" in done.stderr and "CALF" in done.stderr
     report = (tmp_path / "out" / "report.html").read_text()
     assert "17 echoes" in report and "CALF" in report

@@ -63,9 +63,9 @@ def test_a_case_that_fails_stops_no_other_and_is_tried_again(
         document = regions_from_json((state.results / "regions.json").read_text())
         assert document.expected_wrong_voxels == state.expected_wrong_voxels
 
-    told = done.stdout + done.stderr + (out / "worklist.json").read_text()
+    reported = done.stdout + done.stderr + (out / "worklist.json").read_text()
     names = "".join(str(path.relative_to(out)) for path in out.rglob("*"))
-    assert "Doe" not in told + names
+    assert "Doe" not in reported + names
 
     shutil.copy(scans / "Doe-2.nrrd", scans / "Doe-1.nrrd")
     (scans / "Doe-1-damaged.nii.gz").unlink()

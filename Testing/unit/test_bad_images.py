@@ -152,11 +152,11 @@ class TestNotFinite:
         return oblique_volume.with_array((noise + 200 * disc).astype(np.float32))
 
     @pytest.mark.parametrize("ending", ONE_FILE)
-    @pytest.mark.parametrize(("value", "told"), [(np.nan, "NaN"), (np.inf, "infinite")])
-    def test_inside_the_body_it_is_refused(self, tmp_path, leg, ending, value, told):
+    @pytest.mark.parametrize(("value", "reported"), [(np.nan, "NaN"), (np.inf, "infinite")])
+    def test_inside_the_body_it_is_refused(self, tmp_path, leg, ending, value, reported):
         leg.array[3, 8, 11] = value
         write_volume(leg, tmp_path / f"{PATIENT}{ending}")
-        assert f"1 {told} voxel" in refusal(tmp_path / f"{PATIENT}{ending}")
+        assert f"1 {reported} voxel" in refusal(tmp_path / f"{PATIENT}{ending}")
 
     @pytest.mark.parametrize("ending", ONE_FILE)
     def test_nan_around_the_body_becomes_zero(self, tmp_path, leg, ending):

@@ -116,7 +116,7 @@ def test_real_water_and_fat_give_plausible_fractions(shared):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"spacing": (1.5, 1.5, 5.0)}, "1.5 x 1.5 x 6 against 1.5 x 1.5 x 5 mm a voxel"),
         ({"origin": (2.0, -700.0, 40.0)}, "up to 2 mm apart"),
@@ -124,7 +124,7 @@ def test_real_water_and_fat_give_plausible_fractions(shared):
         ({"shape": (3, 20, 30)}, "30 x 20 x 4 against 30 x 20 x 3 voxels"),
     ],
 )
-def test_channels_of_different_grids_are_told_apart(tmp_path, tissue, change, told):
+def test_channels_of_different_grids_are_distinguished(tmp_path, tissue, change, reported):
     water = tissue["water"]
     other = Grid(**{**vars(water.grid), **change})
     fat = Volume(tissue["fat"].array[: other.shape[0]], other)
@@ -133,7 +133,7 @@ def test_channels_of_different_grids_are_told_apart(tmp_path, tissue, change, to
     with pytest.raises(MuscleFMError) as raised:
         read_channels({name: tmp_path / f"jane doe {name}.nii.gz" for name in ("water", "fat")})
     assert str(raised.value).startswith("water and fat lie on different grids (")
-    assert told in str(raised.value)
+    assert reported in str(raised.value)
     assert "doe" not in str(raised.value)
 
 

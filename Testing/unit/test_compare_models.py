@@ -71,8 +71,8 @@ def test_what_learned_is_better_and_what_unlearned_is_worse(models, unseen, caps
     assert lateral.new_dice > lateral.old_dice
     assert Comparison.model_validate(json.loads(up.model_dump_json())) == up
     print_comparison(down)
-    told = capsys.readouterr().out
-    assert "vastus lateralis" in told and "the new model is worse" in told
+    reported = capsys.readouterr().out
+    assert "vastus lateralis" in reported and "the new model is worse" in reported
 
 
 def test_a_model_is_not_worse_than_itself(models, unseen):

@@ -251,15 +251,17 @@ class TestFolders:
             read_volume(tmp_path)
 
     @pytest.mark.parametrize(
-        ("attributes", "told"),
+        ("attributes", "reported"),
         [
             ({"Modality": "CT"}, "is CT, while the models know only MR"),
             ({"BodyPartExamined": "HEAD"}, "names the body part HEAD: make sure it shows thighs"),
         ],
     )
-    def test_another_modality_or_body_part_is_a_warning(self, tmp_path, volume, attributes, told):
+    def test_another_modality_or_body_part_is_a_warning(
+        self, tmp_path, volume, attributes, reported
+    ):
         write_series(tmp_path, volume, **attributes)
-        assert told in read_volume(tmp_path).notes[0]
+        assert reported in read_volume(tmp_path).notes[0]
 
     @pytest.mark.parametrize("part", ["THIGH", "LEG", "UPPER LEG", "LOWER EXTREMITY"])
     def test_thighs_are_no_warning(self, tmp_path, volume, part):
@@ -271,12 +273,12 @@ class TestFolders:
         paths = write_series(folder, volume, prefix=NAME, BodyPartExamined="HEAD")
         shutil.copy(paths[3], folder / f"{NAME} again.dcm")
         read = read_volume(folder)
-        told = [*read.notes, *map(repr, read.series), *map(str, read.series)]
+        reported = [*read.notes, *map(repr, read.series), *map(str, read.series)]
         paths[0].write_bytes(paths[0].read_bytes()[:-100])
         with pytest.raises(MuscleFMError) as raised:
             read_volume(folder)
-        told += [str(raised.value), *capfd.readouterr()]
-        assert not any(word in text for text in told for word in ("Doe", "Jane", "4711"))
+        reported += [str(raised.value), *capfd.readouterr()]
+        assert not any(word in text for text in reported for word in ("Doe", "Jane", "4711"))
 
 
 class TestRealSeries:

@@ -1,4 +1,4 @@
-"""Localizers in the folder or the very series of an image: it is read whole, and they are told."""
+"""Localizers in the folder or the very series of an image: it is read whole, they are named."""
 
 import numpy as np
 import pytest
@@ -41,8 +41,8 @@ def assert_read(folder, volume, note):
     read = read_volume(folder)
     np.testing.assert_array_equal(read.volume.array, volume.array)
     np.testing.assert_allclose(read.volume.grid.ijk_to_lps, volume.grid.ijk_to_lps, atol=1e-3)
-    assert [told for told in read.notes if note in told], read.notes
-    assert not any("missing" in told or "duplicate" in told for told in read.notes)
+    assert [reported for reported in read.notes if note in reported], read.notes
+    assert not any("missing" in reported or "duplicate" in reported for reported in read.notes)
 
 
 class TestInTheSameSeries:

@@ -287,9 +287,9 @@ class TestWhatElseLiesThere:
                 ImageType=["ORIGINAL", "PRIMARY", kind], BodyPartExamined="DOE JANE",
                 Modality="DOE",
             )  # fmt: skip
-        told = " ".join(read_volume(tmp_path).notes)
-        assert "another body part" in told
-        assert "DOE" not in told and "JANE" not in told
+        reported = " ".join(read_volume(tmp_path).notes)
+        assert "another body part" in reported
+        assert "DOE" not in reported and "JANE" not in reported
 
 
 class TestHostile:

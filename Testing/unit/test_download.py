@@ -55,12 +55,12 @@ def refusal(server: FileServer, folder: Path, content: bytes = CONTENT) -> str:
 
 
 def test_a_file_comes_whole_and_tells_how_far_it_is(server: FileServer, tmp_path: Path) -> None:
-    told: list[ProgressEvent] = []
-    path = download(remote(server), tmp_path / "new" / "folder", told.append)
+    reported: list[ProgressEvent] = []
+    path = download(remote(server), tmp_path / "new" / "folder", reported.append)
     assert path.read_bytes() == CONTENT
     assert [x.name for x in path.parent.iterdir() if not x.name.startswith(".")] == [path.name]
-    done = [event.done for event in told]
-    assert done == sorted(done) and (done[-1], told[-1].total) == (2, 2)
+    done = [event.done for event in reported]
+    assert done == sorted(done) and (done[-1], reported[-1].total) == (2, 2)
 
 
 def test_it_is_not_downloaded_twice(server: FileServer, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def case_of(oblique_volume):
 
 
 def without_sides(labels):
-    """Return the ids that sided values stand for, told by their definition."""
+    """Return the ids that sided values stand for, by their definition."""
     meaning = {value: label.id for value, (_, label) in SCHEME.labels_of_sides().items()}
     meaning |= {0: 0, 255: 255}
     return np.vectorize(meaning.get)(labels)
@@ -67,12 +67,12 @@ class TestMonai:
 
     def test_the_list_says_what_channels_and_values_are(self, tmp_path, case_of):
         path = write_datalist([case_of("a")], tmp_path / "set", sided=True)
-        told = json.loads(path.read_text("utf-8"))
-        assert told["modality"] == {"0": "fat", "1": "water"}
-        assert told["labels"]["0"] == "background"
-        assert told["labels"]["13"] == "left_vastus_lateralis"
-        assert told["labels"]["255"] == "ignore"
-        assert told["numTraining"] == len(told["training"]) == 1
+        reported = json.loads(path.read_text("utf-8"))
+        assert reported["modality"] == {"0": "fat", "1": "water"}
+        assert reported["labels"]["0"] == "background"
+        assert reported["labels"]["13"] == "left_vastus_lateralis"
+        assert reported["labels"]["255"] == "ignore"
+        assert reported["numTraining"] == len(reported["training"]) == 1
 
     def test_sides_are_kept_on_demand(self, tmp_path, case_of):
         case = case_of("a")
@@ -89,17 +89,17 @@ class TestNnunet:
             (case_of(key) for key in ("a1", "b22")), tmp_path, dataset_id=7, name="Thighs"
         )
         assert folder == tmp_path / "Dataset007_Thighs"
-        told = io.StringIO()
-        with contextlib.redirect_stdout(told):
+        reported = io.StringIO()
+        with contextlib.redirect_stdout(reported):
             verify_dataset_integrity(str(folder), num_processes=1)
-        assert "Warning" not in told.getvalue()
+        assert "Warning" not in reported.getvalue()
 
     @pytest.mark.parametrize("sided", [False, True])
     def test_every_voxel_has_the_value_that_the_json_names(self, tmp_path, case_of, sided):
         case = case_of("a")
         folder = write_nnunet([case], tmp_path, sided=sided)
-        told = json.loads((folder / "dataset.json").read_text("utf-8"))
-        named = {value: name for name, value in told["labels"].items()}
+        reported = json.loads((folder / "dataset.json").read_text("utf-8"))
+        named = {value: name for name, value in reported["labels"].items()}
         # nnU-Net wants them without gaps, and to be ignored the highest.
         assert sorted(named) == list(range(len(named)))
         assert named[len(named) - 1] == "ignore"
@@ -113,8 +113,8 @@ class TestNnunet:
     def test_channels_are_numbered_as_the_json_names_them(self, tmp_path, case_of):
         case = case_of("a")
         folder = write_nnunet([case], tmp_path)
-        told = json.loads((folder / "dataset.json").read_text("utf-8"))
-        for number, name in told["channel_names"].items():
+        reported = json.loads((folder / "dataset.json").read_text("utf-8"))
+        for number, name in reported["channel_names"].items():
             path = folder / f"imagesTr/a_{int(number):04d}.nii.gz"
             read = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
             np.testing.assert_array_equal(read, case.channels[name].array)
@@ -140,12 +140,12 @@ class TestRefusals:
 
     def test_cases_must_be_alike(self, tmp_path, case_of, write):
         first = case_of("a")
-        for other, told in (
+        for other, reported in (
             (case_of("b", names=("fat",)), "different channels"),
             (case_of("b", scheme=load_scheme("thigh-11")), "different label schemes"),
             (case_of("a"), "same key"),
         ):
-            with pytest.raises(MuscleFMError, match=told):
+            with pytest.raises(MuscleFMError, match=reported):
                 write([first, other], tmp_path / "set")
 
     def test_a_set_needs_a_case(self, tmp_path, write):

@@ -46,14 +46,14 @@ def read_by_dcmqi(path, program, *options):
     out.mkdir()
     run_dcmqi(program, "--inputDICOM", path, "--outputDirectory", out, *options)
     (image,) = out.glob("*.nrrd")
-    (told,) = out.glob("*.json")
-    return sitk.ReadImage(str(image)), json.loads(told.read_text("utf-8"))
+    (reported,) = out.glob("*.json")
+    return sitk.ReadImage(str(image)), json.loads(reported.read_text("utf-8"))
 
 
 def segments_by_dcmqi(path):
     """Return the labelmap that dcmqi makes of a DICOM SEG, and what it tells of each segment."""
-    image, told = read_by_dcmqi(path, "segimage2itkimage", "--mergeSegments", "-p", "seg")
-    return image, [entry for group in told["segmentAttributes"] for entry in group]
+    image, reported = read_by_dcmqi(path, "segimage2itkimage", "--mergeSegments", "-p", "seg")
+    return image, [entry for group in reported["segmentAttributes"] for entry in group]
 
 
 def assert_same_place(image, grid):
@@ -380,9 +380,11 @@ class TestRefusals:
             write_dicom_segmentation(path, labels, load_scheme("thigh-11"), source)
         for file in series.iterdir():
             edit(file, FrameOfReferenceUID=None)
-        with pytest.raises(MuscleFMError, match="lacks FrameOfReferenceUID") as told:
+        with pytest.raises(MuscleFMError, match="lacks FrameOfReferenceUID") as reported:
             find_source_series(series)
-        assert NAME.split("^")[0] not in str(told.value) and str(tmp_path) not in str(told.value)
+        assert NAME.split("^")[0] not in str(reported.value) and str(tmp_path) not in str(
+            reported.value
+        )
         with pytest.raises(MuscleFMError, match="no DICOM series"):
             find_source_series(tmp_path / "image.nii.gz")
         assert [entry.name for entry in tmp_path.iterdir()] == ["series"]

@@ -217,7 +217,7 @@ class TestForeignIds:
             assert "adductor longus" in note
 
     @pytest.mark.parametrize(
-        ("name", "text", "told"),
+        ("name", "text", "reported"),
         [
             ("m.json", '{"1": "left gracillis"}', "'left gracillis', which is no muscle"),
             ("m.json", '{"1": 5}', "cannot be read"),
@@ -225,9 +225,9 @@ class TestForeignIds:
             ("m.csv", "value,name\n1,gracilis\n", "cannot be read"),
         ],
     )
-    def test_a_wrong_mapping_file_is_refused(self, tmp_path, name, text, told):
+    def test_a_wrong_mapping_file_is_refused(self, tmp_path, name, text, reported):
         (tmp_path / name).write_text(text)
-        with pytest.raises(MuscleFMError, match=told):
+        with pytest.raises(MuscleFMError, match=reported):
             read_mapping(tmp_path / name, THIGH_12)
 
 
@@ -266,6 +266,6 @@ class TestRefusals:
         else:
             write_seg_nrrd(path, labels, THIGH_12)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises(MuscleFMError) as told:
+        with pytest.raises(MuscleFMError) as reported:
             read_labels(path, THIGH_12)
-        assert str(tmp_path) not in str(told.value)
+        assert str(tmp_path) not in str(reported.value)

@@ -148,16 +148,16 @@ def test_data_that_cannot_be_learned_from_is_refused_in_words(tmp_path):
     file = tmp_path / "list" / "datalist.json"
     document = json.loads(file.read_text())
 
-    def told(**changes):
+    def reported(**changes):
         file.write_text(json.dumps(document | changes))
         with pytest.raises(MuscleFMError) as error:
             list(read_cases(file, SCHEME))
         return str(error.value)
 
-    assert "another scheme" in told(labels={"0": "background", "1": "liver"})
-    assert "channels" in told(modality={"0": "CT", "1": "PET"})
-    assert "understood" in told(training=[{"image": "a.nii.gz"}])
-    assert "images for 1 channels" in told(
+    assert "another scheme" in reported(labels={"0": "background", "1": "liver"})
+    assert "channels" in reported(modality={"0": "CT", "1": "PET"})
+    assert "understood" in reported(training=[{"image": "a.nii.gz"}])
+    assert "images for 1 channels" in reported(
         training=[document["training"][0] | {"image": ["a.nii.gz", "b.nii.gz"]}]
     )
     with pytest.raises(MuscleFMError, match="nothing to learn from"):

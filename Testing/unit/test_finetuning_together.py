@@ -51,9 +51,9 @@ def test_two_processes_train_what_one_does(tmp_path):
     )  # fmt: skip
     assert launched.returncode == 0, launched.stderr
     # One process tells how far both are.
-    told = [json.loads(line) for line in launched.stdout.splitlines()]
-    assert [event["done"] for event in told if event["stage"] == "train"] == sorted(
-        {event["done"] for event in told if event["stage"] == "train"}
+    reported = [json.loads(line) for line in launched.stdout.splitlines()]
+    assert [event["done"] for event in reported if event["stage"] == "train"] == sorted(
+        {event["done"] for event in reported if event["stage"] == "train"}
     )
     recipe = recipe_of(build_parser().parse_args(words))
     plan = TrainingPlan(
@@ -106,7 +106,7 @@ def test_tensorboard_and_the_picture_show_every_epoch_once(tmp_path):
 def test_members_are_trained_on_two_machines_of_a_cluster(tmp_path):
     start, data = tiny_bundle(tmp_path / "start", 2), made_store(tmp_path / "store", 3)
     recipe = dataclasses.replace(SHORT, members=2, epochs=2)
-    told = []
+    reported = []
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         cluster.add_node(num_cpus=1)
@@ -114,10 +114,10 @@ def test_members_are_trained_on_two_machines_of_a_cluster(tmp_path):
             start, LabelledCases(data), recipe, tmp_path / "cluster", tmp_path / "a", "new", "1",
             cluster=cluster.address,
         )  # fmt: skip
-        train_ensemble(plan, CPU, told.append)
+        train_ensemble(plan, CPU, reported.append)
     finally:
         cluster.shutdown()
-    assert "2 of 2 members, on 2 machines" in {event.message for event in told}
+    assert "2 of 2 members, on 2 machines" in {event.message for event in reported}
     here = dataclasses.replace(plan, cluster=None, out=tmp_path / "here", work=tmp_path / "b")
     train_ensemble(here, CPU, silent)
     for member in range(len(list((tmp_path / "here").glob("member-*.safetensors")))):

@@ -1,4 +1,4 @@
-"""What the Slicer module's choosers are told of models and devices."""
+"""What the Slicer module's choosers know of models and devices."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from musclefm.models.registry import shipped_models_folder
 from musclefm.storage.user_data import HOME_VARIABLE
 
 
-def told(capsys, *arguments):
+def reported(capsys, *arguments):
     assert main(["inventory", *arguments]) == 0
     return json.loads(capsys.readouterr().out)
 
 
 def test_models_and_devices_are_told_as_one_line_of_json(capsys) -> None:
-    inventory = told(capsys)
+    inventory = reported(capsys)
     demo = next(model for model in inventory["models"] if model["name"] == "thigh-demo")
     assert demo["usable"] and demo["members"] == 3 and demo["scheme"] == "thigh-11"
     assert len(demo["muscles"]) == 11 and demo["licence"] == "Apache-2.0"
@@ -31,9 +31,9 @@ def test_a_damaged_model_is_listed_with_its_fault(capsys, tmp_path, monkeypatch)
     broken = tmp_path / "models" / "mine"
     shutil.copytree(shipped_models_folder() / "thigh-demo", broken)
     (broken / "member-1.safetensors").unlink()
-    mine = next(model for model in told(capsys)["models"] if model["name"] == "mine")
+    mine = next(model for model in reported(capsys)["models"] if model["name"] == "mine")
     assert not mine["usable"] and mine["fault"]
 
 
 def test_the_time_of_a_slice_is_measured(capsys) -> None:
-    assert 0 < told(capsys, "--time", "thigh-demo")["seconds_per_slice"] < 60
+    assert 0 < reported(capsys, "--time", "thigh-demo")["seconds_per_slice"] < 60

@@ -35,7 +35,7 @@ def models(*options):
 def test_the_library_is_silent_unless_a_program_listens():
     (handler,) = logging.getLogger("musclefm").handlers
     assert isinstance(handler, logging.NullHandler)
-    code = "import logging, musclefm; logging.getLogger('musclefm.x').error('told')"
+    code = "import logging, musclefm; logging.getLogger('musclefm.x').error('reported')"
     command = [sys.executable, "-c", code]
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": ""}
     result = subprocess.run(command, env=environment, capture_output=True)
@@ -47,10 +47,10 @@ def test_a_program_hears_what_is_done(tmp_path, caplog):
     bundle = tiny_bundle(tmp_path / "tiny", 1)
     with caplog.at_level(logging.INFO, "musclefm"):
         case = musclefm.segment(ensemble()[1], model=bundle, device="cpu", out=tmp_path / "out")
-    told = {record.name: record.getMessage() for record in caplog.records}
+    reported = {record.name: record.getMessage() for record in caplog.records}
     assert "tiny" in caplog.text and str(tmp_path) not in caplog.text
-    assert str(len(case.regions)) in told["musclefm.pipeline.segment"]
-    assert all(name.startswith("musclefm.") for name in told)
+    assert str(len(case.regions)) in reported["musclefm.pipeline.segment"]
+    assert all(name.startswith("musclefm.") for name in reported)
 
 
 @pytest.mark.parametrize("place", ["before", "between", "after"])
@@ -123,9 +123,9 @@ def test_what_is_no_log_of_ours_is_left_alone(kind, log, capsys):
     FOREIGN[kind](log)
     before = {x: x.read_bytes() for x in log.parent.iterdir() if x.is_file()}
     assert models("--log-file", log) == 2
-    told = capsys.readouterr().err
-    assert "the log file is not a log of musclefm: give a new file" in told
-    assert str(log) not in told and told.count("\n") == 1
+    reported = capsys.readouterr().err
+    assert "the log file is not a log of musclefm: give a new file" in reported
+    assert str(log) not in reported and reported.count("\n") == 1
     assert {x: x.read_bytes() for x in log.parent.iterdir() if x.is_file()} == before
 
 

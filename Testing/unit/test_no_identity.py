@@ -134,18 +134,18 @@ def test_no_byte_and_no_line_from_the_scan_to_the_new_model_names_the_patient(
         said("corrections", *action)
     for kind in ("nnunet", "monai"):
         said("corrections", "export", "--format", kind, "--out", kind)
-    told = []
+    reported = []
     learn(
         store,
         find_bundle("tiny"),
         replace(SHORT, held_out=0.2, epochs=1),
         LearningFolder(default_learning_folder("tiny")),
         choose_runtime("cpu", "fp32"),
-        lambda event: told.append(event.message),
+        lambda event: reported.append(event.message),
     )
     said("models", "import", default_learning_folder("tiny") / "candidate")
     said("models", "export", "tiny", "--out", "tiny.zip")
-    assert_unnamed("progress", "\n".join(told).encode())
+    assert_unnamed("progress", "\n".join(reported).encode())
 
     names = assert_nobody_is_named_below(home)
     assert any(re.match("events.out.tfevents", name) for name in names)

@@ -1,4 +1,4 @@
-"""Want of memory is told from other faults, whichever library met it, and answered in one line."""
+"""Want of memory is known from other faults, whichever library met it, and said in one line."""
 
 import errno
 import subprocess

@@ -1,4 +1,4 @@
-"""Renderings hold what they were told to hold: fat, contrast, noise, in any orientation."""
+"""Renderings hold what was asked of them: fat, contrast, noise, in any orientation."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""However a patient lies, left stays the patient's left, and the reader is told what is unsure."""
+"""However a patient lies, left stays the patient's left, and the reader learns what is unsure."""
 
 from dataclasses import replace
 
@@ -131,8 +131,8 @@ def test_whole_slices_are_turned_where_the_network_is_surer_of_them_so(
     bundle = tiny_bundle(tmp_path / "tiny", 2, card)
     predictor = EnsemblePredictor(bundle, choose_runtime("cpu"), silent)
 
-    def turned_where(told, array):
-        monkeypatch.setattr("musclefm.inference.case.looks_upside_down", lambda *_: told)
+    def turned_where(reported, array):
+        monkeypatch.setattr("musclefm.inference.case.looks_upside_down", lambda *_: reported)
         return run_case(array[None], grid, bundle, predictor)
 
     plain = turned_where(False, image)
@@ -185,17 +185,17 @@ def test_a_roll_that_the_header_tells_changes_nothing(shared, demo):
     image, grid = few_slices(scan, np.s_[6::9])
     cosine, sine = np.cos(np.radians(30)), np.sin(np.radians(30))
     direction = (cosine, -sine, 0.0, sine, cosine, 0.0, 0.0, 0.0, 1.0)
-    told = demo(image, replace(grid, direction=direction))
-    assert (sided(told) == sided(demo(image, grid))).mean() > 0.9999
+    reported = demo(image, replace(grid, direction=direction))
+    assert (sided(reported) == sided(demo(image, grid))).mean() > 0.9999
 
 
-def findings(labels, **told):
+def findings(labels, **reported):
     """Return what is said of a volume of thighs stored from head to foot."""
     direction = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
     stored = Grid(labels.shape, (2.0, 2.0, 10.0), (0.0, 0.0, 0.0), direction)
     membership = np.ones(labels.shape, np.uint8)
-    count = told.pop("count", 2)
-    thighs = Thighs(count, membership, np.zeros((count, len(labels), 2)), **told)
+    count = reported.pop("count", 2)
+    thighs = Thighs(count, membership, np.zeros((count, len(labels), 2)), **reported)
     return field_findings(thighs, SIDES[:count], labels, canonical_view(stored))
 
 

@@ -174,7 +174,7 @@ def test_a_shared_encoder_runs_once_and_changes_nothing(
 
 
 class Told(list[ProgressEvent]):
-    """Keeps all that it is told of progress."""
+    """Keeps all that is reported of progress."""
 
     def __call__(self, event: ProgressEvent) -> None:
         self.append(event)
@@ -256,9 +256,9 @@ def test_slices_are_shown_in_order_and_progress_reaches_its_end(
     predictor.predict(framing, thighs.membership, 2, observe)
     assert seen == list(range(SHAPE[0]))
     for stage, total in (("load", 3), ("segment", SHAPE[0])):
-        told = [event for event in events if event.stage == stage]
-        assert [event.done for event in told] == sorted(event.done for event in told)
-        assert {event.total for event in told} == {total} and told[-1].done == total
+        reported = [event for event in events if event.stage == stage]
+        assert [event.done for event in reported] == sorted(event.done for event in reported)
+        assert {event.total for event in reported} == {total} and reported[-1].done == total
 
 
 def test_a_start_for_training_does_not_segment(bundle: Bundle) -> None:
@@ -268,7 +268,7 @@ def test_a_start_for_training_does_not_segment(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "told"),
+    ("device", "precision", "reported"),
     [
         ("cpu", "fp64", "unknown precision"),
         ("toaster", "auto", "unknown device"),
@@ -276,8 +276,8 @@ def test_a_start_for_training_does_not_segment(bundle: Bundle) -> None:
         ("cuda:99", "auto", "GPU"),
     ],
 )
-def test_a_device_that_is_not_there_is_said(device: str, precision: str, told: str) -> None:
-    with pytest.raises(MuscleFMError, match=told):
+def test_a_device_that_is_not_there_is_said(device: str, precision: str, reported: str) -> None:
+    with pytest.raises(MuscleFMError, match=reported):
         choose_runtime(device, precision)
 
 

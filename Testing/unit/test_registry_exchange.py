@@ -245,12 +245,12 @@ def test_programs_are_told_whether_there_is_a_way_back(
         for version in ("1", "2")
     ]
 
-    def told() -> tuple[str, str]:
+    def reported() -> tuple[str, str]:
         assert main(["inventory"]) == 0
         (model,) = json.loads(capsys.readouterr().out)["models"]
         return model["former_version"], model["installed_version"]
 
-    assert told() == tuple(versions)
+    assert reported() == tuple(versions)
     main(["models", "rollback", "tiny"])
     capsys.readouterr()
-    assert told() == ("", versions[0])
+    assert reported() == ("", versions[0])

@@ -83,11 +83,13 @@ def imported(module: str) -> set[str]:
 def texts(module: str) -> list[str]:
     """Return all texts of a module's code, docstrings left out."""
     nodes = list(ast.walk(ast.parse(MODULES[module].read_text("utf-8"))))
-    told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    reported = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     return [
         node.value
         for node in nodes
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in reported
     ]
 
 

@@ -213,7 +213,7 @@ def test_digits_longer_than_what_is_read_at_once(nrrd, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"space": None, "space_dimension": "3"}, "left and right may be swapped"),
         ({"space": "scanner-xyz"}, "left and right may be swapped"),
@@ -222,19 +222,19 @@ def test_digits_longer_than_what_is_read_at_once(nrrd, monkeypatch):
     ],
     ids=str,
 )
-def test_an_nrrd_that_leaves_its_place_open_is_told(nrrd, changes, told):
-    assert any(told in note for note in read_volume(nrrd(**changes)).notes)
+def test_an_nrrd_that_leaves_its_place_open_is_reported(nrrd, changes, reported):
+    assert any(reported in note for note in read_volume(nrrd(**changes)).notes)
     assert read_volume(nrrd()).notes == ()
 
 
-def test_a_metaimage_that_leaves_its_place_open_is_told(meta):
+def test_a_metaimage_that_leaves_its_place_open_is_reported(meta):
     assert "left and right may be swapped" in read_volume(meta(TransformMatrix=None)).notes[0]
     assert "how large its voxels are" in read_volume(meta(ElementSpacing=None)).notes[0]
     assert read_volume(meta()).notes == ()
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"endian": None}, "in which order bytes are stored"),
         ({"encoding": "bzip2"}, "packed in a way"),
@@ -257,12 +257,12 @@ def test_a_metaimage_that_leaves_its_place_open_is_told(meta):
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_an_impossible_nrrd_is_refused(nrrd, changes, told):
-    assert told in refusal(nrrd(**changes))
+def test_an_impossible_nrrd_is_refused(nrrd, changes, reported):
+    assert reported in refusal(nrrd(**changes))
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"NDims": "-1"}, "damaged"),
         ({"NDims": "1000000000"}, "damaged"),
@@ -281,8 +281,8 @@ def test_an_impossible_nrrd_is_refused(nrrd, changes, told):
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_an_impossible_metaimage_is_refused(meta, changes, told):
-    assert told in refusal(meta(**changes))
+def test_an_impossible_metaimage_is_refused(meta, changes, reported):
+    assert reported in refusal(meta(**changes))
 
 
 def test_what_is_claimed_and_what_is_free_are_told_in_gigabytes(nrrd):

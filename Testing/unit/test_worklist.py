@@ -211,7 +211,7 @@ def test_who_begins_to_segment_lets_the_unfinished_wait(worklist):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"schema_version": 0}, "has format 0, and this version"),
         ({"schema_version": 2}, "has format 2, and this version"),
@@ -219,19 +219,21 @@ def test_who_begins_to_segment_lets_the_unfinished_wait(worklist):
         ({"cases": [{"key": "../..", "status": "ready"}]}, "is damaged"),
     ],
 )
-def test_a_worklist_that_cannot_be_read_is_said_in_words(worklist, scans, tmp_path, change, told):
+def test_a_worklist_that_cannot_be_read_is_said_in_words(
+    worklist, scans, tmp_path, change, reported
+):
     index = tmp_path / "new" / "list" / INDEX_FILE
     index.write_text(json.dumps({**json.loads(index.read_text()), **change}))
     for call in (worklist.states, lambda: Worklist(scans, index.parent)):
-        with pytest.raises(MuscleFMError, match=told) as raised:
+        with pytest.raises(MuscleFMError, match=reported) as raised:
             call()
         assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"[" * 100_000, "is damaged"), (None, "it is a FIFO")]
+    ("content", "reported"), [(b"[" * 100_000, "is damaged"), (None, "it is a FIFO")]
 )
-def test_an_index_is_read_within_bounds(worklist, tmp_path, content, told):
+def test_an_index_is_read_within_bounds(worklist, tmp_path, content, reported):
     index = tmp_path / "new" / "list" / INDEX_FILE
     index.unlink()
     if content:
@@ -240,7 +242,7 @@ def test_an_index_is_read_within_bounds(worklist, tmp_path, content, told):
         os.mkfifo(index)
     else:
         pytest.skip("the system has no FIFOs")
-    with pytest.raises(MuscleFMError, match=told):
+    with pytest.raises(MuscleFMError, match=reported):
         worklist.states()
 
 

@@ -34,7 +34,7 @@ def read_legs(path):
     -------
     tuple
         Labels of the right and of the left leg ``(K, J, I)``, and the grid. The
-        legs are told apart by the patient's left being at larger columns, and
+        legs are distinguished by the patient's left being at larger columns, and
         by the widest gap between muscles that is near the middle.
     """
     whole = read(path)

@@ -61,7 +61,7 @@ class OffscreenSliceView:
         self._window.SetNumberOfLayers(2)
         self._window.AddRenderer(self._renderer)
         self._window.SetSize(*size)
-        # Displayable managers look for an interactor to be told of events by.
+        # Displayable managers look for an interactor that reports events to them.
         self._interactor = vtk.vtkRenderWindowInteractor()
         self._interactor.SetRenderWindow(self._window)
 

@@ -51,7 +51,7 @@ class SegmentEditor:
         how : str
             ``"paint"``, ``"erase"`` or ``"replace"`` (as thresholding does).
         bypass : bool
-            Whether the effect bypasses masking, as logical operators do unless told otherwise.
+            Whether the effect bypasses masking, as logical operators do unless set otherwise.
         """
         self.logic.SaveStateForUndo()
         self.logic.ResetModifierLabelmapToDefault()

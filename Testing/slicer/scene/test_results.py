@@ -169,8 +169,8 @@ def test_running_out_of_memory_half_way_leaves_the_scene_as_it_was(
     before = nodes(scene)
     shown = []
 
-    def failing(*told) -> None:
-        shown.append(told)
+    def failing(*reported) -> None:
+        shown.append(reported)
         if len(shown) == 2:
             raise MemoryError
 

@@ -12,7 +12,7 @@ from MuscleFMSegmentLib.scene.watching import CaseWatch
 
 
 class Ear:
-    """Counts what is told."""
+    """Counts what is reported."""
 
     def __init__(self, case) -> None:
         self.changes = self.losses = 0

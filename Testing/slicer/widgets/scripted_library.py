@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class ScriptedProcess:
-    """A process that says what it is told to."""
+    """A process that says what its script says."""
 
     def __init__(self, lines: Sequence[str] = (), returnCode: int | None = None) -> None:
         self.out = list(lines)

@@ -73,7 +73,7 @@ def comparison(verdict: str, reasons: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 class Learner:
-    """The section's panel alone, on a library that is told what to do."""
+    """The section's panel alone, on a library that answers by script."""
 
     def __init__(self, session: Any, home: Path) -> None:
         import qt
@@ -115,8 +115,8 @@ class Learner:
         (self.folder / "candidate" / "model.json").write_text("{}")
         plan = {"start": "ab", "samples": ["x"], "recipe": {}}
         (self.folder / "learning.json").write_text(json.dumps(plan))
-        told = json.dumps(comparison(verdict, reasons))
-        (self.folder / "comparison.json").write_text(told)
+        reported = json.dumps(comparison(verdict, reasons))
+        (self.folder / "comparison.json").write_text(reported)
         self.library.status |= {"state": "finished", "up_to_date": True}
 
     def finish(self, code: int = 0, errors: tuple[str, ...] = ()) -> None:
@@ -152,7 +152,7 @@ def cells(table: Any) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "isReady"),
+    ("status", "reported", "isReady"),
     [
         ({}, "12 corrected cases are stored, 5 of them new", True),
         ({"samples": 0, "subjects": 0, "new": 0}, "No corrected case is stored yet", False),
@@ -162,10 +162,10 @@ def cells(table: Any) -> list[list[str]]:
     ],
 )
 def test_what_there_is_to_learn_from_is_told(
-    learner: Any, status: dict[str, Any], told: str, isReady: bool
+    learner: Any, status: dict[str, Any], reported: str, isReady: bool
 ) -> None:
     learner.look(**status)
-    assert told in learner.ui.learnLabel.text
+    assert reported in learner.ui.learnLabel.text
     assert learner.ui.learnButton.enabled == isReady
     assert not learner.ui.comparisonFrame.visible and not learner.ui.backButton.visible
     assert "the first version" in learner.ui.versionLabel.text
@@ -214,8 +214,8 @@ def test_a_better_version_is_used_on_a_yes_and_gone_back_from(learner: Any) -> N
 def test_a_worse_version_is_not_offered(learner: Any) -> None:
     learner.compare("worse", "mean DSC from 0.842 to 0.801")
     learner.look()
-    told = learner.ui.verdictLabel.text
-    assert "is worse" in told and "not offered: mean DSC from 0.842 to 0.801" in told
+    reported = learner.ui.verdictLabel.text
+    assert "is worse" in reported and "not offered: mean DSC from 0.842 to 0.801" in reported
     assert learner.ui.comparisonTable.visible and not learner.ui.useButton.visible
     learner.library.status |= {"state": "none", "up_to_date": False}
     learner.session.click(learner.ui.discardButton)
@@ -228,9 +228,9 @@ def test_a_worse_version_is_not_offered(learner: Any) -> None:
 def test_it_is_told_where_few_cases_cannot_tell_a_difference(learner: Any) -> None:
     learner.compare("not different")
     learner.look()
-    told = learner.ui.verdictLabel.text
-    assert told.startswith("The new version is not different: mean Dice 0.801 → 0.842")
-    assert "too few for the test to show a difference" in told and learner.ui.useButton.visible
+    reported = learner.ui.verdictLabel.text
+    assert reported.startswith("The new version is not different: mean Dice 0.801 → 0.842")
+    assert "too few for the test to show a difference" in reported and learner.ui.useButton.visible
 
 
 def test_a_learning_that_was_stopped_can_be_gone_on_with(learner: Any) -> None:

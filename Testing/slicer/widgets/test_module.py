@@ -97,13 +97,13 @@ def test_a_script_waits_for_the_results(module: Any, water: Any, few_slices: Any
     import MuscleFMSegment
 
     fat = slicer.util.loadVolume(str(few_slices["fat"]))
-    told: list[str] = []
+    reported: list[str] = []
     case = MuscleFMSegment.MuscleFMSegmentLogic().segment(
-        water, fat, device="cpu", onProgress=lambda update: told.append(update.text)
+        water, fat, device="cpu", onProgress=lambda update: reported.append(update.text)
     )
     assert np.count_nonzero(case.modelLabels) and case.fatFraction is not None
     assert case.segmentationNode.GetScene() is slicer.mrmlScene
-    assert any(text.startswith("Slice ") for text in told)
+    assert any(text.startswith("Slice ") for text in reported)
 
 
 def test_keys_and_views_are_the_modules_only_while_it_is_shown(opened: Any, session: Any) -> None:

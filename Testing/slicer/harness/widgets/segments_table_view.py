@@ -17,7 +17,7 @@ IDENTIFIER = QtCore.Qt.ItemDataRole.UserRole
 
 
 class qMRMLSegmentsTableView(qMRMLWidget):
-    """A table of the real segments; what is selected is told."""
+    """A table of the real segments; what is selected is reported."""
 
     selectionChanged = QtCore.Signal(QtCore.QItemSelection, QtCore.QItemSelection)
 
