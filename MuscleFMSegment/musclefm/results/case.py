@@ -40,6 +40,7 @@ from musclefm.results.tables import (
 )
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.storage.atomic import atomic_text
+from musclefm.storage.regular_file import read_regular
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
@@ -49,6 +50,8 @@ from musclefm.volumes.writing import write_volume
 _log = logging.getLogger(__name__)
 
 _REMEDY = "segment the scan again"
+# The report with its pictures is the largest: a few MB.
+_LARGEST_TEXT = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ def _read_report(folder: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return read_regular(path, _LARGEST_TEXT, links=False).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MuscleFMError(f"{path.name} cannot be read", _REMEDY) from error
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.results.files import PROVENANCE_FILE, READ_FILES
-from musclefm.storage.regular_file import sha256_of
+from musclefm.storage.regular_file import read_regular, sha256_of
 from musclefm.storage.staging import half_published
 
 _SHA256 = "^[0-9a-f]{64}$"
@@ -101,9 +101,7 @@ def require_unchanged(results: Path, names: Collection[str] = READ_FILES) -> Non
 def content_of(path: Path) -> bytes | None:
     """Return a provenance file as it stands; None where there is none of its size and kind."""
     try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_PROVENANCE:
-            return None
-        return path.read_bytes()
+        return read_regular(path, _LARGEST_PROVENANCE, links=False)
     except OSError:
         return None
 
