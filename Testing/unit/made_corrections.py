@@ -6,7 +6,8 @@ import threading
 import numpy as np
 
 from musclefm.corrections import store as store_module
-from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewedRegion, ReviewLog
+from musclefm.corrections.case import CorrectedCase, Reviewed
+from musclefm.corrections.review_log import ReviewedRegion, ReviewLog
 from musclefm.corrections.store import CorrectionStore
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume

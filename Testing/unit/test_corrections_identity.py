@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from made_corrections import GRID, content, corrected_case
 
-from musclefm.corrections.case import ReviewLog
 from musclefm.corrections.identity import case_key, subject_key, without_identity
+from musclefm.corrections.review_log import ReviewLog
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.volume import Volume

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from made_corrections import GRID, content, corrected_case
 
-from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
+from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.record import schema_text
+from musclefm.corrections.review_log import ReviewLog
 from musclefm.corrections.store import CorrectionStore, default_store_folder
 from musclefm.errors import MuscleFMError
 from musclefm.review.findings import FlaggedRegion

@@ -7,14 +7,33 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from made_training import SHORT, made_store, one_thread, same, train
-from tiny_ensemble import THIGH_TILES, WHOLE_SLICES, tiny_bundle
+from made_training import (
+    GRID,
+    LATERAL,
+    LEFT,
+    SHORT,
+    labelled_case,
+    made_store,
+    one_thread,
+    same,
+    thighs,
+    train,
+)  # fmt: skip
+from tiny_ensemble import SCHEME, THIGH_TILES, WHOLE_SLICES, tiny_bundle
 
+from musclefm.corrections.case import CorrectedCase, Reviewed
+from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.labels.sided import IGNORE, without_sides
 from musclefm.models.bundle import open_bundle
 from musclefm.networks.architecture import LoraRanks
 from musclefm.networks.lora import adapter_parameters
+from musclefm.training.data.labelled_tiles import cut_tiles
 from musclefm.training.fitting.initial_weights import starting_member
+from musclefm.training.fitting.validation import upsampled_probabilities
+from musclefm.volumes.channels import Channels
+from musclefm.volumes.volume import Volume
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -147,3 +166,27 @@ def test_the_same_seed_gives_the_same_ensemble(tmp_path, tiny, store):
         bundle, _ = train(tmp_path / name, tiny, store, seed=seed, epochs=8)
         weights.append(bundle.load_member(0).state_dict())
     assert same(weights[0], weights[1]) and not same(weights[0], weights[2])
+
+
+def test_a_muscle_that_was_verified_is_learned_where_it_is_and_where_it_is_not(
+    tmp_path, tiny, monkeypatch
+):
+    store = CorrectionStore(tmp_path / "store")
+    for seed in range(4):
+        verified = Reviewed("muscles", muscles=(LATERAL, LATERAL + LEFT))
+        store.add(labelled_case(seed, verified), subject=f"person {seed}")
+    held_out = cut_tiles(LabelledCase("S", Channels({"image": Volume(thighs(9)[0], GRID)}, (), ""),
+        Volume(without_sides(thighs(9)[1], SCHEME), GRID), SCHEME), tiny.manifest)  # fmt: skip
+    images, labels = torch.from_numpy(held_out.images), torch.from_numpy(held_out.labels)
+
+    def mass_elsewhere(folder):
+        bundle, _ = train(folder, tiny, store.folder, epochs=8, patience=8)
+        member = starting_member(bundle, SHORT, 0).eval()
+        with torch.inference_mode():
+            found = upsampled_probabilities(member(images), labels.shape[-1])[:, LATERAL]
+        assert found[labels == LATERAL].mean() > 0.5
+        return float(found[(labels != LATERAL) & (labels != IGNORE)].mean())
+
+    with_absence = mass_elsewhere(tmp_path / "with")
+    monkeypatch.setattr(CorrectedCase, "absent_muscles", lambda self: {})
+    assert with_absence < 0.5 * mass_elsewhere(tmp_path / "without")

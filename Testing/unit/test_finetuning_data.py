@@ -17,11 +17,12 @@ from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.labels.sided import IGNORE, without_sides
 from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.progress import silent
+from musclefm.review.muscle_slices import MuscleSlices
 from musclefm.training.data.augmentation import augment
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.labelled_tiles import LabelledCases, cut_tiles
 from musclefm.training.data.split import held_out_subjects, split_subjects
-from musclefm.training.data.tiles import TileFolder, write_tiles
+from musclefm.training.data.tiles import NONE_OF_ABSENT, TileFolder, known_labels, write_tiles
 from musclefm.training.recipe import Augmentation
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
@@ -114,7 +115,65 @@ def test_what_nobody_reviewed_is_to_be_ignored(tmp_path):
     # Both thighs of one slice, and the left thigh of three.
     assert np.bincount(tiles.cases).tolist() == [2, 3]
     of_muscles = tiles.labels(np.flatnonzero(tiles.cases == 1))
-    assert set(np.unique(of_muscles.numpy())) == {LATERAL, IGNORE}
+    assert set(np.unique(of_muscles.numpy())) == {LATERAL, IGNORE, NONE_OF_ABSENT}
+    assert not tiles.absent(np.arange(2)).any()
+
+
+def muscle_wise(folder, muscles, unseen=()):
+    """Return the tiles of a case of which muscles were verified, and what they show."""
+    store = CorrectionStore(folder)
+    case = labelled_case(1, Reviewed("muscles", muscles=muscles, unseen=unseen))
+    labels = case.labels.array.copy()
+    labels[1, 12, 12] = IGNORE
+    store.add(dataclasses.replace(case, labels=case.labels.with_array(labels)))
+    (read,) = read_cases(folder, SCHEME)
+    return read, labels
+
+
+def test_a_verified_muscle_teaches_where_it_is_not(tmp_path):
+    left, right = LATERAL + LEFT, LATERAL
+    unseen = (MuscleSlices(left, (2,)),)
+    case, labels = muscle_wise(tmp_path / "one", (left,), unseen)
+    # Nothing of slice 2, where nobody looked, nor where the reader does not know.
+    expected = (labels != left) & (labels != IGNORE)
+    expected[2] = False
+    np.testing.assert_array_equal(case.absent[left], expected)
+    cut = cut_tiles(case, card())
+    assert cut.absent.nonzero()[1].tolist() == [LATERAL, LATERAL]
+    marked = cut.labels == NONE_OF_ABSENT
+    assert len(cut.labels) == 2, "the left thigh of two slices: the right one is another muscle"
+    for tile, mark in zip(cut.labels, marked, strict=True):
+        assert mark.sum() > 100 and (tile == LATERAL).any()
+        # Around it on all sides.
+        rows, columns = np.nonzero(tile == LATERAL)
+        for row, column in ((rows.min() - 1, columns[0]), (rows.max() + 1, columns[-1])):
+            assert mark[row, column] or tile[row, column] == IGNORE
+    # A tile of both thighs lacks a muscle only where neither side's is.
+    whole = cut_tiles(case, card(WHOLE_SLICES))
+    assert not whole.absent.any() and NONE_OF_ABSENT not in whole.labels
+    both, labels = muscle_wise(tmp_path / "both", (left, right, MEDIAL), unseen)
+    whole = cut_tiles(both, card(WHOLE_SLICES))
+    assert [np.flatnonzero(row).tolist() for row in whole.absent] == [[LATERAL], [LATERAL], []]
+    assert (whole.labels[:2] == NONE_OF_ABSENT).any() and NONE_OF_ABSENT not in whole.labels[2]
+
+
+def test_absent_muscles_are_kept_with_the_tiles_and_stay_with_moved_pixels(tmp_path):
+    case, _ = muscle_wise(tmp_path / "store", (LATERAL + LEFT,))
+    plain = learning_case(*thighs(0))
+    write_tiles([cut_tiles(plain, card()), cut_tiles(case, card())], tmp_path / "tiles")
+    tiles = TileFolder(tmp_path / "tiles")
+    chosen = np.array([8, 0, 6])
+    absent = tiles.absent(chosen)
+    assert absent.shape == (3, SCHEME.class_count)
+    assert absent.nonzero().tolist() == [[0, LATERAL], [2, LATERAL]]
+    labels = tiles.labels(chosen)
+    assert set(np.unique(known_labels(labels).numpy())) <= {0, LATERAL, MEDIAL, IGNORE}
+    turned = Augmentation(10, 5, 1.2, 0.05, 1.4, 0.2, 0.03)
+    rngs = [np.random.default_rng(n) for n in range(3)]
+    _, moved = augment(tiles.images(chosen), labels, turned, rngs)
+    assert set(np.unique(moved[0].numpy())) == {LATERAL, IGNORE, NONE_OF_ABSENT}
+    write_tiles([cut_tiles(plain, card())], tmp_path / "plain")
+    assert TileFolder(tmp_path / "plain").absent(np.arange(3)) is None
 
 
 @pytest.mark.parametrize("sided", [True, False])

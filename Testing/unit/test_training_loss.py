@@ -9,6 +9,7 @@ from tiny_ensemble import SCHEME
 
 from musclefm.evaluation.dice import dice
 from musclefm.labels.sided import IGNORE
+from musclefm.training.data.tiles import NONE_OF_ABSENT
 from musclefm.training.fitting.loss import loss_of, loss_sums, soft_targets
 from musclefm.training.fitting.validation import score_tiles, upsampled_probabilities
 
@@ -45,6 +46,41 @@ def test_the_loss_is_cross_entropy_and_dice_of_the_muscles_shown():
     assert float(found) == pytest.approx(float(wanted), rel=1e-4)
     targets, weights = soft_targets(labels, 5, 4)
     assert targets.shape == (3, 5, 4, 4) and bool((weights == 1).all())
+
+
+def test_where_a_muscle_is_not_the_loss_is_its_probability_and_nothing_else():
+    torch.manual_seed(3)
+    logits = torch.randn(2, 4, 8, 8, requires_grad=True)
+    labels = torch.full((2, 16, 16), IGNORE, dtype=torch.uint8)
+    labels[0, :8] = NONE_OF_ABSENT
+    absent = torch.zeros(2, 4, dtype=torch.bool)
+    absent[0, 2] = absent[1, 1] = True
+    loss = loss_of(loss_sums(logits, labels, absent))
+    mass = logits.softmax(dim=1)[0, 2, :4]
+    assert loss.item() == pytest.approx(-(1 - mass).log().mean().item(), rel=1e-4)
+    loss.backward()
+    slope = logits.grad
+    # Only there, and from the absent muscle to all others alike.
+    assert not slope[1].any() and not slope[0, :, 4:].any()
+    assert (slope[0, 2, :4] > 0).all() and (slope[0, [0, 1, 3], :4] < 0).all()
+    without = logits.detach().clone()
+    without[0, 2] = -50
+    assert float(loss_of(loss_sums(without, labels, absent))) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_muscle_predicted_where_it_is_not_costs_dice():
+    labels = torch.full((1, 8, 8), NONE_OF_ABSENT, dtype=torch.uint8)
+    labels[0, :2] = 1
+    absent = torch.tensor([[False, True, False]])
+    logits = torch.zeros(1, 3, 8, 8)
+    logits[0, 1, :2] = 9
+    logits[0, 0, 2:] = 9
+    good = loss_sums(logits, labels, absent)
+    logits[0, :, 2:] = torch.tensor([0.0, 9.0, 0.0])[:, None, None]
+    bad = loss_sums(logits, labels, absent)
+    # Shared, predicted and reference mass of class 1.
+    assert good[[1, 4, 7]].tolist() == pytest.approx([16, 16, 16], rel=0.01)
+    assert bad[[1, 4, 7]].tolist() == pytest.approx([16, 64, 16], rel=0.01)
 
 
 def test_scores_do_not_see_pixels_to_be_ignored():

@@ -134,7 +134,7 @@ class SaveController:
         MuscleFMError
             One holds what no pseudonym does.
         """
-        from musclefm.corrections.case import check_pseudonym
+        from musclefm.corrections.review_log import check_pseudonym
 
         ui = self.panel.ui
         reader, person = ui.readerEdit.text.strip(), ui.personEdit.text.strip()

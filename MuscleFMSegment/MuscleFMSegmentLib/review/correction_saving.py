@@ -10,7 +10,8 @@ from typing import Literal
 import slicer
 from slicer.i18n import tr as _
 
-from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
+from musclefm.corrections.case import CorrectedCase, Reviewed
+from musclefm.corrections.review_log import ReviewLog
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
 from musclefm.review.muscle_slices import MuscleSlices

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,38 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from musclefm.corrections.review_log import ReviewLog
 from musclefm.errors import MuscleFMError
-from musclefm.labels.scheme import Side, load_scheme
+from musclefm.labels.scheme import load_scheme
 from musclefm.labels.sided import IGNORE, check_sided_labels
 from musclefm.review.muscle_slices import MuscleSlices, unseen_voxels
-from musclefm.review.queue import ReviewQueue, Status
 from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
-
-_PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-
-
-def check_pseudonym(whose: str, text: str) -> None:
-    """Refuse what is no pseudonym; there may be none.
-
-    Parameters
-    ----------
-    whose : str
-        For the message, e.g. ``"reader"``.
-    text : str
-        Up to 32 letters, digits, dots, hyphens and underscores.
-
-    Raises
-    ------
-    MuscleFMError
-        It is none.
-    """
-    if text and not _PSEUDONYM.fullmatch(text):
-        raise MuscleFMError(
-            f"the {whose}'s pseudonym holds other characters than letters, digits, '.', '-', '_'",
-            f"choose a short one that is not a name, e.g. {whose}-1",
-        )
 
 
 @dataclass(frozen=True)
@@ -97,84 +72,6 @@ class Reviewed:
             if model_labels is not None:
                 mask |= np.isin(model_labels, self.muscles)
         return mask & ~unseen_voxels(self.unseen, labels, model_labels)
-
-
-@dataclass(frozen=True)
-class ReviewedRegion:
-    """What a reader did with a flagged region.
-
-    Attributes
-    ----------
-    region_id : int
-        Its rank in the queue, from 1.
-    side : Side
-        The patient's side.
-    label_ids : tuple of int
-        Muscles concerned, as ids of the label scheme.
-    status : Status
-        What was done.
-    flagged : bool
-        Whether the reader marked it for another look.
-    seconds : float
-        How long it was looked at.
-    """
-
-    region_id: int
-    side: Side
-    label_ids: tuple[int, ...]
-    status: Status
-    flagged: bool
-    seconds: float
-
-
-@dataclass(frozen=True)
-class ReviewLog:
-    """Who reviewed the flagged regions, how, and for how long.
-
-    Attributes
-    ----------
-    entries : tuple of ReviewedRegion
-        In the queue's order.
-    reader : str
-        A pseudonym: up to 32 letters, digits, dots, hyphens and underscores; empty
-        where none is given.
-    seconds : float
-        Time spent on the case as a whole.
-
-    Raises
-    ------
-    MuscleFMError
-        The pseudonym is none.
-    """
-
-    entries: tuple[ReviewedRegion, ...] = ()
-    reader: str = ""
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_pseudonym("reader", self.reader)
-
-    @classmethod
-    def of(cls, queue: ReviewQueue, reader: str = "") -> ReviewLog:
-        """Record what a reader did with the queue.
-
-        Raises
-        ------
-        MuscleFMError
-            The pseudonym is none.
-        """
-        entries = tuple(
-            ReviewedRegion(
-                region_id=entry.region.id,
-                side=entry.region.side,
-                label_ids=entry.region.label_ids,
-                status=entry.status,
-                flagged=entry.flagged,
-                seconds=entry.seconds,
-            )
-            for entry in queue.entries
-        )
-        return cls(entries, reader, sum(entry.seconds for entry in entries))
 
 
 @dataclass(frozen=True)
@@ -287,3 +184,31 @@ class CorrectedCase:
         before = None if self.model_labels is None else self.model_labels.array
         reviewed = self.reviewed.mask(self.labels.array, before)
         return self.labels.with_array(np.where(reviewed, self.labels.array, np.uint8(IGNORE)))
+
+    def absent_muscles(self) -> dict[int, npt.NDArray[np.bool_]]:
+        """Return where a verified muscle is known not to be, though what is there is not known.
+
+        Returns
+        -------
+        dict
+            By the sided value of each verified muscle, ``(K, J, I) bool``: all that is to be
+            ignored in :meth:`training_labels`, but for the muscle's unseen slices, and for
+            voxels that hold a verified muscle or are unknown to the reader.
+        """
+        if self.reviewed.kind != "muscles" or not self.reviewed.muscles:
+            return {}
+        named = (*self.reviewed.muscles, IGNORE)
+        ignored = self.training_labels().array == IGNORE
+        elsewhere = ignored & ~np.isin(self.labels.array, named)
+        # Muscles that were looked at in the same slices share an array.
+        found: dict[frozenset[tuple[int, tuple[int, ...]]], npt.NDArray[np.bool_]] = {}
+        absent = {}
+        for value in self.reviewed.muscles:
+            own = [muscle for muscle in self.reviewed.unseen if muscle.value == value]
+            key = frozenset((muscle.slice_axis, muscle.slices) for muscle in own)
+            if key not in found:
+                found[key] = elsewhere.copy()
+                for muscle in own:
+                    np.moveaxis(found[key], 2 - muscle.slice_axis, 0)[list(muscle.slices)] = False
+            absent[value] = found[key]
+        return absent

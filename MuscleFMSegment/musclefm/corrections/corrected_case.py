@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from musclefm.corrections.case import CorrectedCase, Reviewed, ReviewLog
+from musclefm.corrections.case import CorrectedCase, Reviewed
+from musclefm.corrections.review_log import ReviewLog
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.label_mapping import read_mapping

@@ -18,7 +18,8 @@ from pydantic import (
 )
 
 from musclefm import __version__
-from musclefm.corrections.case import Reviewed, ReviewLog
+from musclefm.corrections.case import Reviewed
+from musclefm.corrections.review_log import ReviewLog
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.grid import Grid

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from musclefm.labels.scheme import LabelScheme, Side
 from musclefm.volumes.channels import Channels
@@ -26,6 +30,9 @@ class LabelledCase:
         What the labels mean.
     side : str or None
         The patient's side of most labelled voxels, where that is known.
+    absent : mapping of int to ndarray
+        By sided values of muscles, ``(K, J, I) bool``: where the muscle is known not to be,
+        among the voxels that are to be ignored.
     """
 
     subject: str
@@ -33,3 +40,4 @@ class LabelledCase:
     labels: Volume
     scheme: LabelScheme
     side: Side | None = None
+    absent: Mapping[int, npt.NDArray[np.bool_]] = field(default_factory=dict)

@@ -50,6 +50,13 @@ class Source(Protocol):
         """
         ...
 
+    def absent(self, tiles: Tiles) -> Tensor | None:
+        """Return ``(n, C) bool``: classes that a pixel labelled NONE_OF_ABSENT does not show.
+
+        None where no tile has such pixels.
+        """
+        ...
+
 
 class TileSource:
     """Shows tiles that are augmented anew in every epoch.
@@ -81,6 +88,11 @@ class TileSource:
         with precision(self._runtime):
             logits = model(images)
         return logits.float(), labels
+
+    def absent(self, tiles: Tiles) -> Tensor | None:
+        """Return the absent classes of tiles, see :class:`Source`."""
+        absent = self._tiles.absent(tiles)
+        return None if absent is None else absent.to(self._runtime.device)
 
     def shown(self, tiles: Tiles, version: int) -> tuple[Tensor, Tensor]:
         """Return a version of tiles, images ``(n, C, S, S)`` and labels, on the device."""

@@ -117,6 +117,7 @@ def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LabelledC
                 labels=labels.with_array(without_sides(labels.array, scheme)),
                 scheme=load_scheme(case.scheme),
                 side=_side_of_most(labels.array, scheme),
+                absent=case.absent_muscles(),
             )
 
 

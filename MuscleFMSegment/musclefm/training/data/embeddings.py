@@ -106,6 +106,10 @@ class EmbeddingSource:
             logits = model.decode(embedding, features)
         return logits.float(), labels
 
+    def absent(self, tiles: Tiles) -> Tensor | None:
+        """Return the absent classes of tiles, see :class:`Source`."""
+        return self._shown.absent(tiles)
+
     def _load(self, version: int) -> list[npt.NDArray[np.generic]]:
         """Open the arrays of a version; they are made where they are not there."""
         done = self._folder / f"version-{version}.done"

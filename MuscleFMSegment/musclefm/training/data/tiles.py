@@ -4,7 +4,8 @@
 
     index.json          subjects, numbers of tiles, the label scheme; written last
     case-0-images.npy   (T, C, S, S) float16, normalised
-    case-0-labels.npy   (T, S, S) uint8, 255 is to be ignored
+    case-0-labels.npy   (T, S, S) uint8, 255 is to be ignored, 254 is NONE_OF_ABSENT
+    case-0-absent.npy   (T, C) bool; of a case where 254 occurs
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
+from musclefm.labels.sided import IGNORE
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_bytes, atomic_text
@@ -31,6 +33,9 @@ from musclefm.storage.user_data import make_private_folder
 _INDEX_FILE = "index.json"
 # Of a hundred thousand cases.
 _LARGEST_INDEX = 64 << 20
+
+NONE_OF_ABSENT = 254
+"""A label in a tile: what is there is not known, but it is none of the tile's absent muscles."""
 
 Tiles = npt.NDArray[np.intp]
 """Numbers of tiles, ``(n,)``."""
@@ -47,15 +52,18 @@ class CaseTiles:
     images : ndarray
         ``(T, C, S, S) float32``, normalised as the network is to see them.
     labels : ndarray
-        ``(T, S, S) uint8``; 255 is to be ignored.
+        ``(T, S, S) uint8``; 255 is to be ignored, see also NONE_OF_ABSENT.
     pixel_mm : tuple of float
         Edges of a pixel along rows and columns in mm.
+    absent : ndarray or None
+        ``(T, C) bool``: classes that no pixel labelled NONE_OF_ABSENT shows.
     """
 
     subject: str
     images: npt.NDArray[np.float32]
     labels: npt.NDArray[np.uint8]
     pixel_mm: tuple[float, float]
+    absent: npt.NDArray[np.bool_] | None = None
 
 
 class TrainingData(Protocol):
@@ -133,6 +141,8 @@ class TileFolder:
         for images, labels, count in zip(self._images, self._labels, counts, strict=True):
             if not len(images) == len(labels) == count:
                 raise ValueError("a case has other tiles than the index says")
+        files = {case: folder / _file(case, "absent") for case in range(len(counts))}
+        self._absent = {case: np.load(file) for case, file in files.items() if file.is_file()}
 
     def of(self, subjects: frozenset[str]) -> Tiles:
         """Return the tiles of subjects, in order."""
@@ -145,6 +155,17 @@ class TileFolder:
     def labels(self, tiles: Tiles) -> Tensor:
         """Return ``(n, S, S) uint8``."""
         return torch.from_numpy(self._stacked(self._labels, tiles))
+
+    def absent(self, tiles: Tiles) -> Tensor | None:
+        """Return ``(n, C) bool``, see :class:`CaseTiles`; None where no case has any."""
+        if not self._absent:
+            return None
+        none = np.zeros(next(iter(self._absent.values())).shape[1], bool)
+        rows = [
+            self._absent[case][tile - self._first[case]] if case in self._absent else none
+            for case, tile in zip(self.cases[tiles], tiles, strict=True)
+        ]
+        return torch.from_numpy(np.stack(rows))
 
     def _stacked(self, stored: list[Any], tiles: Tiles) -> npt.NDArray[Any]:
         return np.stack(
@@ -176,9 +197,16 @@ def write_tiles(cases: Iterable[CaseTiles], folder: Path) -> None:
             number = len(entries)
             atomic_bytes(folder / _file(number, "images"), _npy(case.images.astype(np.float16)))
             atomic_bytes(folder / _file(number, "labels"), _npy(case.labels))
+            if case.absent is not None:
+                atomic_bytes(folder / _file(number, "absent"), _npy(case.absent))
             entry = _CaseEntry(subject=case.subject, tiles=count, pixel_mm=case.pixel_mm)
             entries.append(entry)
     atomic_text(folder / _INDEX_FILE, _Index(cases=entries).model_dump_json(indent=2) + "\n")
+
+
+def known_labels(labels: Tensor) -> Tensor:
+    """Return labels of tiles in which all whose class is not known is to be ignored."""
+    return labels.masked_fill(labels == NONE_OF_ABSENT, IGNORE)
 
 
 def _file(case: int, what: str) -> str:

@@ -16,7 +16,7 @@ from musclefm.inference.device import Runtime
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.networks.trainable import freeze_for
 from musclefm.training.data.batches import ORIGINAL, Source
-from musclefm.training.data.tiles import Tiles
+from musclefm.training.data.tiles import Tiles, known_labels
 from musclefm.training.distributed import DistributedContext
 from musclefm.training.fitting.checkpoint import (
     EpochRecord,
@@ -200,7 +200,8 @@ def _step(
     context: DistributedContext,
 ) -> float:
     mine = batch[context.rank :: context.size]
-    sums = loss_sums(*source.answer(model, mine, source.version(epoch)))
+    logits, labels = source.answer(model, mine, source.version(epoch))
+    sums = loss_sums(logits, labels, source.absent(mine))
     # The value is that of the whole batch, the gradient this process's share of it.
     loss = loss_of(sums + (context.all_reduce_sum(sums) - sums.detach()))
     optimiser.zero_grad(set_to_none=True)
@@ -227,7 +228,7 @@ def _score(
 
     def answer(chosen: Tiles) -> tuple[Tensor, Tensor]:
         logits, labels = source.answer(model, chosen, ORIGINAL)
-        return upsampled_probabilities(logits, labels.shape[-1]), labels
+        return upsampled_probabilities(logits, labels.shape[-1]), known_labels(labels)
 
     return score_tiles(
         answer,

@@ -1,4 +1,4 @@
-"""Cross-entropy and Dice, over all pixels of a batch whose label is known.
+"""Cross-entropy and Dice, over all pixels of a batch of whose label anything is known.
 
 Both are made from sums over pixels. A batch may thus be shared out among
 processes: the sums are added up, and the loss is that of the whole batch.
@@ -11,12 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.labels.sided import IGNORE
+from musclefm.training.data.tiles import NONE_OF_ABSENT, known_labels
 
 _SMOOTH = 1e-5
 
 
-def loss_sums(logits: Tensor, labels: Tensor) -> Tensor:
+def loss_sums(logits: Tensor, labels: Tensor, absent: Tensor | None = None) -> Tensor:
     """Return what the loss is made from.
+
+    Where it is only known which muscles a pixel does not show, its cross-entropy is that
+    of the classes left together, and what it predicts of absent muscles counts in Dice.
 
     Parameters
     ----------
@@ -24,6 +28,8 @@ def loss_sums(logits: Tensor, labels: Tensor) -> Tensor:
         ``(N, C, h, w)``.
     labels : Tensor
         ``(N, S, S) uint8``, S a multiple of h and w; IGNORE is left out.
+    absent : Tensor, optional
+        ``(N, C) bool``: classes that no pixel labelled NONE_OF_ABSENT shows.
 
     Returns
     -------
@@ -31,15 +37,25 @@ def loss_sums(logits: Tensor, labels: Tensor) -> Tensor:
         ``(3 C + 2,) float32``: by class the shared, the predicted and the
         reference mass; then the cross-entropy and the number of pixels.
     """
-    targets, weights = soft_targets(labels, logits.shape[1], logits.shape[-1])
+    size = logits.shape[-1]
+    targets, weights = soft_targets(known_labels(labels), logits.shape[1], size)
     log_probabilities = logits.float().log_softmax(dim=1)
-    probabilities = log_probabilities.exp() * weights
+    probabilities = log_probabilities.exp()
+    predicted = probabilities * weights
     entropy = -(targets * log_probabilities * weights).sum()
+    pixels = weights.sum()
     targets = targets * weights
+    if absent is not None:
+        partly = (labels == NONE_OF_ABSENT).float()[:, None]
+        shares, ruled_out = functional.adaptive_avg_pool2d(partly, size), absent[..., None, None]
+        left = log_probabilities.masked_fill(ruled_out, -torch.inf).logsumexp(dim=1, keepdim=True)
+        entropy = entropy - (left * shares).sum()
+        pixels = pixels + shares.sum()
+        predicted = predicted + probabilities * shares * ruled_out
     over = (0, 2, 3)
-    shared = (log_probabilities.exp() * targets).sum(dim=over)
-    masses = torch.cat([shared, probabilities.sum(dim=over), targets.sum(dim=over)])
-    return torch.cat([masses, entropy[None], weights.sum()[None]])
+    shared = (probabilities * targets).sum(dim=over)
+    masses = torch.cat([shared, predicted.sum(dim=over), targets.sum(dim=over)])
+    return torch.cat([masses, entropy[None], pixels[None]])
 
 
 def loss_of(sums: Tensor) -> Tensor:

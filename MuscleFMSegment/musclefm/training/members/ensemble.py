@@ -16,7 +16,7 @@ from musclefm.models.member_files import MemberState
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.training.data.batches import ORIGINAL, Source
-from musclefm.training.data.tiles import TileFolder, Tiles
+from musclefm.training.data.tiles import TileFolder, Tiles, known_labels
 from musclefm.training.distributed import SINGLE_PROCESS
 from musclefm.training.fitting.checkpoint import MemberProgress
 from musclefm.training.fitting.temperature import (
@@ -87,7 +87,8 @@ def validate_members(
     """
     tiles = TileFolder(job.tiles)
     unseen = tiles.of(job.split(tiles).validation)
-    labels, cases, pixels = tiles.labels(unseen), tiles.cases[unseen], tiles.pixel_mm[unseen]
+    labels, cases = known_labels(tiles.labels(unseen)), tiles.cases[unseen]
+    pixels = tiles.pixel_mm[unseen]
 
     def score(answers: Sequence[Tensor], temperature: float) -> TileScores:
         def answer(places: Tiles) -> tuple[Tensor, Tensor]:
