@@ -1,7 +1,11 @@
 """The one exception and the one warning that a user is meant to read."""
 
+import logging
+import warnings
+
 from musclefm.plain_text import printable
 
+_log = logging.getLogger(__name__)
 _LONGEST_PART = 400
 
 
@@ -28,6 +32,12 @@ class MuscleFMError(Exception):
 
 class MuscleFMWarning(UserWarning):
     """Something that the user should know of work that goes on all the same, in one line."""
+
+
+def warn(line: str) -> None:
+    """Warn the user by a :class:`MuscleFMWarning`, and log it."""
+    _log.warning("%s", line)
+    warnings.warn(line, MuscleFMWarning, stacklevel=3)
 
 
 def _line(text: str) -> str:

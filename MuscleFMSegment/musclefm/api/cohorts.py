@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from musclefm.api.case import table
 from musclefm.api.resources import load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
-from musclefm.errors import MuscleFMError, MuscleFMWarning
+from musclefm.errors import MuscleFMError, warn
 from musclefm.evaluation.statistics import by_subject, mean_of
 from musclefm.labels.scheme import LabelScheme
 from musclefm.progress import ProgressEvent, silent, watched
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from musclefm.evaluation.comparison import Comparison
     from musclefm.evaluation.labelled_case import LabelledCase
     from musclefm.models.bundle import Bundle
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -218,8 +214,7 @@ def warn_of_left_out(data: Path) -> None:
     from musclefm.training.data.dataset import data_notes
 
     for line in data_notes(data):
-        _log.warning("%s", line)
-        warnings.warn(line, MuscleFMWarning, stacklevel=3)
+        warn(line)
 
 
 def _labelled_cases(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from musclefm.corrections.store import CorrectionStore, StoredSample
+from musclefm.corrections.undamaged import undamaged_cases
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.formats import DATASET_FORMATS, LabelledScan, label_format
 from musclefm.exchange.source_series import SourceSeries
@@ -24,6 +25,7 @@ def export_dataset(
     to: str,
     *,
     sided: bool = False,
+    on_left_out: Callable[[str], object] | None = None,
 ) -> int:
     """Export what was reviewed as a data set to train on; all else is to be ignored there.
 
@@ -41,6 +43,8 @@ def export_dataset(
         :func:`~musclefm.exchange.nnunet.write_nnunet`.
     sided : bool
         Give left and right muscles labels of their own.
+    on_left_out : callable, optional
+        Takes a line for each damaged sample; without it, one ends the export.
 
     Returns
     -------
@@ -56,8 +60,7 @@ def export_dataset(
     exported: list[str] = []
 
     def cases() -> Iterator[TrainingCase]:
-        for sample in samples:
-            case = store.load(sample.id)
+        for sample, case in undamaged_cases(store, samples, on_left_out):
             labels = case.training_labels()
             if np.any(labels.array != IGNORE):
                 exported.append(sample.id)
@@ -75,6 +78,7 @@ def export_samples(
     out: Path,
     to: str,
     source: SourceSeries | None = None,
+    on_left_out: Callable[[str], object] | None = None,
 ) -> None:
     """Export samples as they are, a folder each.
 
@@ -94,6 +98,8 @@ def export_samples(
         they get the identity of the source's patient.
     source : SourceSeries, optional
         The slices that were segmented, where the format refers to them.
+    on_left_out : callable, optional
+        As of :func:`export_dataset`.
 
     Raises
     ------
@@ -110,8 +116,7 @@ def export_samples(
             "give one ID and the series with --image",
         )
     with staged_folder(out) as staged:
-        for sample in samples:
-            case = store.load(sample.id)
+        for sample, case in undamaged_cases(store, samples, on_left_out):
             folder = staged if chosen.needs_source else staged / sample.id
             folder.mkdir(exist_ok=True)
             scan = LabelledScan(

@@ -137,7 +137,7 @@ def read_case(folder: Path) -> CorrectedCase:
 
     def volume(entry: StoredFile, kind: npt.DTypeLike) -> Volume:
         # The record's grid has every digit; a reader of files may set axes straight.
-        stored = read_stored(folder / entry.file, "a file of the sample")
+        stored = read_stored(folder / entry.file, f"{entry.file} of sample {folder.name}")
         if stored.array.shape != record.grid.shape:
             raise damaged(folder.name, f"{entry.file} has other voxels than {RECORD_FILE} says")
         if kind is np.uint8 and not np.isin(stored.array, _LABEL_VALUES).all():

@@ -146,11 +146,18 @@ def _export(arguments: argparse.Namespace) -> None:
     check_folder(arguments.out)
     store = _store(arguments)
     samples = _chosen(store, arguments.samples)
+    # Who names samples wants these.
+    on_left_out = None if arguments.samples else note
     for line in () if arguments.samples else store.left_out():
         note(line)
     if arguments.format in DATASET_FORMATS:
         count = export_dataset(
-            store, samples, arguments.out, arguments.format, sided=arguments.sided
+            store,
+            samples,
+            arguments.out,
+            arguments.format,
+            sided=arguments.sided,
+            on_left_out=on_left_out,
         )
         say(f"{count} of {len(samples)} samples exported: those that were reviewed.")
         return
@@ -162,7 +169,7 @@ def _export(arguments: argparse.Namespace) -> None:
             for image in store.load(sample.id).channels.values()
         ]
         source = find_source_series(arguments.image, choice_of(arguments), segmented)
-    export_samples(store, samples, arguments.out, arguments.format, source)
+    export_samples(store, samples, arguments.out, arguments.format, source, on_left_out)
 
 
 def _remove(arguments: argparse.Namespace) -> None:

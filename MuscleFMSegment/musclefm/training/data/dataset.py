@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from musclefm.corrections.access import STORE_FILE
 from musclefm.corrections.store import CorrectionStore
-from musclefm.errors import MuscleFMError
+from musclefm.corrections.undamaged import undamaged_cases
+from musclefm.errors import MuscleFMError, warn
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.exchange.external_labels import whole_numbers
 from musclefm.labels.scheme import LabelScheme, Side, load_scheme
@@ -41,8 +42,10 @@ class _DataList(BaseModel):
     training: list[_Item]
 
 
-def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
-    """Read the cases at a path, one at a time.
+def read_cases(
+    path: Path, scheme: LabelScheme, on_left_out: Callable[[str], object] = warn
+) -> Iterator[LabelledCase]:
+    """Read the cases at a path, one at a time; samples with damaged files are left out.
 
     Parameters
     ----------
@@ -52,15 +55,17 @@ def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
         :func:`musclefm.exchange.datalist.write_datalist` writes it, or its folder.
     scheme : LabelScheme
         Of the labels.
+    on_left_out : callable
+        Takes a line for each sample whose files are damaged.
 
     Raises
     ------
     MuscleFMError
-        The path holds neither, a file cannot be read, or the list is of another
-        scheme.
+        The path holds neither, a file of a list or all samples of a store cannot be
+        read, or the list is of another scheme.
     """
     if path.is_dir() and (path / STORE_FILE).is_file():
-        yield from _of_store(CorrectionStore(path), scheme)
+        yield from _of_store(CorrectionStore(path), scheme, on_left_out)
         return
     file = path / DATA_LIST_FILE if path.is_dir() else path
     if not file.is_file():
@@ -72,7 +77,7 @@ def read_cases(path: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
 
 
 def data_notes(path: Path) -> tuple[str, ...]:
-    """Return what :func:`read_cases` leaves out of a store because it is damaged, a line each.
+    """Return for which damaged ``sample.json`` of a store cases are left out, a line each.
 
     Raises
     ------
@@ -100,14 +105,15 @@ def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[Lab
         As :func:`read_cases`.
     """
     kept = held_out_subjects((case.subject for case in read_cases(path, scheme)), share)
-    return (case for case in read_cases(path, scheme) if case.subject in kept)
+    # The first reading has said what is left out.
+    return (case for case in read_cases(path, scheme, lambda _: None) if case.subject in kept)
 
 
-def _of_store(store: CorrectionStore, scheme: LabelScheme) -> Iterator[LabelledCase]:
-    for sample in store.newest():
-        if sample.record.scheme != scheme.name:
-            continue
-        case = store.load(sample.id)
+def _of_store(
+    store: CorrectionStore, scheme: LabelScheme, on_left_out: Callable[[str], object]
+) -> Iterator[LabelledCase]:
+    samples = [sample for sample in store.newest() if sample.record.scheme == scheme.name]
+    for sample, case in undamaged_cases(store, samples, on_left_out):
         labels = case.training_labels()
         if np.any(labels.array != IGNORE):
             digest = hashlib.sha256("".join(f.sha256 for f in sample.record.files).encode())

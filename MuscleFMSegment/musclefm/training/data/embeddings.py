@@ -8,6 +8,7 @@ Members that start from the same encoder share them.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,14 +16,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
-from musclefm.errors import MuscleFMError
+from musclefm.errors import MuscleFMError, warn
 from musclefm.inference.device import Runtime
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import acquired_lock
+from musclefm.storage.regular_file import is_file, read_regular
 from musclefm.storage.user_data import make_private_folder
 from musclefm.training.data.batches import ORIGINAL, TileSource, precision
 from musclefm.training.data.tiles import Tiles
@@ -30,6 +33,9 @@ from musclefm.training.distributed import DistributedContext
 from musclefm.training.recipe import FineTuning
 
 _LABELS = "labels"
+# What lies in a folder once it is complete: dtype and shape of each array, labels last.
+_ArrayKinds = TypeAdapter(dict[str, tuple[str, tuple[int, ...]]])
+_LARGEST_NOTE = 1 << 20
 _BUSY = MuscleFMError("another process encodes the same images", "wait until it is done")
 _AS_LONG_AS_IT_TAKES = -1.0
 
@@ -119,23 +125,42 @@ class EmbeddingSource:
             if self._context.size == 1:
                 lock = acquired_lock(self._folder / ".lock", _BUSY, timeout_s=_AS_LONG_AS_IT_TAKES)
                 turn.callback(lock.release)
-            if not done.is_file():
-                self._encode(version)
-                self._context.barrier()
-                if self._context.is_main_process:
-                    atomic_text(done, "")
-        count = len(list(self._folder.glob(f"version-{version}-[0-9]*.npy")))
-        names = [*map(str, range(count)), _LABELS]
-        return [np.load(self._file(version, name), mmap_mode="r") for name in names]
+            if os.path.lexists(done):
+                try:
+                    return self._kept(version, done)
+                except (OSError, EOFError, ValueError):
+                    # Every process finds the same; one says so.
+                    if self._context.is_main_process:
+                        warn("kept image embeddings are damaged: they are made anew")
+            self._encode(version, done)
+        return self._kept(version, done)
 
-    def _encode(self, version: int) -> None:
+    def _kept(self, version: int, done: Path) -> list[npt.NDArray[np.generic]]:
+        """Open the arrays of a version, embeddings first; ``ValueError`` where they are damaged."""
+        kinds = _ArrayKinds.validate_json(read_regular(done, _LARGEST_NOTE))
+        arrays = []
+        for name, (dtype, shape) in kinds.items():
+            file = self._file(version, name)
+            if not is_file(file):
+                raise FileNotFoundError(file)
+            array = np.load(file, mmap_mode="r")
+            if (array.dtype.str, array.shape) != (dtype, shape):
+                raise ValueError("an array is not what was kept")
+            arrays.append(array)
+        return arrays
+
+    def _encode(self, version: int, done: Path) -> None:
         tiles = self._everything if version == ORIGINAL else self._trained_on
+        kinds: dict[str, tuple[str, tuple[int, ...]]] = {}
         if self._context.is_main_process:
+            for former in (done, *self._folder.glob(f"version-{version}-*.npy")):
+                former.unlink(missing_ok=True)
             first = self._encoded(tiles[:1], version)
             self._require_space(len(tiles) * sum(tensor.nbytes for tensor in first.values()))
             for name, tensor in first.items():
                 shape = (int(self._everything.max()) + 1, *tensor.shape[1:])
                 np.lib.format.open_memmap(self._file(version, name), "w+", tensor.dtype, shape)
+                kinds[name] = tensor.dtype.str, shape
         self._context.barrier()
         mine = tiles[self._context.rank :: self._context.size]
         for start in range(0, len(mine), self._recipe.batch):
@@ -144,6 +169,10 @@ class EmbeddingSource:
                 np.load(self._file(version, name), mmap_mode="r+")[chosen] = tensor
             message = f"image embeddings, version {version + 1}"
             self._progress(ProgressEvent("encode", start + len(chosen), len(mine), message))
+        self._context.barrier()
+        if self._context.is_main_process:
+            atomic_text(done, _ArrayKinds.dump_json(kinds).decode() + "\n")
+        self._context.barrier()
 
     def _require_space(self, needed: int) -> None:
         # A mapped file on a full disk would end the process without a word.

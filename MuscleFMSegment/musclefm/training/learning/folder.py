@@ -45,6 +45,8 @@ class LearningPlan(BaseModel):
         Ids of the samples, oldest first.
     recipe : dict
         How it is trained.
+    left_out : tuple of str
+        Ids of the samples whose files are damaged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +54,7 @@ class LearningPlan(BaseModel):
     start: str
     samples: tuple[str, ...]
     recipe: dict[str, Any]
+    left_out: tuple[str, ...] = ()
 
 
 def default_learning_folder(model: str) -> Path:
@@ -108,7 +111,8 @@ class LearningFolder:
         self.check()
         self.clear()
         make_private_folder(self.path)
-        atomic_text(self.path / _PLAN_FILE, plan.model_dump_json(indent=2) + "\n")
+        text = plan.model_dump_json(indent=2, exclude_defaults=True) + "\n"
+        atomic_text(self.path / _PLAN_FILE, text)
 
     def check(self) -> None:
         """Require that the folder is new or empty, or holds a learning and nothing else in it.

@@ -20,7 +20,12 @@ from musclefm.storage.regular_file import read_regular
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.learning.folder import LearningFolder, LearningPlan
-from musclefm.training.learning.samples import note_learned, samples_learned_from, trainable_samples
+from musclefm.training.learning.samples import (
+    damaged_samples,
+    note_learned,
+    samples_learned_from,
+    trainable_samples,
+)
 from musclefm.training.plan import TrainingPlan
 from musclefm.training.recipe import FineTuning
 from musclefm.training.train import RECORD_FILE, train_ensemble
@@ -74,8 +79,12 @@ def learn(
         raise MuscleFMError(
             "there is no reviewed correction to learn from", "correct and save some cases first"
         )
+    left_out = tuple(damaged_samples(store, samples))
+    samples = tuple(name for name in samples if name not in left_out)
     settings = asdict(recipe) | {"lora": recipe.lora.model_dump()}
-    folder.begin(LearningPlan(start=model.sha256, samples=samples, recipe=settings))
+    folder.begin(
+        LearningPlan(start=model.sha256, samples=samples, recipe=settings, left_out=left_out)
+    )
     if folder.comparison.is_file():
         return _read_comparison(folder)
     record = folder.work / RECORD_FILE
@@ -86,7 +95,9 @@ def learn(
     candidate = open_bundle(folder.candidate)
     # Training recorded whom the candidate has not seen: the store may hold more by now.
     held_out = _held_out(record)
-    cases = (x for x in read_cases(store.folder, model.scheme) if x.subject in held_out)
+    # Training has said what is left out.
+    known = read_cases(store.folder, model.scheme, lambda _: None)
+    cases = (case for case in known if case.subject in held_out)
     comparison = compare_models(model, candidate, cases, runtime, progress)
     note_learned(candidate.sha256, samples_learned_from(model.sha256).union(samples))
     atomic_text(folder.comparison, comparison.model_dump_json(indent=2) + "\n")

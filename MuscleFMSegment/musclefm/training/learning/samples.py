@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from musclefm.corrections.access import STORE_FILE
+from musclefm.corrections.record import damaged
 from musclefm.corrections.store import CorrectionStore, StoredSample
+from musclefm.corrections.undamaged import left_out_line
+from musclefm.corrections.verification import verify_sample
 from musclefm.labels.scheme import LabelScheme
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.regular_file import read_regular
@@ -43,6 +47,30 @@ def trainable_samples(store: CorrectionStore, scheme: LabelScheme) -> tuple[Stor
         for sample in store.newest()
         if sample.record.scheme == scheme.name and _is_reviewed(sample)
     )
+
+
+def damaged_samples(store: CorrectionStore, names: Iterable[str]) -> dict[str, str]:
+    """Read all files of samples, and return a line for each that is not as it was saved.
+
+    Parameters
+    ----------
+    store : CorrectionStore
+        It may have lost some of the samples since.
+    names : iterable of str
+        Their ids.
+
+    Raises
+    ------
+    MuscleFMError
+        The store cannot be read.
+    """
+    there = set(store.ids())
+    faults = {name: verify_sample(store, name) for name in names if name in there}
+    return {
+        name: left_out_line(damaged(name, found[0].what).cause)
+        for name, found in faults.items()
+        if found
+    }
 
 
 def subject_of(sample: StoredSample) -> str:

@@ -11,7 +11,12 @@ from musclefm.models.bundle import Bundle
 from musclefm.models.registry import former_version, list_bundles
 from musclefm.training.data.dataset import data_notes
 from musclefm.training.learning.folder import LearningFolder
-from musclefm.training.learning.samples import samples_learned_from, subject_of, trainable_samples
+from musclefm.training.learning.samples import (
+    damaged_samples,
+    samples_learned_from,
+    subject_of,
+    trainable_samples,
+)
 
 LEAST_SUBJECTS = 4
 """One is held out for the comparison, one validates all members, and two make two folds."""
@@ -82,9 +87,12 @@ def learning_status(
         The store cannot be read.
     """
     samples = trainable_samples(store, model.scheme)
+    plan = folder.plan()
+    # Only those of which a learning has found it are read again: the answer has to be quick.
+    damaged = damaged_samples(store, plan.left_out) if plan else {}
+    samples = tuple(sample for sample in samples if sample.id not in damaged)
     name = model.manifest.name
     in_use = [entry.version for entry in list_bundles() if entry.name == name and not entry.fault]
-    plan = folder.plan()
     if plan is not None and plan.start != model.sha256:
         plan = None
     up_to_date = plan is not None and plan.samples == tuple(sample.id for sample in samples)
@@ -103,5 +111,5 @@ def learning_status(
         state=state,
         up_to_date=up_to_date,
         abbreviations={label.name: label.abbreviation for label in model.scheme.labels},
-        left_out=data_notes(store.folder),
+        left_out=(*data_notes(store.folder), *damaged.values()),
     )
