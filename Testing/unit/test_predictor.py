@@ -17,6 +17,7 @@ from musclefm.inference.predictor import EnsemblePredictor, Prediction
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.models.bundle import Bundle
 from musclefm.models.intensity import PercentileIntensity, percentile_scale
+from musclefm.models.manifest import ThighTiles
 from musclefm.networks.encoder import ImageEncoder
 from musclefm.progress import ProgressEvent, silent
 
@@ -38,7 +39,13 @@ def framing(thighs: Thighs) -> ThighFraming:
     image = np.random.default_rng(0).gamma(2.0, 80.0, (1, *SHAPE)).astype(np.float32)
     image = np.repeat(np.repeat(image[:, :, ::5, ::5], 5, axis=2), 5, axis=3)
     return ThighFraming(
-        image, (4.0, 4.0), thighs, (False, True), TINY.input_size, 4.5, PercentileIntensity()
+        image,
+        (10.0, 4.0, 4.0),
+        thighs,
+        (False, True),
+        TINY.input_size,
+        ThighTiles(spacing_mm=4.5),
+        PercentileIntensity(),
     )
 
 

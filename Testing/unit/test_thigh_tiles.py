@@ -15,11 +15,27 @@ from musclefm.demo.phantom.parametric import ParametricThigh, Person
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.intensity import PercentileIntensity
+from musclefm.models.manifest import ThighTiles
 
 SCHEME = load_scheme("thigh-11")
 CLASSES = SCHEME.class_count
+PERCENTILES = PercentileIntensity()
 MIN_MAX = PercentileIntensity(low=0.0, high=100.0)
 Labels = npt.NDArray[np.uint8]
+
+
+def framed(
+    image: npt.NDArray[np.float32],
+    spacing: tuple[float, float],
+    thighs: Thighs,
+    mirrored: tuple[bool, ...],
+    size: int,
+    tile_mm: float,
+    intensity: PercentileIntensity = PERCENTILES,
+) -> ThighFraming:
+    """Frame slices that are seen one by one."""
+    rule = ThighTiles(spacing_mm=tile_mm)
+    return ThighFraming(image, (5.0, *spacing), thighs, mirrored, size, rule, intensity)
 
 
 def right_thigh(height: float, spacing: tuple[float, float], extent_mm: float = 180.0) -> Labels:
@@ -64,7 +80,7 @@ def round_trip(
 ) -> tuple[Labels, torch.Tensor]:
     """Send labels through tiles and back; return labels and probabilities of each slice."""
     one_hot = np.stack([labels == value for value in range(1, CLASSES)]).astype(np.float32)
-    framing = ThighFraming(one_hot, spacing, thighs, mirrored, size, tile_mm, MIN_MAX)
+    framing = framed(one_hot, spacing, thighs, mirrored, size, tile_mm, MIN_MAX)
     assert framing.slice_count == len(labels)
     answers = []
     for k in range(framing.slice_count):
@@ -126,10 +142,10 @@ def test_a_left_thigh_looks_like_a_right_one() -> None:
     membership = np.broadcast_to(membership, labels.shape)
     thighs = Thighs(2, membership, centres_of(labels, membership, 2))
     image = (labels[None] * 20.0).astype(np.float32)
-    framing = ThighFraming(image, spacing, thighs, (False, True), 128, 1.5, PercentileIntensity())
+    framing = framed(image, spacing, thighs, (False, True), 128, 1.5)
     first, second = framing.tiles(0)
     torch.testing.assert_close(first, second, rtol=0, atol=1e-4)
-    plain = ThighFraming(image, spacing, thighs, (False, False), 128, 1.5, PercentileIntensity())
+    plain = framed(image, spacing, thighs, (False, False), 128, 1.5)
     torch.testing.assert_close(plain.tiles(0)[1].flip(-1), second, rtol=0, atol=1e-4)
 
 
@@ -177,8 +193,7 @@ def test_a_tile_never_shows_the_other_thigh(tile_mm: float) -> None:
     columns = np.arange(160)
 
     def tiles(image: npt.NDArray[np.float32], mirrored: tuple[bool, ...]) -> torch.Tensor:
-        rule = PercentileIntensity()
-        return ThighFraming(image, spacing, thighs, mirrored, 96, tile_mm, rule).tiles(0)
+        return framed(image, spacing, thighs, mirrored, 96, tile_mm).tiles(0)
 
     for mirrored in ((False, True), (True, False)):
         before = tiles(texture, mirrored)
@@ -198,15 +213,9 @@ def test_an_answer_goes_only_to_its_own_thigh() -> None:
     membership = np.ones(shape, np.uint8)
     membership[:, :, 40:] = 2
     centres = np.array([[[30.0, 30.0]], [[30.0, 50.0]]])
-    framing = ThighFraming(
-        np.zeros((1, *shape), np.float32),
-        (1.0, 1.0),
-        Thighs(2, membership, centres),
-        (False, True),
-        64,
-        1.0,
-        PercentileIntensity(),
-    )
+    thighs = Thighs(2, membership, centres)
+    image = np.zeros((1, *shape), np.float32)
+    framing = framed(image, (1.0, 1.0), thighs, (False, True), 64, 1.0)
     answers = torch.zeros(2, 1, 3, 16, 16)
     answers[0, :, 1] = 1
     answers[1, :, 2] = 1
@@ -220,7 +229,7 @@ def test_a_thigh_that_left_the_slice_gives_background() -> None:
     centres = np.array([[[20.0, 400.0]]])
     thighs = Thighs(1, np.ones(shape, np.uint8), centres)
     image = np.ones((1, *shape), np.float32)
-    framing = ThighFraming(image, (1.0, 1.0), thighs, (False,), 32, 1.0, PercentileIntensity())
+    framing = framed(image, (1.0, 1.0), thighs, (False,), 32, 1.0)
     assert torch.isfinite(framing.tiles(0)).all()
     answers = torch.zeros(1, 2, 3, 8, 8)
     answers[:, :, 1] = 1
@@ -237,8 +246,7 @@ def test_intensity_is_scaled_over_the_tile_alone() -> None:
     image = np.random.default_rng(1).gamma(3.0, 50.0, (1, *shape)).astype(np.float32)
 
     def tiles(values: npt.NDArray[np.float32]) -> torch.Tensor:
-        rule = PercentileIntensity()
-        return ThighFraming(values, (1.0, 1.0), thighs, (False, True), 64, 1.0, rule).tiles(0)
+        return framed(values, (1.0, 1.0), thighs, (False, True), 64, 1.0).tiles(0)
 
     reference = tiles(image)
     assert reference.min() == -2 and reference.max() == 2

@@ -183,11 +183,10 @@ def orient_case(
             f"model '{card.name}' joins thigh tiles with intensity rule '{intensity.kind}'",
             "use a model whose tiles are scaled by percentiles",
         )
-    columns_mm, rows_mm, _ = view.grid.spacing
 
     def framed(found: Thighs, mirrored: tuple[bool, ...]) -> ThighFraming:
         return ThighFraming(
-            canonical, (rows_mm, columns_mm), found, mirrored, size, rule.spacing_mm, intensity
+            canonical, view.grid.spacing[::-1], found, mirrored, size, rule, intensity
         )
 
     if thighs.count == 2:

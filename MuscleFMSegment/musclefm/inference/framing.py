@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +44,17 @@ class Framing(Protocol):
         ndarray
             ``(T, S, S) uint8``: labels of the nearest voxels, and UNSEEN_LABEL
             where :meth:`restore` takes nothing from the tile.
+        """
+        ...
+
+    def shares(self, k: int) -> Mapping[int, float]:
+        """Return of which slices' tiles the answer of slice k is the weighted mean.
+
+        Returns
+        -------
+        mapping of int to float
+            Weights, summing to 1, by the index of the slice; k is among them, and
+            neither the first nor the last of them falls as k rises.
         """
         ...
 

@@ -1,11 +1,13 @@
 """Runs an ensemble over the slices of one case and keeps what the reader needs.
 
 Slices stream by: of the members' probabilities, members x classes x slice is
-all that is ever held; of the volume, labels and five maps.
+all that is ever held, and the tiles of the slices that one answer is made of; of
+the volume, labels and five maps.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -184,16 +186,32 @@ class EnsemblePredictor:
 
     def _slices(self, framing: Framing) -> Iterator[tuple[int, Tensor]]:
         """Yield each slice's index and members' probabilities ``(M, C, J, I)``."""
+        total = framing.slice_count
+        kept: deque[Tensor] = deque()
+        first = k = 0
+        for answered in self._answered_tiles(framing):
+            kept.append(answered)
+            while k < total and max(shares := framing.shares(k)) < first + len(kept):
+                for _ in range(min(shares) - first):
+                    kept.popleft()
+                first = min(shares)
+                mean = torch.zeros_like(answered)
+                for place, share in shares.items():
+                    mean.add_(kept[place - first], alpha=share)
+                yield k, framing.restore(k, mean)
+                k += 1
+                self._progress(ProgressEvent("segment", k, total, "slices"))
+
+    def _answered_tiles(self, framing: Framing) -> Iterator[Tensor]:
+        """Yield the members' probabilities of each slice's tiles ``(T, M, C, h, w)``, in turn."""
         k, total = 0, framing.slice_count
         while k < total:
             tiles = [framing.tiles(k)]
             while k + len(tiles) < total and sum(map(len, tiles)) < self._tiles_at_once:
                 tiles.append(framing.tiles(k + len(tiles)))
             answers = self.in_batches(torch.cat(tiles))
-            for part in torch.split(answers, [len(tile) for tile in tiles]):
-                yield k, framing.restore(k, part)
-                k += 1
-            self._progress(ProgressEvent("segment", k, total, "slices"))
+            yield from torch.split(answers, [len(tile) for tile in tiles])
+            k += len(tiles)
 
     def in_batches(self, tiles: Tensor) -> Tensor:
         """Return :meth:`probabilities` of tiles, run in as many batches as GPU memory asks for.

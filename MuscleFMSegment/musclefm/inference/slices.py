@@ -10,6 +10,7 @@ softmax is resized to the slice by Pillow's bicubic filter.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -87,6 +88,10 @@ class SliceFraming:
         )
         tile: npt.NDArray[np.uint8] = resized[0].numpy()
         return tile
+
+    def shares(self, k: int) -> Mapping[int, float]:
+        """Return the slice alone, see :class:`Framing`."""
+        return {k: 1.0}
 
     def restore(self, k: int, probabilities: Tensor) -> Tensor:
         """Return ``(M, C, J, I)`` from ``(1, M, C, h, w)``."""

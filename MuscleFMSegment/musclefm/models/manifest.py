@@ -11,19 +11,20 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
-from musclefm.errors import MuscleFMError
 from musclefm.models.intensity import (
     INTENSITY_RULES,
     IntensityRule,
     PercentileIntensity,
     PublishedIntensity,
 )
-from musclefm.models.kinds import UNKNOWN_KIND, one_of
+from musclefm.models.kinds import fault_in_manifest, one_of
 from musclefm.models.weight_files import WeightFile
 from musclefm.networks.architecture import Architecture, SamArchitecture
 from musclefm.networks.families import FAMILIES
@@ -57,10 +58,29 @@ class ThighTiles(Strict):
     ----------
     spacing_mm : float
         Edge of a tile's pixel.
+    neighbours_mm : float
+        How far toward the feet and the head the neighbours lie that each channel shows
+        before and after the slice's own image; 0 shows none.
+    smoothing_mm : float
+        Standard deviation of the Gaussian along the leg over which each member's
+        probabilities are averaged; 0 takes every slice alone.
     """
 
     kind: Literal["thigh"] = "thigh"
     spacing_mm: float = Field(default=1.6, ge=0.1, le=20.0)
+    neighbours_mm: float = Field(default=0.0, ge=0.0, le=100.0)
+    smoothing_mm: float = Field(default=0.0, ge=0.0, le=50.0)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A bundle without these fields keeps its hash.
+        fields: dict[str, Any] = handler(self)
+        return {name: value for name, value in fields.items() if value or name == "kind"}
+
+    @property
+    def images(self) -> int:
+        """Images that the network sees of each channel."""
+        return 3 if self.neighbours_mm else 1
 
 
 class WholeSlice(Strict):
@@ -192,8 +212,8 @@ class BundleCard(Strict):
     @model_validator(mode="after")
     def _channels_fit(self) -> BundleCard:
         # A whole slice of fewer channels is filled up to the three that SAM was trained on.
-        whole = self.input.framing.kind == "slice"
-        shown = 3 if whole else len(self.input.channels)
+        framing = self.input.framing
+        shown = 3 if isinstance(framing, WholeSlice) else len(self.input.channels) * framing.images
         if shown != self.architecture.input_channels:
             raise ValueError(
                 f"{shown} input channels do not fit a network of {self.architecture.input_channels}"
@@ -262,28 +282,7 @@ def parse_manifest(text: str | bytes, name: str) -> BundleManifest:
     try:
         return BundleManifest.model_validate_json(text)
     except ValidationError as error:
-        raise _in_one_line(error, name) from error
-
-
-def _in_one_line(error: ValidationError, name: str) -> MuscleFMError:
-    faults = error.errors(include_url=False)
-    for fault in faults:
-        if fault["type"] == UNKNOWN_KIND or fault["loc"] == ("format_version",):
-            what = {"architecture": "architecture", "format_version": "format version"}.get(
-                str(fault["loc"][0]), "intensity rule"
-            )
-            given = fault.get("ctx", {}).get("kind", str(fault["input"])[:60])
-            return MuscleFMError(
-                f"model '{name}' has {what} '{given}', which this musclefm does not know",
-                "update musclefm, or use another model",
-            )
-    first = faults[0]
-    where = ".".join(str(part)[:60] for part in first["loc"][:6]) or "the file"
-    more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
-    return MuscleFMError(
-        f"model.json of model '{name}' is not valid ({where}: {first['msg']}{more})",
-        "get the model again, or correct the file by Resources/Schemas/model.schema.json",
-    )
+        raise fault_in_manifest(error, name) from error
 
 
 def schema_text() -> str:
