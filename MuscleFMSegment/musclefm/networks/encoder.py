@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.attention import FusedAttention
 
 
 def convolution_block(incoming: int, outgoing: int, stride: int = 1) -> nn.Sequential:
@@ -58,9 +59,16 @@ class ImageEncoder(ImageEncoderViT):  # type: ignore[misc]
     """SAM's ViT whose position embeddings follow the size of the image.
 
     Parameter names are those of segment-anything, so that its checkpoints load.
+
+    Parameters
+    ----------
+    architecture : SamArchitecture
+        Its dimensions.
+    fused : bool
+        False for segment-anything's own attention, which is slower.
     """
 
-    def __init__(self, architecture: SamArchitecture) -> None:
+    def __init__(self, architecture: SamArchitecture, fused: bool = True) -> None:
         every_block = tuple(range(architecture.depth))
         super().__init__(
             img_size=architecture.trained_size,
@@ -76,6 +84,9 @@ class ImageEncoder(ImageEncoderViT):  # type: ignore[misc]
             window_size=architecture.window,
             global_attn_indexes=architecture.global_blocks if architecture.window else every_block,
         )
+        if fused:
+            for block in self.blocks:
+                block.attn = FusedAttention(block.attn)
         if architecture.stem:
             self.patch_embed = ConvolutionalStem(
                 architecture.input_channels, architecture.stem, architecture.embed_dim
