@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from musclefm.demo.phantom.legs import leg_slices
+from musclefm.demo.phantom.legs import both_legs
 from musclefm.demo.phantom.parametric import ParametricThigh, Person, parametric_labelmap
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.volumes.grid import Grid
@@ -138,26 +138,32 @@ def test_a_person_changes_little_from_slice_to_slice() -> None:
         assert (here == above)[muscle].mean() > 0.9
 
 
-def test_slices_for_training_are_right_thighs_of_many_people() -> None:
+def test_sections_for_training_are_of_right_thighs_of_many_people() -> None:
     thigh, rng = ParametricThigh(SCHEME), np.random.default_rng(4)
-    legs = [thigh.leg_slice(rng, SCHEME) for _ in range(12)]
-    assert {leg.subject for leg in legs} == {"parametric"}
-    assert all(leg.labels.any() and 0 <= leg.height <= 1 for leg in legs)
-    assert len({int((leg.labels > 0).sum()) for leg in legs}) == len(legs)
+    drawn = [thigh.sections(rng, SCHEME, 9.0) for _ in range(12)]
+    assert all(one.labels.any() and 0 <= one.height <= 1 for one in drawn)
+    assert len({int((one.labels > 0).sum()) for one in drawn}) == len(drawn)
     seen = 0
-    for leg in legs:
-        columns = [np.nonzero(leg.labels == IDS[name])[1] for name in ("VL", "GR")]
+    for one in drawn:
+        columns = [np.nonzero(one.labels == IDS[name])[1] for name in ("VL", "GR")]
         if all(len(found) for found in columns):
             seen += 1
             assert columns[0].mean() < columns[1].mean()
     assert seen > 3
+    # The neighbours show the same person, a little further along.
+    for one in drawn:
+        for other in (one.below, one.above):
+            if other is not None:
+                muscle = (one.labels > 0) | (other > 0)
+                assert (one.labels == other)[muscle].mean() > 0.3
+    assert sum(one.below is not None for one in drawn) > 8
+    alone = thigh.sections(rng, SCHEME, None)
+    assert alone.below is None and alone.above is None
 
 
 def test_both_thighs_come_apart_into_equal_right_ones(thighs: Volume) -> None:
-    legs = list(leg_slices(thighs, "someone"))
-    labelled = int(thighs.array.any(axis=(1, 2)).sum())
-    assert len(legs) == 2 * labelled
-    for right, left in zip(legs[::2], legs[1::2], strict=True):
-        np.testing.assert_array_equal(right.labels, left.labels)
-        assert right.height == left.height
-    assert legs[0].height == 0 and legs[-1].height == 1
+    right, left = both_legs(thighs, "someone")
+    np.testing.assert_array_equal(right.labels, left.labels)
+    assert len(right.labels) == int(thighs.array.any(axis=(1, 2)).sum())
+    assert right.sections(0, 30.0).height == 0
+    assert right.sections(len(right.labels) - 1, 30.0).height == 1

@@ -11,8 +11,10 @@ from multiprocessing import get_context
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.demo.phantom.legs import LegSlice
-from musclefm.demo.rendering import SliceRecipe, render_chunk
+from musclefm.demo.chunks import render_chunk
+from musclefm.demo.phantom.between_slices import densely_labelled
+from musclefm.demo.phantom.legs import Leg
+from musclefm.demo.rendering import SliceRecipe
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress, ProgressEvent
@@ -30,8 +32,8 @@ class RenderedSlices:
 
     Attributes
     ----------
-    legs : sequence of LegSlice
-        Real labelled slices; may be empty.
+    legs : sequence of Leg
+        Real labelled thighs; may be empty.
     recipe : SliceRecipe
         How many, how large, how many parametric.
     seed : int
@@ -40,7 +42,7 @@ class RenderedSlices:
         Processes.
     """
 
-    legs: Sequence[LegSlice]
+    legs: Sequence[Leg]
     recipe: SliceRecipe
     seed: int
     jobs: int
@@ -50,17 +52,21 @@ class RenderedSlices:
         """Hash of all that the slices follow from."""
         digest = hashlib.sha256(repr((self.recipe, self.seed)).encode())
         for leg in self.legs:
-            digest.update(repr((leg.subject, leg.spacing_mm, leg.height)).encode())
+            digest.update(repr((leg.subject, leg.spacing_mm)).encode())
             digest.update(np.ascontiguousarray(leg.labels).tobytes())
         return digest.hexdigest()
 
     def tiles(self, card: BundleCard, progress: Progress) -> Iterator[CaseTiles]:
         """Return the slices of each subject, see :class:`TrainingData`."""
         images, labels, subjects = self.rendered(load_scheme(card.scheme), progress)
+        if card.architecture.input_channels == 1:
+            # A network of one channel sees every slice alone.
+            own = images.shape[1] // 2
+            images = images[:, own : own + 1]
         pixel_mm = (self.recipe.pixel_mm, self.recipe.pixel_mm)
         for subject in np.unique(subjects):
             mine = subjects == subject
-            scaled = images[mine, None].astype(np.float32) / np.float32(255)
+            scaled = images[mine].astype(np.float32) / np.float32(255)
             shown = card.input.intensity.normalise(scaled)
             yield CaseTiles(str(subject), shown, labels[mine], pixel_mm)
 
@@ -79,16 +85,19 @@ class RenderedSlices:
         Returns
         -------
         images : ndarray
-            ``(N, S, S) uint8``: intensities scaled to 0..255.
+            ``(N, 3, S, S) uint8``: the neighbour towards the feet, the slice, the
+            neighbour towards the head, scaled to 0..255 by the percentiles of
+            the slice; ``(N, 1, S, S)`` where the recipe has no neighbours.
         labels : ndarray
-            ``(N, S, S) uint8``: label ids.
+            ``(N, S, S) uint8``: label ids of the slice.
         subjects : ndarray
             ``(N,) str``: pseudonym of the subject that each slice shows.
         """
         starts = range(0, self.recipe.count, _CHUNK)
         seeds = np.random.SeedSequence(self.seed).spawn(len(starts))
+        dense = [densely_labelled(leg) for leg in self.legs]
         tasks = [
-            (self.legs, scheme, self.recipe, seed, start, min(_CHUNK, self.recipe.count - start))
+            (dense, scheme, self.recipe, seed, start, min(_CHUNK, self.recipe.count - start))
             for seed, start in zip(seeds, starts, strict=True)
         ]
         chunks = []

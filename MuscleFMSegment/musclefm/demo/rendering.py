@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from musclefm.demo.phantom.artefacts import Scanner
-from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
+from musclefm.demo.phantom.atrophy import Atrophy
+from musclefm.demo.phantom.contrast import Contrast, ContrastName, draw_contrast
 from musclefm.demo.phantom.fields import StreakTexture, smooth_field
-from musclefm.demo.phantom.legs import LegSlice
-from musclefm.demo.phantom.parametric import ParametricThigh
+from musclefm.demo.phantom.legs import Labels, Sections
+from musclefm.demo.phantom.neighbours import SliceDistances
 from musclefm.demo.phantom.severity import SEVERITIES, draw_fat_fractions
 from musclefm.demo.phantom.slices import fill_fractions
 from musclefm.demo.phantom.tissues import UNLABELLED_MUSCLE, Body, build_tissues, femur_labels
 from musclefm.labels.scheme import LabelScheme
-from musclefm.models.intensity import percentile_scale
 
 _CONTRASTS: tuple[ContrastName, ...] = (
     "t1",
@@ -33,8 +32,8 @@ _CONTRASTS: tuple[ContrastName, ...] = (
 _MARGIN_PX = 14
 # Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
 _ATROPHIED = 0.5
-# Persons drawn at random are split as if they were so many subjects.
-_DRAWN_SUBJECTS = 60
+
+Images = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,37 @@ class SliceRecipe:
         Edge of a pixel in mm.
     parametric : float
         Share of slices of parametric thighs; all where there are no others.
+    neighbours_mm : float or None
+        Distance along the leg, to either side, at which neighbours are shown;
+        None shows every slice alone.
     """
 
     count: int = 24000
     size: int = 128
     pixel_mm: float = 1.4
     parametric: float = 0.2
+    neighbours_mm: float | None = 6.0
+
+    @property
+    def channels(self) -> int:
+        """Images of each slice: with its neighbours three."""
+        return 1 if self.neighbours_mm is None else 3
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """What the sections of one leg share: its patient, its contrast, its seed."""
+
+    body: Body
+    fat_fractions: Mapping[int, float]
+    patchiness: float
+    streakiness: float
+    slope_px: float
+    distal: bool
+    proximal: bool
+    adductors: bool
+    contrast: Contrast
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -81,44 +105,93 @@ class SliceRenderer:
     streaks: StreakTexture
 
     def render(
-        self, leg: LegSlice, rng: np.random.Generator
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-        """Return an image ``(S, S) float32`` and its labels ``(S, S) uint8``."""
-        labels = self._deform(leg, rng)
-        if rng.random() < _ATROPHIED:
-            labels = atrophied(labels, self.pixel_mm, rng)
+        self, sections: Sections, distances: SliceDistances | None, rng: np.random.Generator
+    ) -> tuple[Images, Labels]:
+        """Return images of a section and its neighbours, and its labels.
+
+        Parameters
+        ----------
+        sections : Sections
+            Of a leg.
+        distances : SliceDistances or None
+            How slices follow each other; None shows the section alone.
+        rng : numpy.random.Generator
+            Of the person, the scanner and the noise.
+
+        Returns
+        -------
+        images : ndarray
+            ``(3, S, S) float32``: the neighbour towards the feet, the slice, the
+            neighbour towards the head; ``(1, S, S)`` without neighbours.
+        labels : ndarray
+            ``(S, S) uint8``.
+        """
+        labels, below, above = self._deform(sections, rng)
         if not labels.any():
-            return self.render(leg, rng)
+            return self.render(sections, distances, rng)
+        leg = self._draw_leg(sections.height, rng)
+        scanner = Scanner.draw(rng)
+        gain = scanner.gain((labels.shape[0], labels.shape[1]), self.pixel_mm, rng)
+        own, body = self._signal(labels, leg)
+        if distances is None:
+            images = scanner.image(own, gain, self.pixel_mm, rng)[None]
+        else:
+            beside = [
+                None if other is None or missing else self._signal(other, leg)[0]
+                for other, missing in zip((below, above), distances.missing, strict=True)
+            ]
+            images = distances.images(beside[0], own, beside[1], scanner, gain, self.pixel_mm, rng)
+        return self._cut(images, labels, body, rng)
+
+    def _draw_leg(self, height: float, rng: np.random.Generator) -> _Leg:
         severity = SEVERITIES[rng.integers(len(SEVERITIES))]
         fractions = draw_fat_fractions(self.scheme, severity, rng)
         fractions[UNLABELLED_MUSCLE] = float(np.mean(list(fractions.values())))
-        tissues = build_tissues(
-            labels,
-            self.pixel_mm,
-            Body.draw(rng),
-            rng,
-            femur_near=femur_labels(self.scheme),
-            distal=leg.height < 0.25 and rng.random() < 0.8,
-            proximal=leg.height > 0.65 and rng.random() < 0.7,
-            adductors=leg.height > rng.uniform(0.35, 0.55),
-        )
-        filled = fill_fractions(
-            tissues,
-            fractions,
-            self.streaks,
-            rng,
+        return _Leg(
+            body=Body.draw(rng),
+            fat_fractions=fractions,
             patchiness=rng.uniform(0.1, 0.9),
             streakiness=rng.uniform(0.05, 0.6),
             slope_px=rng.uniform(0.3, 1.8) if rng.random() < 0.5 else 0.0,
+            distal=height < 0.25 and rng.random() < 0.8,
+            proximal=height > 0.65 and rng.random() < 0.7,
+            adductors=height > rng.uniform(0.35, 0.55),
+            contrast=draw_contrast(_CONTRASTS[rng.integers(len(_CONTRASTS))], rng),
+            seed=int(rng.integers(2**31)),
         )
-        contrast = draw_contrast(_CONTRASTS[rng.integers(len(_CONTRASTS))], rng)
-        scanner = Scanner.draw(rng)
-        gain = scanner.gain((labels.shape[0], labels.shape[1]), self.pixel_mm, rng)
-        image = scanner.image(filled.signal(contrast), gain, self.pixel_mm, rng)
-        return self._cut(image, labels, tissues.body, rng)
 
-    def _deform(self, leg: LegSlice, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-        """Return the labels on the canvas, turned, scaled, sheared and bent at random."""
+    def _signal(self, labels: Labels, leg: _Leg) -> tuple[Images, npt.NDArray[np.bool_]]:
+        """Return the noiseless signal of a section ``(J, I)``, and where the leg is."""
+        # The same seed in each section: bone, vessels and textures continue along the leg.
+        rng = np.random.default_rng(leg.seed)
+        tissues = build_tissues(
+            labels,
+            self.pixel_mm,
+            leg.body,
+            rng,
+            femur_near=femur_labels(self.scheme),
+            distal=leg.distal,
+            proximal=leg.proximal,
+            adductors=leg.adductors,
+        )
+        filled = fill_fractions(
+            tissues,
+            leg.fat_fractions,
+            self.streaks,
+            rng,
+            patchiness=leg.patchiness,
+            streakiness=leg.streakiness,
+            slope_px=leg.slope_px,
+        )
+        return filled.signal(leg.contrast), tissues.body
+
+    def _deform(
+        self, sections: Sections, rng: np.random.Generator
+    ) -> tuple[Labels, Labels | None, Labels | None]:
+        """Return the section, and those below and above it, on the canvas.
+
+        All are turned, scaled, sheared, bent and atrophied in the same random way.
+        """
         canvas = self.size + 2 * _MARGIN_PX
         axis = (np.arange(canvas, dtype=np.float32) - canvas / 2) * self.pixel_mm
         row, column = np.meshgrid(axis, axis, indexing="ij")
@@ -133,93 +206,48 @@ class SliceRenderer:
         turned_row = (np.cos(angle) * row - np.sin(angle) * column) / (scale * stretch)
         turned_column = (np.sin(angle) * row + np.cos(angle) * column) / (scale / stretch)
         turned_column = turned_column + shear * turned_row
-        rows, columns = np.nonzero(leg.labels)
-        points = [
-            turned_row / leg.spacing_mm[0] + rows.mean(),
-            turned_column / leg.spacing_mm[1] + columns.mean(),
+        found = np.nonzero(sections.labels)
+        places = [
+            np.rint(turned / edge + used.mean()).astype(np.intp)
+            for turned, edge, used in zip(
+                (turned_row, turned_column), sections.spacing_mm, found, strict=True
+            )
         ]
-        labels: npt.NDArray[np.uint8] = ndimage.map_coordinates(leg.labels, points, order=0)
-        return labels
+        atrophy = Atrophy.draw((canvas, canvas), self.pixel_mm, rng)
+        thin = rng.random() < _ATROPHIED
+
+        def moved(labels: Labels | None) -> Labels | None:
+            if labels is None:
+                return None
+            inside = np.ones(places[0].shape, bool)
+            for place, count in zip(places, labels.shape, strict=True):
+                inside &= (place >= 0) & (place < count)
+            picked = np.zeros(inside.shape, np.uint8)
+            picked[inside] = labels[places[0][inside], places[1][inside]]
+            thinner = atrophy.thinned(picked) if thin else picked
+            return thinner if thinner.any() else None
+
+        own = moved(sections.labels)
+        empty = np.zeros((canvas, canvas), np.uint8)
+        return empty if own is None else own, moved(sections.below), moved(sections.above)
 
     def _cut(
         self,
-        image: npt.NDArray[np.float32],
-        labels: npt.NDArray[np.uint8],
+        images: Images,
+        labels: Labels,
         body: npt.NDArray[np.bool_],
         rng: np.random.Generator,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    ) -> tuple[Images, Labels]:
         """Cut the tile around the body as inference would, give or take."""
-        rows, columns = np.nonzero(body)
+        found = np.nonzero(body)
         if rng.random() < 0.3:
             # The neighbouring thigh touches: its half is masked away by a straight cut.
-            medial = int(columns.max() - rng.integers(0, 6))
-            image = image.copy()
-            image[:, medial:] = 0
+            medial = int(found[1].max() - rng.integers(0, 6))
+            images = images.copy()
+            images[..., medial:] = 0
         start = []
-        for middle in (rows.mean(), columns.mean()):
-            corner = round(middle - self.size / 2 + rng.normal(0, 3.5))
+        for places in found:
+            corner = round(places.mean() - self.size / 2 + rng.normal(0, 3.5))
             start.append(min(max(corner, 0), 2 * _MARGIN_PX))
-        window = tuple(slice(corner, corner + self.size) for corner in start)
-        return image[window], labels[window]
-
-
-def atrophied(
-    labels: npt.NDArray[np.uint8], pixel_mm: float, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
-    """Return labels ``(J, I) uint8`` whose muscles are thinner, each by its own share.
-
-    What a muscle loses is left unlabelled, as fat fills the place of atrophied
-    muscle. A thigh as a whole is atrophied a little or much; its muscles differ.
-
-    Parameters
-    ----------
-    labels : ndarray
-        ``(J, I) uint8``.
-    pixel_mm : float
-        Edge of a pixel in mm.
-    rng : numpy.random.Generator
-        Source of randomness.
-    """
-    thinner = labels.copy()
-    thigh = rng.uniform(0.0, 0.35)
-    # Muscles shrink unevenly around: from some sides more than from others.
-    uneven = np.exp(0.4 * smooth_field(labels.shape, 25.0 / pixel_mm, rng))
-    for label in np.unique(labels[labels > 0]):
-        depth = ndimage.distance_transform_edt(labels == label)
-        share = np.clip(thigh + rng.normal(0.0, 0.12), 0.0, 0.6)
-        thinner[(labels == label) & (depth < share * uneven * depth.max())] = 0
-    return thinner
-
-
-ChunkTask = tuple[Sequence[LegSlice], LabelScheme, SliceRecipe, np.random.SeedSequence, int, int]
-
-
-def render_chunk(
-    task: ChunkTask,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.str_]]:
-    """Render some slices: images and labels ``(n, S, S) uint8``, and whom they show.
-
-    A process that renders imports this file alone, and thus not torch.
-    """
-    legs, scheme, recipe, seed, start, count = task
-    rng = np.random.default_rng(seed)
-    renderer = SliceRenderer(scheme, recipe.size, recipe.pixel_mm, StreakTexture(rng))
-    thigh = ParametricThigh(scheme)
-    by_subject: dict[str, list[LegSlice]] = {}
-    for leg in legs:
-        by_subject.setdefault(leg.subject, []).append(leg)
-    known = [by_subject[subject] for subject in sorted(by_subject)]
-    images = np.empty((count, recipe.size, recipe.size), np.uint8)
-    labels = np.empty_like(images)
-    subjects = []
-    for index in range(count):
-        if not legs or rng.random() < recipe.parametric:
-            leg = thigh.leg_slice(rng, scheme)
-            subjects.append(f"drawn-{(start + index) % _DRAWN_SUBJECTS}")
-        else:
-            own = known[rng.integers(len(known))]
-            leg = own[rng.integers(len(own))]
-            subjects.append(leg.subject)
-        image, labels[index] = renderer.render(leg, rng)
-        images[index] = np.round(percentile_scale(image) * 255)
-    return images, labels, np.array(subjects)
+        rows, columns = (slice(corner, corner + self.size) for corner in start)
+        return images[:, rows, columns], labels[rows, columns]

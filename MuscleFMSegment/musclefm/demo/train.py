@@ -12,7 +12,7 @@ import torch
 from musclefm.defaults import DEFAULT_MODEL, DEFAULT_SCHEME
 from musclefm.demo.evaluate import mean_scores, score_on_renderings
 from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
-from musclefm.demo.phantom.legs import LegSlice, leg_slices
+from musclefm.demo.phantom.legs import Leg, both_legs
 from musclefm.demo.rendered_slices import RenderedSlices
 from musclefm.demo.rendering import SliceRecipe
 from musclefm.inference.device import Runtime
@@ -78,13 +78,13 @@ class DemoRecipe:
         )
 
 
-def training_legs(anatomies: Sequence[Anatomy]) -> list[LegSlice]:
-    """Return the labelled slices of all subjects that are not held out for testing."""
+def training_legs(anatomies: Sequence[Anatomy]) -> list[Leg]:
+    """Return the labelled thighs of all subjects that are not held out for testing."""
     return [
         leg
         for anatomy in anatomies
         if anatomy.subject not in TEST_SUBJECTS
-        for leg in leg_slices(anatomy.labelmap, anatomy.subject)
+        for leg in both_legs(anatomy.labelmap, anatomy.subject)
     ]
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from musclefm.demo.phantom.fields import smooth_field
-from musclefm.demo.phantom.legs import LegSlice
+from musclefm.demo.phantom.legs import Sections
 from musclefm.labels.scheme import LabelScheme
 from musclefm.storage.resources import resource_folder
 from musclefm.volumes.grid import Grid
@@ -25,6 +25,8 @@ from musclefm.volumes.volume import Volume
 # neighbours meet.
 _REACH = 4.0 * 1.1
 _FEMUR_RADIUS_MM = 13.0
+# Of the part of a thigh that is drawn, from the knee to the hip.
+_LENGTH_MM = 310.0
 # Softness of the minimum over a muscle's lobes, in squared Mahalanobis
 # distance: high enough to bridge them.
 _BRIDGING = 3.5
@@ -151,13 +153,32 @@ class ParametricThigh:
         labels[np.hypot(x, y) < _FEMUR_RADIUS_MM] = 0
         return labels
 
-    def leg_slice(self, rng: np.random.Generator, scheme: LabelScheme) -> LegSlice:
-        """Return a random slice of a random person's thigh, for training."""
-        height = float(rng.uniform(0, 1))
-        labels = self.draw(Person.draw(scheme, rng), height, 1.2, 176)
-        if not labels.any():
-            return self.leg_slice(rng, scheme)
-        return LegSlice(labels, (1.2, 1.2), height, "parametric")
+    def sections(
+        self, rng: np.random.Generator, scheme: LabelScheme, distance_mm: float | None
+    ) -> Sections:
+        """Return a section of a random person's thigh, for training.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+        scheme : LabelScheme
+            Of the labels.
+        distance_mm : float or None
+            Of the neighbours; None draws none.
+        """
+        person, height = Person.draw(scheme, rng), float(rng.uniform(0, 1))
+        drawn: list[npt.NDArray[np.uint8] | None] = []
+        for side in (0, -1, 1):
+            place = height + side * (distance_mm or 0) / (_LENGTH_MM * person.size)
+            labels = None
+            if side == 0 or (distance_mm is not None and 0 <= place <= 1):
+                labels = self.draw(person, place, 1.4, 152)
+            drawn.append(labels if labels is not None and labels.any() else None)
+        own, below, above = drawn
+        if own is None:
+            return self.sections(rng, scheme, distance_mm)
+        return Sections(own, below, above, (1.4, 1.4), height)
 
 
 def _interpolate(
