@@ -7,9 +7,12 @@ call or from a signal handler; work leaves no partial result behind on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
+
+_FILES_AN_EVENT = 100
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,24 @@ def silent(event: ProgressEvent) -> None:
 
 class WorkCancelledError(Exception):
     """The caller asked the work to stop; nothing of it is left behind but what it can resume."""
+
+
+def followed(files: Sequence[Path], message: str, progress: Progress) -> Iterator[Path]:
+    """Yield files that are read, with an event of the stage ``"read"`` for every hundred.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        All that are read.
+    message : str
+        What is done with them.
+    progress : Progress
+        Called; fewer than a hundred are not worth it.
+    """
+    for number, file in enumerate(files):
+        if number and number % _FILES_AN_EVENT == 0:
+            progress(ProgressEvent("read", number, len(files), message))
+        yield file
 
 
 def watched(

@@ -1,6 +1,7 @@
 """``musclefm export``: from a folder of results to the files of other programs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -9,6 +10,8 @@ from made_dicom import write_series
 from pydicom.uid import generate_uid
 
 from musclefm.cli.main import main
+from musclefm.corrections.case import CorrectedCase, Reviewed
+from musclefm.corrections.store import CorrectionStore
 from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import load_scheme
@@ -16,6 +19,7 @@ from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.review.session_file import save_session
 from musclefm.volumes.reading import voxels_sha256
+from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
 SCHEME = load_scheme("thigh-11")
@@ -118,6 +122,81 @@ def test_of_a_mixed_series_it_belongs_to_the_image_that_was_segmented(
         (referenced,) = pydicom.dcmread(file).ReferencedSeriesSequence
         named = {item.ReferencedSOPInstanceUID for item in referenced.ReferencedInstanceSequence}
         assert named == water
+
+
+@pytest.fixture
+def mixed_folder(tmp_path, oblique_volume):
+    """Return a folder with a localizer, a T1 and a Dixon scan of one place, and its images."""
+    folder, frame = tmp_path / "study", generate_uid()
+    images = {
+        name: oblique_volume.with_array(np.rint(oblique_volume.array) + number)
+        for number, name in enumerate(("T1", "F", "W"))
+    }
+    dixon = generate_uid()
+    for name, image in images.items():
+        write_series(
+            folder, image, prefix=name, FrameOfReferenceUID=frame,
+            uid=None if name == "T1" else dixon, SeriesNumber=4 if name == "T1" else 5,
+            ImageType=["DERIVED", "PRIMARY", "M" if name == "T1" else name],
+        )  # fmt: skip
+    first = oblique_volume.array[:1]
+    scout = Volume(first, replace(oblique_volume.grid, shape=first.shape))
+    write_series(
+        folder, scout, prefix="scout", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        FrameOfReferenceUID=frame, SeriesNumber=1,
+    )  # fmt: skip
+    return folder, images
+
+
+def referenced_by(file):
+    (series,) = pydicom.dcmread(file).ReferencedSeriesSequence
+    return {item.ReferencedSOPInstanceUID for item in series.ReferencedInstanceSequence}
+
+
+def instances(folder, prefix):
+    return {str(pydicom.dcmread(file).SOPInstanceUID) for file in folder.glob(f"{prefix}*")}
+
+
+@pytest.mark.parametrize(("segmented", "meant"), [(("T1",), "T1"), (("W", "F"), "WF"), ("F", "F")])
+def test_of_a_folder_with_other_series_it_belongs_to_what_was_segmented(
+    tmp_path, case, mixed_folder, segmented, meant
+):
+    folder, images = mixed_folder
+    hashes = {name: voxels_sha256(images[name]) for name in segmented}
+    made_from = PROVENANCE["input"] | {"voxels_sha256": hashes}
+    (case[1] / "provenance.json").write_text(json.dumps(PROVENANCE | {"input": made_from}))
+    assert export((folder, case[1]), "dicom", tmp_path / "out") == 0
+    wanted = [instances(folder, name) for name in (["T1"] if meant == "T1" else meant)]
+    assert all(referenced_by(file) in wanted for file in (tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["T1", "W"])
+def test_a_correction_of_one_of_several_series_belongs_to_it(
+    tmp_path, mixed_folder, labels, name, capsys
+):
+    folder, images = mixed_folder
+    store = CorrectionStore(tmp_path / "store")
+    sample = store.add(
+        CorrectedCase(
+            channels={"image": images[name]},
+            labels=labels,
+            reviewed=Reviewed("all"),
+            scheme=SCHEME.name,
+        )
+    )
+    arguments = ["corrections", "export", sample.id, "--store", str(store.folder)]
+    arguments += ["--format", "dicom", "--image", str(folder), "--out"]
+    assert main([*arguments, str(tmp_path / "out")]) == 0, capsys.readouterr().err
+    assert referenced_by(tmp_path / "out" / "labels.dcm") == instances(folder, name)
+
+
+def test_of_results_that_fit_none_of_several_series_nothing_is_guessed(
+    tmp_path, case, mixed_folder, capsys
+):
+    made_from = PROVENANCE["input"] | {"voxels_sha256": {"image": "0" * 64}}
+    (case[1] / "provenance.json").write_text(json.dumps(PROVENANCE | {"input": made_from}))
+    assert export((mixed_folder[0], case[1]), "dicom", tmp_path / "out") == 2
+    assert "--series" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_what_lacks_is_said_in_a_line_and_nothing_is_left(tmp_path, case, capsys):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
+from musclefm.progress import Progress, silent
 from musclefm.volumes.channels import Channels, check_channel_names, judged_channels
 from musclefm.volumes.checks import colour_error
 from musclefm.volumes.formats.decoded import Decoded, SeriesChoice
@@ -51,6 +52,7 @@ def read_inputs(
     affine: npt.ArrayLike | None = None,
     series: int | None = None,
     echo: int | None = None,
+    progress: Progress = silent,
 ) -> Channels:
     """Read and judge the images of one scan.
 
@@ -62,6 +64,8 @@ def read_inputs(
         ``(4, 4)`` from ``(i, j, k, 1)`` to RAS in mm, of images that are arrays.
     series, echo : int, optional
         Which one to take, from 1, of images that are paths.
+    progress : Progress
+        Called while many DICOM files are read.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def read_inputs(
             if not os.fspath(image):
                 raise MuscleFMError(f"{what} has an empty path", "name a file or folder")
             choice = SeriesChoice(series=series, echo=echo, channel=name)
-            read[name] = read_volume(Path(image), choice=choice, what=what)
+            read[name] = read_volume(Path(image), choice=choice, what=what, progress=progress)
         else:
             read[name] = _judged(image, affine, what)
     return judged_channels(read)

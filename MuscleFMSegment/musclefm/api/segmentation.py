@@ -99,7 +99,7 @@ def segment(
     if out is not None:
         check_results_folder(Path(out), paths_in(images))
     report(ProgressEvent("read", 0, 1, "reading the image"))
-    channels = read_inputs(images, affine, series, echo)
+    channels = read_inputs(images, affine, series, echo, report)
     report(ProgressEvent("read", 1, 1, "read"))
     # Imported late: torch takes seconds, and a bad input is refused before that.
     from musclefm.inference.device import choose_runtime

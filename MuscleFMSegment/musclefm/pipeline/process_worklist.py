@@ -89,7 +89,7 @@ def _segment(
 ) -> None:
     check_results_folder(folder / "results")
     progress(ProgressEvent("read", 0, 1, "reading the image"))
-    channels = read_channels(case.channels)
+    channels = read_channels(case.channels, progress=progress)
     with replaced_folder(folder / "input", {f"{name}.nrrd" for name in CHANNEL_NAMES}) as images:
         for name, image in channels.images.items():
             write_volume(image, images / f"{name}.nrrd")

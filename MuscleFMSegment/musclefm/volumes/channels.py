@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
+from musclefm.progress import Progress, silent
 from musclefm.volumes.affine import largest_distance_mm
 from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.grid import Grid
@@ -162,7 +163,10 @@ class Channels:
 
 
 def read_channels(
-    paths: Mapping[str, Path], *, choices: Mapping[str, SeriesChoice] | None = None
+    paths: Mapping[str, Path],
+    *,
+    choices: Mapping[str, SeriesChoice] | None = None,
+    progress: Progress = silent,
 ) -> Channels:
     """Read the images of one scan.
 
@@ -172,6 +176,8 @@ def read_channels(
         A file or folder for each channel, by names of :data:`CHANNEL_NAMES`.
     choices : mapping of str to SeriesChoice, optional
         Which series or echo to take for a channel.
+    progress : Progress
+        As of :func:`~musclefm.volumes.reading.read_volume`.
 
     Raises
     ------
@@ -184,7 +190,8 @@ def read_channels(
     for name, path in paths.items():
         what = "the image" if name == "image" else f"the {name} image"
         choice = (choices or {}).get(name) or SeriesChoice()
-        read[name] = read_volume(path, choice=replace(choice, channel=name), what=what)
+        choice = replace(choice, channel=name)
+        read[name] = read_volume(path, choice=choice, what=what, progress=progress)
     return judged_channels(read)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from musclefm.errors import MuscleFMError
+from musclefm.progress import Progress, silent
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.checks import (
     check_size,
@@ -58,6 +59,7 @@ def read_volume(
     choice: SeriesChoice | None = None,
     what: str = "the image",
     labels: bool = False,
+    progress: Progress = silent,
 ) -> ReadVolume:
     """Read NIfTI, NRRD, MetaImage, or a DICOM folder or file.
 
@@ -72,6 +74,8 @@ def read_volume(
     labels : bool
         Whether the voxels are labels: they are then returned as they are, where in
         images NaN outside the body becomes 0.
+    progress : Progress
+        Called while many DICOM files are read.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def read_volume(
     """
     choice = choice or SeriesChoice()
     try:
-        decoded, series = _decode(path, what, choice)
+        decoded, series = _decode(path, what, choice, progress)
     except OSError as error:
         raise MuscleFMError(
             f"{what} cannot be opened ({error.strerror or 'input or output error'})",
@@ -156,10 +160,10 @@ def voxels_sha256(volume: Volume) -> str:
 
 
 def _decode(
-    path: Path, what: str, choice: SeriesChoice
+    path: Path, what: str, choice: SeriesChoice, progress: Progress
 ) -> tuple[Decoded, tuple[SeriesDescription, ...]]:
     if path.is_dir():
-        return read_dicom(path, what, choice)
+        return read_dicom(path, what, choice, progress)
     if not path.exists():
         raise MuscleFMError(f"{what} does not exist", "check the path")
     if not path.is_file():
@@ -167,7 +171,7 @@ def _decode(
     if path.stat().st_size == 0:
         raise empty_error(what)
     if is_dicom(path):
-        return read_dicom(path, what, choice)
+        return read_dicom(path, what, choice, progress)
     if choice.series is not None:
         raise MuscleFMError(f"{what} is not a DICOM series", "leave out --series")
     if path.suffix.lower() in (".dcm", ".ima"):

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
+from musclefm.progress import Progress, followed, silent
 from musclefm.volumes.dicom.defined_terms import known_body_part, known_modality
 from musclefm.volumes.dicom.files import is_dicom, read_header
 from musclefm.volumes.dicom.siemens_mosaic import CSA_HEADER, read_mosaic
@@ -129,12 +130,12 @@ class Scan:
     unread: int
 
 
-def scan_files(paths: list[Path]) -> Scan:
+def scan_files(paths: list[Path], progress: Progress = silent) -> Scan:
     """Read the headers of those files that are DICOM images; others are passed over."""
     frames: list[Frame] = []
     unplaced: list[str] = []
     unread = 0
-    for path in paths:
+    for path in followed(paths, "looking for DICOM slices", progress):
         if not is_dicom(path):
             continue
         try:

@@ -8,6 +8,7 @@ that holds nothing but the pixels.
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,7 @@ from musclefm.volumes.dicom.codestreams import check_frame
 from musclefm.volumes.dicom.files import read_header
 
 _NEAR_TOP = 0.9
+_WORD = 16
 _SECONDS = 300
 _KEPT = (
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit",
@@ -68,12 +71,22 @@ class StoredPixels:
         Whether the lowest value is white (MONOCHROME1).
     lowest, highest : float
         The range that the stored bits can hold.
+    padding : tuple of float or None
+        Lowest and highest stored value that stand for no image at all.
     """
 
     array: npt.NDArray[np.generic]
     inverted: bool
     lowest: float
     highest: float
+    padding: tuple[float, float] | None = None
+
+    def is_padding(self, array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Mark those of some stored values that are padding."""
+        if self.padding is None:
+            return np.zeros(array.shape, bool)
+        least, most = self.padding
+        return np.asarray((array >= least) & (array <= most))
 
 
 def read_stored(path: Path, what: str) -> StoredPixels:
@@ -141,7 +154,8 @@ def _stored(header: pydicom.FileDataset, what: str) -> StoredPixels:
     array = _decoded(header, what) if compressed and not deflated else header.pixel_array
     array = array.reshape((-1, int(header.Rows), int(header.Columns)))
     if array.dtype.kind == "f":
-        return StoredPixels(array, inverted, float(array.min()), float(array.max()))
+        least, most = float(array.min()), float(array.max())
+        return StoredPixels(array, inverted, least, most, _padding(header, "FloatPixelPadding"))
     bits = int(header.BitsStored)
     unused = 8 * array.dtype.itemsize - bits
     if unused > 0 and not compressed:
@@ -150,7 +164,31 @@ def _stored(header: pydicom.FileDataset, what: str) -> StoredPixels:
         array = np.right_shift(np.left_shift(array, unused - shift), unused)
     signed = bool(header.PixelRepresentation)
     lowest = -float(2 ** (bits - 1)) if signed else 0.0
-    return StoredPixels(array, inverted, lowest, lowest + 2.0**bits - 1)
+    padding = _padding(header, "PixelPadding")
+    return StoredPixels(array, inverted, lowest, lowest + 2.0**bits - 1, padding)
+
+
+def _padding(header: pydicom.FileDataset, names: str) -> tuple[float, float] | None:
+    """Return the stored values between which all is padding (PS3.3 C.7.5.1.1.2)."""
+    ends = [
+        _padding_value(header, value)
+        for name in (f"{names}Value", f"{names}RangeLimit")
+        if (value := header.get(name)) is not None
+    ]
+    known = [value for value in ends if value is not None]
+    return (min(known), max(known)) if known and len(known) == len(ends) else None
+
+
+def _padding_value(header: pydicom.FileDataset, value: Any) -> float | None:
+    """Return a value of padding, of which files may state neither type nor sign as they should."""
+    if isinstance(value, bytes):
+        order: Literal["little", "big"] = "little" if header.original_encoding[1] else "big"
+        value = int.from_bytes(value[:2], order)
+    if isinstance(value, int) and header.get("BitsAllocated") == _WORD:
+        signed = bool(header.get("PixelRepresentation"))
+        word = value % (1 << _WORD)
+        value = word - (1 << _WORD) if signed and word >> (_WORD - 1) else word
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _decoded(header: pydicom.FileDataset, what: str) -> npt.NDArray[np.generic]:

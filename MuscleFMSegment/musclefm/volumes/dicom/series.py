@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.errors import MuscleFMError
+from musclefm.progress import Progress, followed, silent
 from musclefm.volumes.checks import check_header_shape, colour_error
 from musclefm.volumes.dicom.choosing import (
     choose_series,
@@ -27,7 +29,7 @@ from musclefm.volumes.formats.decoded import Decoded, SeriesChoice, SeriesDescri
 
 
 def read_dicom(
-    path: Path, what: str, choice: SeriesChoice
+    path: Path, what: str, choice: SeriesChoice, progress: Progress = silent
 ) -> tuple[Decoded, tuple[SeriesDescription, ...]]:
     """Read one image of a DICOM series, and describe all series that are there.
 
@@ -41,6 +43,8 @@ def read_dicom(
     choice : SeriesChoice
         Without a choice a folder must hold a single series, and of several
         images at the same place the first is taken, with a note.
+    progress : Progress
+        Called for every hundred files.
 
     Raises
     ------
@@ -48,11 +52,11 @@ def read_dicom(
         There is no series, or several and none was chosen; or its slices make
         no regular grid, are in colour or cannot be decoded.
     """
-    scan = _scan(path)
+    scan = _scan(path, progress)
     series, found = choose_series(scan, path, choice, what)
     stack, notes = choose_stack(series, choice, what)
     notes += what_was_left_out(scan, series, found, path, choice, what)
-    decoded = _decode(place_stack(stack, what), what)
+    decoded = _decode(place_stack(stack, what), what, progress)
     if series.duplicates:
         notes += (f"{counted(series.duplicates, 'duplicate slice')} of {what} left out",)
     if scan.unread:
@@ -130,37 +134,51 @@ def list_series(path: Path) -> tuple[SeriesDescription, ...]:
     return describe_all(find_series(_scan(path).frames))
 
 
-def _scan(path: Path) -> Scan:
+def _scan(path: Path, progress: Progress = silent) -> Scan:
     if path.is_dir():
-        return scan_files(files_below(path))
-    return scan_files(sorted(file for file in path.parent.iterdir() if file.is_file()))
+        files = files_below(path)
+    else:
+        files = sorted(file for file in path.parent.iterdir() if file.is_file())
+    return scan_files(files, progress)
 
 
-def _decode(placed: PlacedStack, what: str) -> Decoded:
+def _decode(placed: PlacedStack, what: str, progress: Progress = silent) -> Decoded:
     if placed.stack.frames[0].samples > 1:
         raise colour_error(what)
     check_header_shape(placed.shape, what)
-    pixels = _pixels(placed.stack.frames, what)
+    pixels = _pixels(placed.stack.frames, what, progress)
     array = np.full(placed.shape, pixels.min(), dtype=np.float32)
     array[list(placed.slots)] = pixels
     return Decoded(array, placed.ijk_to_lps, placed.notes, has_gaps=placed.has_gaps)
 
 
-def _pixels(frames: tuple[Frame, ...], what: str) -> npt.NDArray[np.float32]:
-    """Return the frames' intensities, ``(len(frames), J, I)``, each file read once."""
-    slices: dict[str, tuple[npt.NDArray[np.float32], StoredPixels]] = {}
-    for path in dict.fromkeys(frame.path for frame in frames):
-        stored = read_stored(path, what)
-        for frame in frames:
-            if frame.path == path:
-                cut = _slice(stored.array, frame, what).astype(np.float32)
-                slices[frame.identity] = cut, replace(stored, array=stored.array[:0])
-    brightest = max(float(cut.max()) for cut, _ in slices.values())
+def _pixels(
+    frames: tuple[Frame, ...], what: str, progress: Progress = silent
+) -> npt.NDArray[np.float32]:
+    """Return the frames' intensities, ``(len(frames), J, I)``, each file read once.
+
+    Padding, which is no image whatever its value, becomes the lowest intensity.
+    """
+    in_file: dict[Path, list[int]] = defaultdict(list)
+    for k, frame in enumerate(frames):
+        in_file[frame.path].append(k)
     array = np.empty((len(frames), *frames[0].shape), dtype=np.float32)
+    padding = np.zeros(array.shape, bool)
+    encodings: dict[int, StoredPixels] = {}
+    for path in followed(list(in_file), "reading the slices", progress):
+        stored = read_stored(path, what)
+        for k in in_file[path]:
+            cut = _slice(stored.array, frames[k], what)
+            array[k], padding[k] = cut, stored.is_padding(cut)
+            encodings[k] = replace(stored, array=stored.array[:0])
+    if padding.all():
+        padding[:] = False
+    brightest = float(array.max(where=~padding, initial=-np.inf))
     for k, frame in enumerate(frames):
         slope, intercept = frame.rescale
-        cut, stored = slices.pop(frame.identity)
-        array[k] = upright(cut, stored, brightest) * np.float32(slope) + np.float32(intercept)
+        upright_slice = upright(array[k], encodings[k], brightest)
+        array[k] = upright_slice * np.float32(slope) + np.float32(intercept)
+    array[padding] = array.min(where=~padding, initial=np.inf)
     return array
 
 
