@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from musclefm.api.case import Case, open_results
+    from musclefm.api.cohort_evaluation import Cohort, evaluate_cohort
     from musclefm.api.cohorts import ModelEvaluation, compare, evaluate_model
     from musclefm.api.evaluation import Evaluation, evaluate
     from musclefm.api.resources import Sample, list_models, load_model, load_sample
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Case",
+    "Cohort",
     "Evaluation",
     "ModelEvaluation",
     "MuscleFMError",
@@ -41,6 +43,7 @@ __all__ = [
     "WorkCancelledError",
     "compare",
     "evaluate",
+    "evaluate_cohort",
     "evaluate_model",
     "learn",
     "list_models",
@@ -53,6 +56,7 @@ __all__ = [
 
 _MODULES = {
     "Case": "api.case",
+    "Cohort": "api.cohort_evaluation",
     "Evaluation": "api.evaluation",
     "ModelEvaluation": "api.cohorts",
     "MuscleFMError": "errors",
@@ -63,6 +67,7 @@ _MODULES = {
     "WorkCancelledError": "progress",
     "compare": "api.cohorts",
     "evaluate": "api.evaluation",
+    "evaluate_cohort": "api.cohort_evaluation",
     "evaluate_model": "api.cohorts",
     "learn": "api.training",
     "list_models": "api.resources",

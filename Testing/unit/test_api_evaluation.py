@@ -87,6 +87,100 @@ def test_what_cannot_be_compared_is_refused(segmentation, reference, options, ex
 
 
 def test_another_grid_is_refused(truth):
-    moved = Grid(GRID.shape, GRID.spacing, (1.0, 0.0, 0.0), GRID.direction)
+    moved = Grid(GRID.shape, GRID.spacing, (0.5, 0.0, 0.0), GRID.direction)
     with pytest.raises(musclefm.MuscleFMError, match="different grids"):
         musclefm.evaluate(musclefm.Volume(truth, GRID), musclefm.Volume(truth, moved))
+
+
+SIDED_GRID = Grid((3, 20, 40), (1.0, 1.0, 5.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+
+
+def both_thighs():
+    """Return sided labels: muscles 1 and 2 of both sides."""
+    labels = np.zeros(SIDED_GRID.shape, np.uint8)
+    labels[:, 5:10, 5:15], labels[:, 10:15, 5:15] = 1, 2
+    labels[:, 5:10, 25:35], labels[:, 10:15, 25:35] = 12, 13
+    return labels
+
+
+def test_of_one_labelled_thigh_the_other_one_does_not_count():
+    labels = both_thighs()
+    reference = np.where(labels > 11, 0, labels)
+    found = musclefm.evaluate(
+        musclefm.Volume(labels, SIDED_GRID), musclefm.Volume(reference, SIDED_GRID)
+    )
+    assert found.mean_dice == found.pooled_dice == 1 and found.wrong_voxels == 0
+    assert [muscle.side for muscle in found.details.muscles] == ["right", "right"]
+
+
+def test_a_muscle_that_the_reference_never_shows_is_not_judged_unless_it_was_annotated():
+    labels = both_thighs()
+    labels[:, 2:4, 5:15] = 3
+    reference = both_thighs()
+    found = musclefm.evaluate(labels, reference)
+    assert found.mean_dice == 1 and found.wrong_voxels == 0 and found.details.judged == (1, 2)
+    strict = musclefm.evaluate(labels, reference, annotated=["RF", "sartorius", "VL"])
+    assert strict.mean_dice == pytest.approx(2 / 3) and strict.wrong_voxels == 60
+
+
+def test_muscles_that_the_reference_does_not_tell_apart_count_as_one():
+    labels = both_thighs()
+    reference = np.where(labels > 0, np.where(labels > 11, 12, 1), 0)
+    names = [label.abbreviation for label in musclefm.evaluate(labels, labels).scheme.labels[:2]]
+    assert musclefm.evaluate(labels, reference).mean_dice < 1
+    found = musclefm.evaluate(labels, reference, merged=[names])
+    assert found.mean_dice == 1 and found.details.judged == (1,)
+
+
+def test_a_reference_without_sides_gets_those_of_the_segmentation():
+    labels = both_thighs()
+    plain = np.where(labels > 11, labels - 11, labels)
+    sided, other = musclefm.Volume(labels, SIDED_GRID), musclefm.Volume(plain, SIDED_GRID)
+    found = musclefm.evaluate(sided, other)
+    assert {(m.side, m.dice) for m in found.details.muscles} == {("right", 1), ("left", 1)}
+    assert found.notes == ()
+    swapped = np.where(labels > 11, labels - 11, np.where(labels > 0, labels + 11, 0))
+    found = musclefm.evaluate(sided, musclefm.Volume(swapped, SIDED_GRID))
+    assert found.mean_dice == 1 and "taken by place" in found.notes[0]
+
+
+def test_a_reference_that_slicer_cropped_is_put_into_its_place():
+    labels = both_thighs()
+    cropped = Grid((3, 12, 36), SIDED_GRID.spacing, (3.0, 4.0, 0.0), SIDED_GRID.direction)
+    part = musclefm.Volume(labels[:, 4:16, 3:39], cropped)
+    found = musclefm.evaluate(musclefm.Volume(labels, SIDED_GRID), part)
+    assert found.mean_dice == 1 and found.voxels == labels.size
+
+
+def test_another_spacing_is_refused_with_the_remedy():
+    coarse = Grid((3, 10, 20), (2.0, 2.0, 5.0), (0.5, 0.5, 0.0), SIDED_GRID.direction)
+    reference = musclefm.Volume(both_thighs()[:, ::2, ::2], coarse)
+    with pytest.raises(musclefm.MuscleFMError, match="resample the reference"):
+        musclefm.evaluate(musclefm.Volume(both_thighs(), SIDED_GRID), reference)
+
+
+def test_a_reference_without_a_label_and_bad_probabilities_are_refused():
+    volume = musclefm.Volume(both_thighs(), SIDED_GRID)
+    nothing = musclefm.Volume(np.zeros(SIDED_GRID.shape, np.uint8), SIDED_GRID)
+    with pytest.raises(musclefm.MuscleFMError, match="has no label of a muscle"):
+        musclefm.evaluate(volume, nothing)
+    for p in (0.2, np.nan):
+        probabilities = np.full((12, *SIDED_GRID.shape), p)
+        with pytest.raises(musclefm.MuscleFMError, match="do not sum to 1"):
+            musclefm.evaluate(volume, volume, probabilities=probabilities)
+    with pytest.raises(musclefm.MuscleFMError, match="no muscle 'heart'"):
+        musclefm.evaluate(volume, volume, annotated=["heart"])
+
+
+def test_calibration_is_measured_near_muscles_everywhere_and_in_the_boxes_of_the_paper():
+    labels = both_thighs()
+    grid = Grid(SIDED_GRID.shape, (4.0, 4.0, 5.0), SIDED_GRID.origin, SIDED_GRID.direction)
+    plain = np.where(labels > 11, labels - 11, labels)
+    sure = (np.arange(12)[:, None, None, None] == plain).astype(np.float16)
+    sure[:, :, 0] = 1 / 12
+    volume = musclefm.Volume(labels, grid)
+    found = musclefm.evaluate(volume, volume, probabilities=sure).details.calibration
+    assert found.near.nll == 0 and found.everywhere.nll > 0
+    assert found.everywhere.voxels == labels.size > found.near.voxels
+    # The boxes are (5 + 10 + 5) rows by (5 + 10 + 5) columns, on both sides of three slices.
+    assert found.boxes.voxels == 3 * 2 * 20 * 20 and found.untempered is None

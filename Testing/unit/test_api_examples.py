@@ -7,7 +7,9 @@ import inspect
 import musclefm
 
 # In this order: what the first one writes is opened by those that follow.
-MODULES = ("segmentation", "case", "resources", "evaluation", "cohorts", "training")
+MODULES = (
+    "segmentation", "case", "resources", "evaluation", "cohort_evaluation", "cohorts", "training",
+)  # fmt: skip
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -16,7 +18,7 @@ def test_every_function_and_class_of_the_api_has_an_example() -> None:
     ours = [value for value in functions if value.__module__.startswith("musclefm.api")]
     without = {value.__name__ for value in ours if ">>> " not in inspect.getdoc(value)}
     # They are returned by functions that show them.
-    assert without == {"Evaluation", "ModelEvaluation", "Sample"}
+    assert without == {"Cohort", "Evaluation", "ModelEvaluation", "Sample"}
 
 
 def test_the_examples_are_true(tmp_path, monkeypatch) -> None:

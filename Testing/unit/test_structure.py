@@ -174,6 +174,7 @@ STARTED_WITHOUT_TORCH = [
     "musclefm.api.segmentation",
     "musclefm.api.cohorts",
     "musclefm.api.evaluation",
+    "musclefm.api.cohort_evaluation",
     "musclefm.api.training",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,46 +12,70 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.api.case import Case, table
-from musclefm.defaults import DEFAULT_SCHEME
+from musclefm.api.case_pairs import LabelInput, case_pair, read_segmentation
 from musclefm.errors import MuscleFMError
-from musclefm.evaluation.calibration import CalibrationAccumulator, CalibrationMetrics, near_muscle
-from musclefm.evaluation.dice import dice, pooled_dice
-from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.labels.sided import IGNORE, check_sided_labels, without_sides
-from musclefm.volumes.grid import Grid
-from musclefm.volumes.volume import Volume
+from musclefm.evaluation.calibration import CalibrationMetrics
+from musclefm.evaluation.cohort.case_evaluation import CaseEvaluation, evaluate_case
+from musclefm.labels.scheme import LabelScheme
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A segmentation against a reference; both sides of a muscle together.
+    """A segmentation against a reference.
 
     Attributes
     ----------
-    scheme : LabelScheme
-        What the labels mean.
-    muscle_dice : ndarray
-        ``(muscles,) float64`` in [0, 1], in the scheme's order; NaN for a muscle that
-        neither of the two shows.
-    mean_dice : float
-        Mean of ``muscle_dice`` over the muscles that either shows: each counts alike.
-    pooled_dice : float
-        One Dice of all muscles' voxels together: large muscles count for more.
-    wrong_voxels, voxels : int
-        Voxels of another label than the reference's, and voxels in all; those that the
-        reference marks as unknown do not count.
-    calibration : CalibrationMetrics or None
-        NLL (nats), Brier score and reliability (``.top_label.ece``) within 10 mm of a
-        muscle; None without probabilities.
+    details : CaseEvaluation
+        All that was measured: distances, volumes and fat fractions by muscle and side,
+        calibration in several places, error detection by each uncertainty, what the
+        order of review is worth.
+    notes : tuple of str
+        What to know of the comparison, a line each.
     """
 
-    scheme: LabelScheme
-    muscle_dice: npt.NDArray[np.float64]
-    mean_dice: float
-    pooled_dice: float
-    wrong_voxels: int
-    voxels: int
-    calibration: CalibrationMetrics | None
+    details: CaseEvaluation
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """What the labels mean."""
+        return self.details.scheme
+
+    @property
+    def muscle_dice(self) -> npt.NDArray[np.float64]:
+        """``(muscles,) float64`` in [0, 1], in the scheme's order, both sides together.
+
+        NaN for a muscle that neither of the two shows, or that nobody annotated.
+        """
+        return self.details.muscle_dice
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean of ``muscle_dice`` over the muscles that either shows: each counts alike."""
+        return self.details.mean_dice
+
+    @property
+    def pooled_dice(self) -> float:
+        """One Dice of all muscles' voxels together: large muscles count for more."""
+        return self.details.pooled_dice
+
+    @property
+    def wrong_voxels(self) -> int:
+        """Voxels of another label than the reference's, in slices that show a muscle."""
+        return self.details.wrong_voxels
+
+    @property
+    def voxels(self) -> int:
+        """Voxels that count: of those slices, but for what the reference does not tell."""
+        return self.details.voxels
+
+    @property
+    def calibration(self) -> CalibrationMetrics | None:
+        """NLL (nats), Brier score and reliability (``.top_label.ece``) near muscles.
+
+        That is within 10 mm; None without probabilities.
+        """
+        return self.details.calibration.near if self.details.calibration else None
 
     @property
     def muscles(self) -> Any:
@@ -62,37 +87,62 @@ class Evaluation:
             ]
         )
 
+    @property
+    def muscles_of_sides(self) -> Any:
+        """Dice, HD95 and ASSD (mm), volumes (mL), fat fractions, by muscle and side.
+
+        A table as :attr:`muscles`; empty where voxels have no size.
+        """
+        return table([muscle.row for muscle in self.details.muscles])
+
 
 def evaluate(
-    segmentation: Case | str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]],
-    reference: str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]],
+    segmentation: Case | LabelInput,
+    reference: LabelInput,
     *,
     probabilities: npt.NDArray[np.floating[Any]] | None = None,
     scheme: str | LabelScheme | None = None,
+    mapping: str | os.PathLike[str] | None = None,
+    annotated: Collection[str] | None = None,
+    merged: Sequence[Collection[str]] = (),
 ) -> Evaluation:
     """Hold a segmentation against reference labels.
+
+    Only slices in which the reference shows a muscle count, and nothing counts as
+    background that it does not tell: voxels of 255, muscles that it shows nowhere (see
+    ``annotated``), and the other thigh where one alone is labelled.
 
     Parameters
     ----------
     segmentation : Case, path, Volume or ndarray
-        ``(K, J, I)``, integers: ids of the scheme, with or without sides. Files are
-        labelmaps, ``.seg.nrrd`` or DICOM SEG.
+        A case or its results folder; or labels ``(K, J, I)``, integers: ids of the
+        scheme, with or without sides. Files are labelmaps, ``.seg.nrrd`` or DICOM SEG.
     reference : path, Volume or ndarray
-        The same, on the same grid; 255 marks voxels that are unknown.
+        Labels, on the same voxels; 255 marks voxels that are unknown.
     probabilities : ndarray, optional
         ``(C, K, J, I)``: of all classes, background first; for the calibration.
     scheme : str or LabelScheme, optional
         What the labels mean; by default that of the case, or ``"thigh-11"``.
+    mapping : path, optional
+        A mapping file for the values of a reference file of another program.
+    annotated : collection of str, optional
+        Muscles, by name or abbreviation, that the reference would show if they were
+        there; by default those that it shows.
+    merged : sequence of collections of str
+        Muscles that the reference does not tell apart, e.g. ``[("BFL", "BFS")]``: each
+        group counts as one.
 
     Returns
     -------
     Evaluation
-        Dice by muscle, ``mean_dice``, ``pooled_dice``, wrong voxels and calibration.
+        Dice by muscle, ``mean_dice``, ``pooled_dice``, wrong voxels, calibration, and
+        in ``details`` all else.
 
     Raises
     ------
     MuscleFMError
-        The two lie on different grids, or a label is not the scheme's.
+        The two lie on different grids, a label is not the scheme's, the reference has no
+        label, or the probabilities do not sum to 1.
 
     Examples
     --------
@@ -103,77 +153,42 @@ def evaluate(
     True
     >>> found.muscles.columns.tolist()
     ['label_id', 'name', 'dice']
+    >>> 0.5 < found.details.detection["total"].auroc < 1
+    True
     """
-    if isinstance(segmentation, Case):
-        scheme = scheme or segmentation.scheme
-        segmentation = Volume(segmentation.sided_labels, segmentation.grid)
-    if not isinstance(scheme, LabelScheme):
-        scheme = load_scheme(scheme or DEFAULT_SCHEME)
-    labels, grid = _labels(segmentation, scheme, "the segmentation")
-    truth, other_grid = _labels(reference, scheme, "the reference")
-    if labels.shape != truth.shape or labels.ndim != 3:
-        raise MuscleFMError(
-            f"segmentation and reference have shapes {labels.shape} and {truth.shape}",
-            "give two labelmaps (K, J, I) of the same scan",
-        )
-    if grid and other_grid and not grid.matches(other_grid):
-        raise MuscleFMError(
-            "segmentation and reference lie on different grids",
-            "resample the reference to the image first",
-        )
-    known = truth != IGNORE
-    classes = scheme.class_count
-    by_muscle = dice(labels[known], truth[known], classes)[1:]
-    shown = by_muscle[~np.isnan(by_muscle)]
-    calibration = None
-    if probabilities is not None:
-        calibration = _calibration(probabilities, truth, grid or other_grid)
-    return Evaluation(
-        scheme=scheme,
-        muscle_dice=by_muscle,
-        mean_dice=float(shown.mean()) if shown.size else float("nan"),
-        pooled_dice=pooled_dice(labels[known], truth[known], classes),
-        wrong_voxels=int(np.count_nonzero(labels[known] != truth[known])),
-        voxels=int(known.sum()),
-        calibration=calibration,
+    given = read_segmentation(segmentation, scheme)
+    read_mapping = None
+    if mapping is not None:
+        # Imported late, as it is rarely asked for.
+        from musclefm.exchange import label_mapping
+
+        read_mapping = label_mapping.read_mapping(Path(mapping), given.scheme)
+    pair, notes = case_pair(given, reference, probabilities=probabilities, mapping=read_mapping)
+    found = evaluate_case(
+        pair,
+        annotated=None if annotated is None else muscle_ids(annotated, given.scheme),
+        merged=[muscle_ids(group, given.scheme) for group in merged],
     )
+    return Evaluation(found, notes)
 
 
-def _labels(
-    given: str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]],
-    scheme: LabelScheme,
-    what: str,
-) -> tuple[npt.NDArray[np.uint8], Grid | None]:
-    """Return ids of the scheme ``(K, J, I) uint8``, both sides alike, and their grid if known."""
-    grid = None
-    if isinstance(given, str | os.PathLike):
-        # Imported late: it knows DICOM.
-        from musclefm.exchange.read_labels import read_labels
+def muscle_ids(names: Collection[str], scheme: LabelScheme) -> set[int]:
+    """Return the ids of muscles that are named in full or abbreviated.
 
-        given = read_labels(Path(given), scheme, what=what).volume
-    if isinstance(given, Volume):
-        grid = given.grid
-    array = np.asarray(given.array if isinstance(given, Volume) else given)
-    if array.dtype.kind not in "iu":
-        raise MuscleFMError(f"{what} holds {array.dtype}", "give integers")
-    check_sided_labels(array, scheme)
-    return without_sides(array.astype(np.uint8), scheme), grid
-
-
-def _calibration(
-    probabilities: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.uint8], grid: Grid | None
-) -> CalibrationMetrics:
-
-    if grid is None:
-        raise MuscleFMError(
-            "the calibration counts voxels near a muscle, and arrays have no spacing",
-            "give the segmentation or the reference as a musclefm.Volume",
-        )
-    if probabilities.ndim != 4 or probabilities.shape[1:] != truth.shape:
-        raise MuscleFMError(
-            f"probabilities have shape {probabilities.shape}", "give them as (classes, K, J, I)"
-        )
-    chosen = near_muscle(truth, grid.spacing[::-1])
-    calibration = CalibrationAccumulator(len(probabilities))
-    calibration.add(probabilities[:, chosen], truth[chosen])
-    return calibration.metrics()
+    Raises
+    ------
+    MuscleFMError
+        The scheme has no muscle of a name.
+    """
+    known = {
+        name.casefold(): label.id
+        for label in scheme.labels
+        for name in (label.name, label.abbreviation)
+    }
+    for name in names:
+        if name.strip().casefold() not in known:
+            raise MuscleFMError(
+                f"'{scheme.name}' has no muscle '{name.strip()}'",
+                "use " + ", ".join(label.abbreviation for label in scheme.labels),
+            )
+    return {known[name.strip().casefold()] for name in names}

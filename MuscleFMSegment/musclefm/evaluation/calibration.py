@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,6 +139,57 @@ class CalibrationMetrics:
     top_label: Reliability
     classes: tuple[Reliability, ...]
 
+    @property
+    def classwise_ece(self) -> float:
+        """Mean over all classes, background too, of their ECE (Kull et al. 2019)."""
+        return float(np.mean([entry.ece for entry in self.classes]))
+
+    @property
+    def classwise_ece_casali(self) -> float:
+        """The same of :attr:`Reliability.ece_casali`; only to compare with the paper."""
+        return float(np.mean([entry.ece_casali for entry in self.classes]))
+
+
+def pooled_calibration(parts: Sequence[CalibrationMetrics]) -> CalibrationMetrics:
+    """Return the metrics of the voxels of several cases together.
+
+    Parameters
+    ----------
+    parts : sequence of CalibrationMetrics
+        At least one; of the same classes and bins.
+    """
+    voxels = sum(part.voxels for part in parts)
+
+    def mean(name: str) -> float:
+        counted = [part for part in parts if part.voxels]
+        total = sum(part.voxels * getattr(part, name) for part in counted)
+        return total / voxels if voxels else float("nan")
+
+    return CalibrationMetrics(
+        voxels=voxels,
+        nll=mean("nll"),
+        brier=mean("brier"),
+        top_label=_pooled([part.top_label for part in parts]),
+        classes=tuple(map(_pooled, zip(*(part.classes for part in parts), strict=True))),
+    )
+
+
+def _pooled(parts: Sequence[Reliability]) -> Reliability:
+    counts = np.sum([part.counts for part in parts], axis=0)
+    shares = [
+        _shares(np.sum([np.nan_to_num(getattr(p, name)) * p.counts for p in parts], axis=0), counts)
+        for name in ("confidence", "accuracy", "decided")
+    ]
+    return Reliability(counts, *shares)
+
+
+def _shares(
+    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Divide, with NaN in an empty bin."""
+    empty = np.full(counts.size, np.nan)
+    return np.divide(sums, counts, out=empty, where=counts > 0)
+
 
 class CalibrationAccumulator:
     """Gathers what the metrics need, batch by batch, in constant memory.
@@ -238,7 +290,6 @@ class CalibrationAccumulator:
     def _reliability(self, row: int) -> Reliability:
         counts = self._counts[row].copy()
         shares = [
-            np.divide(sums[row], counts, out=np.full(self._bins, np.nan), where=counts > 0)
-            for sums in (self._confidence, self._true, self._decided)
+            _shares(sums[row], counts) for sums in (self._confidence, self._true, self._decided)
         ]
         return Reliability(counts, *shares)

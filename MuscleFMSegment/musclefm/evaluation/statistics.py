@@ -3,12 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import wilcoxon
 
 Numbers = npt.NDArray[np.float64]
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over subjects.
+
+    Attributes
+    ----------
+    subjects : int
+        In whom the measure is defined.
+    mean : float
+        NaN without any.
+    low, high : float
+        Bounds of the 95 % interval of the bootstrap over subjects; NaN with fewer than
+        two, of whom nothing can be said.
+    """
+
+    subjects: int
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap_mean(values: Numbers, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """Return a mean with the percentile interval of the bootstrap (Efron 1979).
+
+    Parameters
+    ----------
+    values : ndarray
+        ``(subjects,)``: one a subject, NaN where undefined: such subjects do not count.
+    seed : int
+        The same seed gives the same interval.
+    resamples : int
+        How often subjects are drawn anew, with replacement.
+    """
+    known = values[~np.isnan(values)]
+    if known.size < 2:
+        return Estimate(known.size, mean_of(values), float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    means = known[rng.integers(known.size, size=(resamples, known.size))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(known.size, float(known.mean()), float(low), float(high))
 
 
 def by_subject(subjects: Sequence[str], values: Sequence[object]) -> Numbers:

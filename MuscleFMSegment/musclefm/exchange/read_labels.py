@@ -17,7 +17,7 @@ from musclefm.exchange.external_labels import ExternalLabels
 from musclefm.exchange.formats import read_external_labels
 from musclefm.exchange.label_mapping import LabelMapping, Target, contradicting_sides, find_meanings
 from musclefm.labels.scheme import SIDES, LabelScheme, Side
-from musclefm.labels.sided import IGNORE, check_sided_labels
+from musclefm.labels.sided import IGNORE, check_sided_labels, with_sides
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
@@ -99,6 +99,27 @@ def read_labels(
     sided = labels.with_array(array.astype(np.uint8))
     misplaced = () if image is None else _misplaced(sided, scheme, image)
     return ReadLabels(sided, notes, contradicting_sides(external, mapping) + misplaced)
+
+
+def shown_muscles(
+    path: Path,
+    scheme: LabelScheme,
+    *,
+    source: LabelScheme | None = None,
+    mapping: LabelMapping | None = None,
+    what: str = "the labelmap",
+) -> frozenset[int]:
+    """Return the ids of the scheme's muscles that a file of labels shows.
+
+    Parameters and errors are those of :func:`read_labels`, which reads more.
+    """
+    meanings, _ = find_meanings(_read(path, what), scheme, source or scheme, mapping, what)
+    return frozenset(target.label_id for target in meanings.values()) - {0, IGNORE}
+
+
+def with_sides_of_places(labels: Volume, scheme: LabelScheme) -> npt.NDArray[np.uint8]:
+    """Return sided values for the scheme's ids ``(K, J, I) uint8``, by where muscles lie."""
+    return with_sides(labels.array, _places(labels, scheme, None), scheme)
 
 
 def _read(path: Path, what: str) -> ExternalLabels:

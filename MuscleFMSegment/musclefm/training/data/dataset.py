@@ -127,9 +127,27 @@ def _of_store(
             )
 
 
-def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
+def listed_labels(file: Path) -> tuple[tuple[Path, str | None], ...]:
+    """Return the file of labels of each case of a data list, and whose it is if the list says.
+
+    Parameters
+    ----------
+    file : Path
+        A ``datalist.json``.
+
+    Raises
+    ------
+    MuscleFMError
+        The list cannot be read.
+    """
+    return tuple(
+        (file.parent / item.label, item.subject) for item in _read_data_list(file).training
+    )
+
+
+def _read_data_list(file: Path) -> _DataList:
     try:
-        listed = _DataList.model_validate_json(read_regular(file, _LARGEST_LIST))
+        return _DataList.model_validate_json(read_regular(file, _LARGEST_LIST))
     except OSError as error:
         raise MuscleFMError(
             f"the data list cannot be read ({error.strerror or 'input or output error'})",
@@ -140,6 +158,10 @@ def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
             f"the data list cannot be understood ({error.error_count()} faults)",
             "write it with 'musclefm corrections export --format monai'",
         ) from error
+
+
+def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
+    listed = _read_data_list(file)
     sided = _is_sided(listed.labels, scheme)
     names = _channel_names(listed.modality)
     for number, item in enumerate(listed.training, start=1):

@@ -1,0 +1,224 @@
+"""How good segmentations of a cohort are against their references."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musclefm.api.case_pairs import case_pair, read_segmentation
+from musclefm.api.evaluation import muscle_ids
+from musclefm.api.matching import SINGLE, MatchedCase, match_cases, read_groups
+from musclefm.defaults import DEFAULT_SCHEME
+from musclefm.errors import MuscleFMError
+from musclefm.evaluation.cohort.case_evaluation import evaluate_case
+from musclefm.evaluation.cohort.severity import DEFAULT_LIMITS, severity_of
+from musclefm.evaluation.cohort.summary import (
+    CohortEvaluation,
+    EvaluatedCase,
+    PairedScore,
+    paired_scores,
+    summarise_cohort,
+)
+from musclefm.labels.scheme import LabelScheme, load_scheme
+from musclefm.progress import Progress, ProgressEvent, watched
+from musclefm.results.case import read_regions
+from musclefm.results.reading import holds_results
+
+if TYPE_CHECKING:
+    from musclefm.exchange.label_mapping import LabelMapping
+
+Paths = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What was measured of a cohort.
+
+    Attributes
+    ----------
+    evaluation : CohortEvaluation
+        By case and by group, the group ``"all"`` first.
+    paired : tuple of PairedScore
+        Against the other segmentations, subject by subject; empty without any.
+    notes : tuple of str
+        What to know of it, a line each.
+    """
+
+    evaluation: CohortEvaluation
+    paired: tuple[PairedScore, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean over muscles, then over subjects."""
+        return self.evaluation.groups[0].scores["mean_dice"].mean
+
+    @property
+    def pooled_dice(self) -> float:
+        """Of all muscles' voxels of a case together, mean over subjects."""
+        return self.evaluation.groups[0].scores["pooled_dice"].mean
+
+
+def evaluate_cohort(
+    segmentations: Paths,
+    references: Paths,
+    *,
+    against: Paths | None = None,
+    scheme: str | None = None,
+    reference_scheme: str | None = None,
+    mapping: Paths | None = None,
+    annotated: Collection[str] | None = None,
+    merged: Sequence[Collection[str]] = (),
+    groups: Paths | None = None,
+    limits: tuple[float, float] = DEFAULT_LIMITS,
+    seed: int = 0,
+    progress: Callable[[ProgressEvent], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Cohort:
+    """Hold segmentations against reference labels: per patient first, then by group.
+
+    What counts is as in :func:`evaluate`; a muscle that any reference of the cohort shows
+    was annotated in all of them.
+
+    Parameters
+    ----------
+    segmentations : path
+        A results folder, a file of labels, or a folder of these named after the cases.
+        Beside a file of labels, ``NAME.npz`` may hold its probabilities, as nnU-Net
+        writes it.
+    references : path
+        A file of labels, a folder of files with the same names, or a ``datalist.json``,
+        which also says whose each case is.
+    against : path, optional
+        Other segmentations of the same cases, to compare with: as ``segmentations``.
+    scheme : str, optional
+        Of label files; results say their own. By default ``"thigh-11"``.
+    reference_scheme : str, optional
+        That the references were made with; by default the segmentations'.
+    mapping : path, optional
+        A mapping file for the values of the references.
+    annotated, merged
+        As of :func:`evaluate`.
+    groups : path, optional
+        CSV with the columns ``case`` or ``subject``, and ``group`` or ``severity``; by
+        default the severity follows from the fat fraction, where fat and water are known.
+    limits : tuple of float
+        Fat fractions from which on a thigh or a muscle is moderate, and severe.
+    seed : int
+        Of the bootstrap over subjects.
+    progress, cancel
+        As of :func:`segment`.
+
+    Returns
+    -------
+    Cohort
+        Scores by case and by group, with intervals.
+
+    Raises
+    ------
+    MuscleFMError
+        Nothing matches, or a case cannot be evaluated: its name stands before the cause.
+    WorkCancelledError
+        It was cancelled.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> from musclefm.volumes.writing import write_volume
+    >>> from pathlib import Path
+    >>> write_volume(musclefm.load_sample().labels, Path("reference.nii.gz"))
+    >>> found = musclefm.evaluate_cohort("results", "reference.nii.gz")
+    >>> 0.7 < found.mean_dice < 1
+    True
+    >>> found.evaluation.groups[0].scores["auroc_total"].mean > 0.5
+    True
+    """
+    report = watched(progress, cancel)
+    # Bad limits are refused before work is spent.
+    severity_of(None, limits)
+    given = read_groups(Path(groups)) if groups is not None else {}
+    cases, notes = match_cases(Path(segmentations), Path(references), given)
+    others: tuple[MatchedCase, ...] = ()
+    if against is not None:
+        others, _ = match_cases(Path(against), Path(references), given)
+    rules = _rules([*cases, *others], scheme, reference_scheme, mapping, annotated, merged, report)
+    total = len(cases) + len(others)
+    summaries = []
+    for chosen, done in ((cases, 0), (others, len(cases))):
+        evaluated = []
+        for number, case in enumerate(chosen, start=done):
+            report(ProgressEvent("evaluate", number, total, case.name))
+            evaluated.append(_evaluated(case, rules, seed))
+        if evaluated:
+            summaries.append(summarise_cohort(evaluated, limits=limits, seed=seed))
+    report(ProgressEvent("evaluate", total, total, "done"))
+    first, *other = summaries
+    return Cohort(first, paired_scores(other[0], first, seed) if other else (), notes)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """How the cases of one run are read and judged, all in the same way."""
+
+    scheme: LabelScheme
+    source: LabelScheme | None
+    mapping: LabelMapping | None
+    annotated: frozenset[int]
+    merged: tuple[frozenset[int], ...]
+
+
+def _rules(
+    cases: Sequence[MatchedCase],
+    scheme: str | None,
+    reference_scheme: str | None,
+    mapping: Paths | None,
+    annotated: Collection[str] | None,
+    merged: Sequence[Collection[str]],
+    report: Progress,
+) -> _Rules:
+    # Imported late: they know DICOM.
+    from musclefm.exchange.label_mapping import read_mapping
+    from musclefm.exchange.read_labels import shown_muscles
+
+    first = cases[0].segmentation
+    if holds_results(first):
+        scheme = read_regions(first).label_scheme
+    known = load_scheme(scheme or DEFAULT_SCHEME)
+    source = load_scheme(reference_scheme) if reference_scheme else None
+    meanings = None if mapping is None else read_mapping(Path(mapping), known)
+    shown: set[int] = set()
+    if annotated is not None:
+        shown = muscle_ids(annotated, known)
+    for number, case in enumerate(cases if annotated is None else ()):
+        report(ProgressEvent("read", number, len(cases), "references"))
+        with _named(case):
+            shown |= shown_muscles(
+                case.reference, known, source=source, mapping=meanings, what="the reference"
+            )
+    groups = tuple(frozenset(muscle_ids(group, known)) for group in merged)
+    return _Rules(known, source, meanings, frozenset(shown), groups)
+
+
+def _evaluated(case: MatchedCase, rules: _Rules, seed: int) -> EvaluatedCase:
+    with _named(case):
+        segmentation = read_segmentation(case.segmentation, rules.scheme)
+        pair, notes = case_pair(
+            segmentation, case.reference, reference_scheme=rules.source, mapping=rules.mapping
+        )
+        found = evaluate_case(pair, annotated=rules.annotated, merged=rules.merged, seed=seed)
+    return EvaluatedCase(case.name, case.subject, found, case.group, notes)
+
+
+@contextlib.contextmanager
+def _named(case: MatchedCase) -> Iterator[None]:
+    """Say of which case an error is."""
+    try:
+        yield
+    except MuscleFMError as error:
+        if case.name == SINGLE:
+            raise
+        raise MuscleFMError(f"case '{case.name}': {error.cause}", error.remedy) from error

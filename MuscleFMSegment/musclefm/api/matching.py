@@ -1,0 +1,192 @@
+"""Which reference belongs to which segmentation: by name, or as a data list says."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from musclefm.errors import MuscleFMError
+from musclefm.plain_text import figures
+from musclefm.results.reading import holds_results
+from musclefm.storage.regular_file import is_file, read_regular
+
+SINGLE = "case"
+"""Name of the only case, where files are named one by one."""
+
+_ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".dcm")
+_PROBABILITIES = ".npz"
+_LARGEST_TABLE = 16 << 20
+
+
+@dataclass(frozen=True)
+class MatchedCase:
+    """Two paths that are of one scan.
+
+    Attributes
+    ----------
+    name, subject : str
+        Of the case, after its file; and of whom it is.
+    segmentation : Path
+        A results folder or a file of labels.
+    reference : Path
+        A file of labels.
+    probabilities : Path or None
+        The file beside a file of labels that holds its probabilities, as nnU-Net writes it.
+    group : str or None
+        As the user's table says.
+    """
+
+    name: str
+    subject: str
+    segmentation: Path
+    reference: Path
+    probabilities: Path | None = None
+    group: str | None = None
+
+
+def match_cases(
+    segmentations: Path, references: Path, groups: Mapping[str, str]
+) -> tuple[tuple[MatchedCase, ...], tuple[str, ...]]:
+    """Match segmentations with references.
+
+    Parameters
+    ----------
+    segmentations : Path
+        A results folder or a file of labels; or a folder of these, each named after its
+        case.
+    references : Path
+        A file of labels, a folder of them with the same names, or a ``datalist.json``.
+    groups : mapping of str to str
+        By case or subject.
+
+    Returns
+    -------
+    tuple
+        The cases by name; and what was left out, a line each.
+
+    Raises
+    ------
+    MuscleFMError
+        Nothing matches, or one is a folder and the other is not.
+    """
+    truth, subjects = _references(references)
+    if is_file(segmentations) or holds_results(segmentations):
+        if truth is not None and not is_file(references):
+            raise MuscleFMError(
+                "one segmentation is given with a folder of references",
+                "give its reference, or a folder of segmentations",
+            )
+        if truth is not None:
+            found = {_stem(segmentations): segmentations}
+            return _matched(found, truth, subjects, groups)
+        group = groups.get(SINGLE) or groups.get(_stem(segmentations))
+        beside = _beside(segmentations)
+        return (MatchedCase(SINGLE, SINGLE, segmentations, references, beside, group),), ()
+    if not segmentations.is_dir():
+        raise MuscleFMError(
+            "there is no segmentation at the path given", "give a results folder or labels"
+        )
+    if truth is None:
+        raise MuscleFMError(
+            "a folder of segmentations is given with one reference",
+            "give a folder of references, or a datalist.json",
+        )
+    found = _by_name(
+        (path for path in segmentations.iterdir() if _is_labels(path) or holds_results(path)),
+        "segmentations",
+    )
+    return _matched(found, truth, subjects, groups)
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Read a table of groups: CSV with ``case`` or ``subject``, and ``group`` or ``severity``.
+
+    Raises
+    ------
+    MuscleFMError
+        It cannot be read or has other columns.
+    """
+    remedy = "write CSV with the columns case (or subject) and group (or severity)"
+    try:
+        text = read_regular(path, _LARGEST_TABLE).decode("utf-8-sig")
+        rows = list(csv.DictReader(text.splitlines()))
+    except (OSError, ValueError, csv.Error) as error:
+        raise MuscleFMError("the table of groups cannot be read", remedy) from error
+    columns = set(rows[0]) if rows else set()
+    key = next((name for name in ("case", "subject") if name in columns), None)
+    value = next((name for name in ("group", "severity") if name in columns), None)
+    if key is None or value is None:
+        raise MuscleFMError("the table of groups has other columns", remedy)
+    return {row[key]: row[value] for row in rows if row[key] and row[value]}
+
+
+def _references(path: Path) -> tuple[dict[str, Path] | None, dict[str, str]]:
+    """Return references by name, None for one alone, and the subjects that a list names."""
+    if path.name.lower().endswith(".json") and is_file(path):
+        # Imported late: it reads images.
+        from musclefm.training.data.dataset import listed_labels
+
+        listed = listed_labels(path)
+        names = _by_name((file for file, _ in listed), "references")
+        return names, {_stem(file): subject for file, subject in listed if subject}
+    if is_file(path):
+        return None, {}
+    if not path.is_dir():
+        raise MuscleFMError("there is no reference at the path given", "check the path")
+    return _by_name((x for x in path.iterdir() if _is_labels(x)), "references"), {}
+
+
+def _by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(paths):
+        if found.setdefault(_stem(path), path) != path:
+            raise MuscleFMError(
+                f"two {what} are called '{_stem(path)}'", "keep one of them in the folder"
+            )
+    return found
+
+
+def _matched(
+    found: Mapping[str, Path],
+    truth: Mapping[str, Path],
+    subjects: Mapping[str, str],
+    groups: Mapping[str, str],
+) -> tuple[tuple[MatchedCase, ...], tuple[str, ...]]:
+    cases = []
+    for name in sorted(found.keys() & truth.keys()):
+        subject = subjects.get(name, name)
+        group = groups.get(name) or groups.get(subject)
+        cases.append(
+            MatchedCase(name, subject, found[name], truth[name], _beside(found[name]), group)
+        )
+    if not cases:
+        raise MuscleFMError(
+            "no segmentation has the name of a reference",
+            "name each results folder or file of labels as the reference's file",
+        )
+    notes = [
+        f"{figures(len(left))} {what} left out: no {other} has the name"
+        for left, what, other in (
+            (found.keys() - truth.keys(), "segmentations are", "reference"),
+            (truth.keys() - found.keys(), "references are", "segmentation"),
+        )
+        if left
+    ]
+    return tuple(cases), tuple(notes)
+
+
+def _is_labels(path: Path) -> bool:
+    return not path.name.startswith(".") and path.name.lower().endswith(_ENDINGS) and is_file(path)
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    ending = next((end for end in _ENDINGS if name.lower().endswith(end)), "")
+    return name[: len(name) - len(ending)] if is_file(path) or ending else name
+
+
+def _beside(labels: Path) -> Path | None:
+    beside = labels.with_name(_stem(labels) + _PROBABILITIES)
+    return beside if is_file(labels) and is_file(beside) else None
