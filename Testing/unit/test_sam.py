@@ -1,5 +1,7 @@
 """MultiClassSam answers as segment-anything's own classes do, at any input size."""
 
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -148,3 +150,13 @@ def test_windows_fill_the_fast_default_without_padding() -> None:
     with torch.no_grad():
         model.encode(torch.randn(1, 3, 448, 448))
     assert seen[0].numel() == 28 * 28 * SMALL.embed_dim
+
+
+def test_a_network_needs_no_torchvision_and_leaves_segment_anything_as_it_is() -> None:
+    code = (
+        "import sys, musclefm.networks.sam\n"
+        "assert not {'torchvision', 'sympy', 'segment_anything'} & set(sys.modules)\n"
+        "import segment_anything\n"
+        "assert segment_anything.SamPredictor and segment_anything.modeling.Sam\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

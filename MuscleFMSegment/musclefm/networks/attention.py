@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from segment_anything.modeling.image_encoder import Attention, get_rel_pos
 from torch import Tensor, nn
 from torch.nn import functional
+
+from musclefm.networks.segment_anything import modeling
 
 # Of the bias between all pairs of tokens, which is held for a part of the queries at a time:
 # little enough for a processor's cache.
@@ -25,11 +28,11 @@ class FusedAttention(nn.Module):
 
     Parameters
     ----------
-    plain : Attention
+    plain : segment_anything.modeling.image_encoder.Attention
         Whose layers and parameters become this module's, under their own names.
     """
 
-    def __init__(self, plain: Attention) -> None:
+    def __init__(self, plain: Any) -> None:
         super().__init__()
         self.num_heads = plain.num_heads
         self.use_rel_pos = plain.use_rel_pos
@@ -57,8 +60,8 @@ class FusedAttention(nn.Module):
         A is the number of heads, Q that of queries, which is ``H W``.
         """
         grid = q.unflatten(2, (height, width))
-        rows = get_rel_pos(height, height, self.rel_pos_h)
-        columns = get_rel_pos(width, width, self.rel_pos_w)
+        rows = modeling.image_encoder.get_rel_pos(height, height, self.rel_pos_h)
+        columns = modeling.image_encoder.get_rel_pos(width, width, self.rel_pos_w)
         return (
             torch.einsum("bahwc,hkc->bahwk", grid, rows).flatten(2, 3).to(q.dtype),
             torch.einsum("bahwc,wkc->bahwk", grid, columns).flatten(2, 3).to(q.dtype),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from segment_anything.modeling import MaskDecoder, TwoWayTransformer
 from torch import Tensor, nn
 
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.encoder import convolution_block
+from musclefm.networks.segment_anything import modeling
 
 
 class FeatureUpscaling(nn.Module):
@@ -48,7 +48,7 @@ class FeatureUpscaling(nn.Module):
         return narrowed
 
 
-class MultiClassMaskDecoder(MaskDecoder):  # type: ignore[misc]
+class MultiClassMaskDecoder(modeling.MaskDecoder):  # type: ignore[misc]
     """SAM's mask decoder, run without prompts on a batch of images.
 
     Parameters
@@ -62,7 +62,7 @@ class MultiClassMaskDecoder(MaskDecoder):  # type: ignore[misc]
     def __init__(self, architecture: SamArchitecture, class_count: int) -> None:
         super().__init__(
             transformer_dim=architecture.decoder_dim,
-            transformer=TwoWayTransformer(
+            transformer=modeling.TwoWayTransformer(
                 depth=architecture.decoder_depth,
                 embedding_dim=architecture.decoder_dim,
                 mlp_dim=architecture.decoder_mlp,

@@ -6,12 +6,12 @@ from functools import partial
 from itertools import pairwise
 
 import torch
-from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 from torch.nn import functional
 
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.attention import FusedAttention
+from musclefm.networks.segment_anything import modeling
 
 
 def convolution_block(incoming: int, outgoing: int, stride: int = 1) -> nn.Sequential:
@@ -55,7 +55,7 @@ class ConvolutionalStem(nn.Module):
         return self.embed(x).permute(0, 2, 3, 1), features
 
 
-class ImageEncoder(ImageEncoderViT):  # type: ignore[misc]
+class ImageEncoder(modeling.ImageEncoderViT):  # type: ignore[misc]
     """SAM's ViT whose position embeddings follow the size of the image.
 
     Parameter names are those of segment-anything, so that its checkpoints load.

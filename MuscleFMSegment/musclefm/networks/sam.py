@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from segment_anything.modeling import PromptEncoder
 from torch import Tensor
 
 from musclefm.networks.architecture import SamArchitecture
@@ -10,6 +9,7 @@ from musclefm.networks.decoder import MultiClassMaskDecoder
 from musclefm.networks.encoder import ImageEncoder
 from musclefm.networks.lora import attach_lora
 from musclefm.networks.network import SegmentationNetwork
+from musclefm.networks.segment_anything import modeling
 
 # The parts whose size is the number of classes, which official checkpoints lack.
 _CLASS_PARTS = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")
@@ -35,7 +35,7 @@ class MultiClassSam(SegmentationNetwork):
         super().__init__(architecture, class_count)
         grid = architecture.trained_size // architecture.patch_size
         self.image_encoder = ImageEncoder(architecture)
-        self.prompt_encoder = PromptEncoder(
+        self.prompt_encoder = modeling.PromptEncoder(
             embed_dim=architecture.decoder_dim,
             image_embedding_size=(grid, grid),
             input_image_size=(architecture.trained_size, architecture.trained_size),
