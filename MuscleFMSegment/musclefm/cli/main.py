@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from musclefm import __version__
@@ -25,26 +26,35 @@ _log = logging.getLogger(__name__)
 # fail nor end, or end the process, where they do not get it.
 _TO_BEGIN_BYTES = 300_000_000
 _FOR_A_LIBRARY_BYTES = 100_000_000
+COMMANDS = {
+    "demo": "demo",
+    "phantom": "demo",
+    "train-demo": "demo",
+    "segment": "segment",
+    "worklist": "worklist",
+    "export": "export",
+    "compare": "compare",
+    "corrections": "corrections",
+    "info": "info",
+    "inventory": "inventory",
+    "learn": "learn",
+    "models": "models",
+    "train": "train",
+}
+"""Commands, and the modules of ``cli/commands`` that have them; in the order of the help."""
+
 _EPILOG = "Research use only. Not for clinical use."
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    # Imported late: signals that come meanwhile are heeded already.
-    from musclefm.cli.commands import (
-        compare,
-        corrections,
-        demo,
-        export,
-        info,
-        inventory,
-        learn,
-        models,
-        segment,
-        train,
-        worklist,
-    )
+def build_parser(given: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the commands.
 
+    Parameters
+    ----------
+    given : sequence of str, optional
+        Arguments that it will parse: where they name a command, the others, whose
+        libraries take longer to import than many a command to run, are left out.
+    """
     parser = CommandParser(
         prog="musclefm",
         description="Deep ensembles of Segment Anything models for thigh muscles on MR, "
@@ -53,21 +63,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"musclefm {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (
-        demo,
-        segment,
-        worklist,
-        export,
-        compare,
-        corrections,
-        info,
-        inventory,
-        learn,
-        models,
-        train,
-    ):
-        command.add_parser(commands)
+    named = COMMANDS.get(_command_of(given or ()))
+    for module in [named] if named else dict.fromkeys(COMMANDS.values()):
+        # Imported late: signals that come meanwhile are heeded already.
+        import_module(f"musclefm.cli.commands.{module}").add_parser(commands)
     return parser
+
+
+def _command_of(given: Sequence[str]) -> str:
+    """Return the command that arguments name, or what stands in its place."""
+    parser = CommandParser(prog="musclefm", add_help=False)
+    parser.add_argument("command", nargs="?", default="")
+    return str(parser.parse_known_args(given)[0].command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise MemoryError
         given = sys.argv[1:] if arguments is None else list(arguments)
         check_arguments(given)
-        parsed = build_parser().parse_args(given)
+        parsed = build_parser(given).parse_args(given)
         with command_log(parsed):
             _run(parsed)
         sys.stdout.flush()
