@@ -38,7 +38,7 @@ def test_a_quick_command_waits_for_no_library_of_others(given) -> None:
         f"    main({given})\n"
         "except SystemExit:\n"
         "    pass\n"
-        "sys.exit(', '.join({'torch', 'scipy.stats', 'pandas', 'ray'} & set(sys.modules)))\n"
+        "sys.exit(', '.join({'torch', 'scipy.stats', 'pandas', 'ray'} & set(sys.modules)) or 0)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
