@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +9,12 @@ import numpy.typing as npt
 
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.atrophy import Atrophy
-from musclefm.demo.phantom.contrast import Contrast, ContrastName, draw_contrast
+from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
 from musclefm.demo.phantom.fields import StreakTexture, smooth_field
 from musclefm.demo.phantom.legs import Labels, Sections
 from musclefm.demo.phantom.neighbours import SliceDistances
-from musclefm.demo.phantom.severity import SEVERITIES, draw_fat_fractions
-from musclefm.demo.phantom.slices import fill_fractions
-from musclefm.demo.phantom.tissues import UNLABELLED_MUSCLE, Body, build_tissues, femur_labels
+from musclefm.demo.phantom.section.anatomy import ThighAnatomy
+from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.labels.scheme import LabelScheme
 
 _CONTRASTS: tuple[ContrastName, ...] = (
@@ -32,6 +30,8 @@ _CONTRASTS: tuple[ContrastName, ...] = (
 _MARGIN_PX = 14
 # Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
 _ATROPHIED = 0.5
+# Length of the labelled part of a usual thigh.
+_THIGH_MM = 310.0
 
 Images = npt.NDArray[np.float32]
 
@@ -65,22 +65,6 @@ class SliceRecipe:
     def channels(self) -> int:
         """Images of each slice: with its neighbours three."""
         return 1 if self.neighbours_mm is None else 3
-
-
-@dataclass(frozen=True)
-class _Leg:
-    """What the sections of one leg share: its patient, its contrast, its seed."""
-
-    body: Body
-    fat_fractions: Mapping[int, float]
-    patchiness: float
-    streakiness: float
-    slope_px: float
-    distal: bool
-    proximal: bool
-    adductors: bool
-    contrast: Contrast
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -129,61 +113,30 @@ class SliceRenderer:
         labels, below, above = self._deform(sections, rng)
         if not labels.any():
             return self.render(sections, distances, rng)
-        leg = self._draw_leg(sections.height, rng)
-        scanner = Scanner.draw(rng)
-        gain = scanner.gain((labels.shape[0], labels.shape[1]), self.pixel_mm, rng)
-        own, body = self._signal(labels, leg)
-        if distances is None:
-            images = scanner.image(own, gain, self.pixel_mm, rng)[None]
-        else:
-            beside = [
-                None if other is None or missing else self._signal(other, leg)[0]
-                for other, missing in zip((below, above), distances.missing, strict=True)
-            ]
-            images = distances.images(beside[0], own, beside[1], scanner, gain, self.pixel_mm, rng)
-        return self._cut(images, labels, body, rng)
-
-    def _draw_leg(self, height: float, rng: np.random.Generator) -> _Leg:
+        shape = (labels.shape[0], labels.shape[1])
         severity = SEVERITIES[rng.integers(len(SEVERITIES))]
-        fractions = draw_fat_fractions(self.scheme, severity, rng)
-        fractions[UNLABELLED_MUSCLE] = float(np.mean(list(fractions.values())))
-        return _Leg(
-            body=Body.draw(rng),
-            fat_fractions=fractions,
-            patchiness=rng.uniform(0.1, 0.9),
-            streakiness=rng.uniform(0.05, 0.6),
-            slope_px=rng.uniform(0.3, 1.8) if rng.random() < 0.5 else 0.0,
-            distal=height < 0.25 and rng.random() < 0.8,
-            proximal=height > 0.65 and rng.random() < 0.7,
-            adductors=height > rng.uniform(0.35, 0.55),
-            contrast=draw_contrast(_CONTRASTS[rng.integers(len(_CONTRASTS))], rng),
-            seed=int(rng.integers(2**31)),
+        anatomy = ThighAnatomy.draw(
+            self.scheme, severity, shape, self.pixel_mm, sections.height, self.streaks, rng
         )
-
-    def _signal(self, labels: Labels, leg: _Leg) -> tuple[Images, npt.NDArray[np.bool_]]:
-        """Return the noiseless signal of a section ``(J, I)``, and where the leg is."""
-        # The same seed in each section: bone, vessels and textures continue along the leg.
-        rng = np.random.default_rng(leg.seed)
-        tissues = build_tissues(
-            labels,
-            self.pixel_mm,
-            leg.body,
-            rng,
-            femur_near=femur_labels(self.scheme),
-            distal=leg.distal,
-            proximal=leg.proximal,
-            adductors=leg.adductors,
+        contrast = draw_contrast(_CONTRASTS[rng.integers(len(_CONTRASTS))], rng)
+        scanner = Scanner.draw(rng)
+        gain = scanner.gain(shape, self.pixel_mm, rng)
+        own, body = anatomy.section(labels, sections.height, sections.size)
+        if distances is None:
+            images = scanner.image(own.signal(contrast), gain, self.pixel_mm, rng)[None]
+            return self._cut(images, labels, body, rng)
+        step = distances.next_mm / _THIGH_MM
+        beside = []
+        for other, missing, side in zip((below, above), distances.missing, (-1, 1), strict=True):
+            signal = None
+            if other is not None and not missing:
+                filled, _ = anatomy.section(other, sections.height + side * step, sections.size)
+                signal = filled.signal(contrast)
+            beside.append(signal)
+        images = distances.images(
+            beside[0], own.signal(contrast), beside[1], scanner, gain, self.pixel_mm, rng
         )
-        filled = fill_fractions(
-            tissues,
-            leg.fat_fractions,
-            self.streaks,
-            rng,
-            patchiness=leg.patchiness,
-            streakiness=leg.streakiness,
-            slope_px=leg.slope_px,
-        )
-        return filled.signal(leg.contrast), tissues.body
+        return self._cut(images, labels, body, rng)
 
     def _deform(
         self, sections: Sections, rng: np.random.Generator

@@ -11,6 +11,8 @@ from scipy import ndimage
 from musclefm.demo.phantom.fields import smooth_field
 
 _LABELS = 256
+# Share of atrophied thighs that have lost half of their muscles or more.
+_SEVERE = 0.12
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Atrophy:
     @staticmethod
     def draw(shape: tuple[int, int], pixel_mm: float, rng: np.random.Generator) -> Atrophy:
         """Draw the atrophy of a thigh: little or much as a whole, its muscles differ."""
-        shares = np.clip(rng.uniform(0.0, 0.35) + rng.normal(0.0, 0.12, _LABELS), 0.0, 0.6)
+        thigh = rng.uniform(0.35, 0.5) if rng.random() < _SEVERE else rng.uniform(0.0, 0.35)
+        shares = np.clip(thigh + rng.normal(0.0, 0.12, _LABELS), 0.0, 0.65)
         return Atrophy(shares, np.exp(0.4 * smooth_field(shape, 25.0 / pixel_mm, rng)))
 
     def thinned(self, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -16,6 +16,8 @@ Labels = npt.NDArray[np.uint8]
 # No two slices of a person lie further apart across, in mm: what is further from the
 # median is a gap between muscles of one thigh.
 _FARTHEST_SPLIT_MM = 15.0
+# Edge of the square that just holds the labels of a usual thigh.
+_USUAL_MM = 142.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Sections:
         Of rows and columns.
     height : float
         Where along the labelled part of the thigh, 0 at the knee, 1 at the hip.
+    size : float
+        Of the whole thigh, 1 for a usual one.
     """
 
     labels: Labels
@@ -41,6 +45,7 @@ class Sections:
     above: Labels | None
     spacing_mm: tuple[float, float]
     height: float
+    size: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,9 @@ class Leg:
             for place in (k - step, k + step)
         )
         height = k / max(count - 1, 1)
-        return Sections(self.labels[k], below, above, self.spacing_mm[1:], height)
+        box_mm = np.array(self.labels.shape[1:]) * self.spacing_mm[1:]
+        size = float(np.clip(np.sqrt(box_mm.prod()) / _USUAL_MM, 0.7, 1.35))
+        return Sections(self.labels[k], below, above, self.spacing_mm[1:], height, size)
 
     def usable(self, least_mm2: float = 100.0) -> npt.NDArray[np.intp]:
         """Return the slices whose labels cover at least an area."""

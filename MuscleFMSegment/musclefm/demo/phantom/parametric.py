@@ -178,7 +178,7 @@ class ParametricThigh:
         own, below, above = drawn
         if own is None:
             return self.sections(rng, scheme, distance_mm)
-        return Sections(own, below, above, (1.4, 1.4), height)
+        return Sections(own, below, above, (1.4, 1.4), height, person.size)
 
 
 def _interpolate(

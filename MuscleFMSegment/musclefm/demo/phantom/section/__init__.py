@@ -1,0 +1,1 @@
+"""What lies around the labelled muscles in a section of a thigh, for slices to train on."""
