@@ -148,3 +148,37 @@ def test_ends_soon_when_asked(
     assert process.returncode == 128 + signal.SIGTERM
     states = Worklist(scans, tmp_path / "list").states(processing=False)
     assert {state.status for state in states} == {"failed", "waiting"}
+
+
+def test_after_ctrl_c_it_says_what_is_kept_and_how_to_go_on(
+    scans: Path,
+    model: Path,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    musclefm: Musclefm,
+    tmp_path: Path,
+) -> None:
+    (scans / "Doe-1-damaged.nii.gz").unlink()
+    words = ["worklist", str(scans), "--out", str(tmp_path / "list"), "--model", str(model)]
+    process = subprocess.Popen(
+        [*command, *words, "--progress", "json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    events = (json.loads(line) for line in process.stdout)
+    next(event for event in events if event["stage"] == "worklist" and event["done"] == 1)
+    next(event for event in events if event["stage"] == "segment")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert said == (
+        "musclefm: stopped, 1 finished case is kept; run the same command again to resume\n"
+    )
+    assert [state.status for state in Worklist(scans, tmp_path / "list").states()] == [
+        "ready",
+        "waiting",
+    ]
+    assert musclefm(*words).returncode == 0

@@ -12,11 +12,13 @@ from made_regions import made_region
 
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.find_cases import find_cases
+from musclefm.pipeline.series_choices import CHOICES_FILE, choice_text
 from musclefm.pipeline.worklist import Worklist
 from musclefm.pipeline.worklist_index import INDEX_FILE
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.review.session_file import save_session
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
@@ -200,21 +202,87 @@ def test_folders_keep_their_cases_and_name_no_patient(worklist, scans, tmp_path)
     assert listed(again)[0] == ("doe-2", "ready")
 
 
-def test_who_begins_to_segment_lets_the_unfinished_wait(worklist):
+def test_who_begins_to_segment_lets_the_failed_wait(worklist):
     segmented(worklist, 1, 1.0)
     worklist.note(worklist.cases[1], "failed", fault="x: y")
     worklist.note(worklist.cases[2], "running")
-    worklist.note(worklist.cases[3], "running", fault="killed once")
-    killed = worklist.forget_unfinished()
-    assert killed == {worklist.key(worklist.cases[2]): 1, worklist.key(worklist.cases[3]): 2}
-    assert [status for _, status in listed(worklist)] == ["ready"] + 6 * ["waiting"]
+    worklist.forget_failed()
+    assert [status for _, status in listed(worklist)] == ["ready", "running", *5 * ["waiting"]]
+    assert worklist.known(worklist.cases[1]).fault == ""
+    worklist.forget_running()
+    assert listed(worklist)[1][1] == "waiting"
+
+
+def test_a_case_that_another_program_runs_is_not_forgotten(worklist, scans):
+    worklist.note(worklist.cases[2], "running")
+    other = Worklist(scans, scans.parent / "new" / "list")
+    other.note(other.cases[3], "running")
+    other.forget_running()
+    assert [status for _, status in listed(worklist)].count("running") == 1
+    assert worklist.known(worklist.cases[2]).status == "running"
+
+
+def test_series_and_echo_are_chosen_case_by_case(worklist, scans):
+    """In the file of the folder, or one that is given; by options for all others."""
+    names = [case.path.relative_to(scans).as_posix() for case in worklist.cases]
+    assert all(case.choice == SeriesChoice() for case in worklist.cases)
+    (scans / CHOICES_FILE).write_text(
+        f"\ufeffcase;series;echo\n{names[1]};2;\n{names[2]};;3\n", "utf-8"
+    )
+    out = scans.parent / "new" / "list"
+    chosen = Worklist(scans, out, choice=SeriesChoice(echo=1)).cases
+    assert [choice_text(case.choice) for case in chosen[:4]] == [
+        "echo 1", "series 2, echo 1", "echo 3", "echo 1",
+    ]  # fmt: skip
+    own = scans.parent / "own.csv"
+    own.write_text(f'series,case\n5,"{names[0]}"\n')
+    chosen = Worklist(scans, out, choices=own).cases
+    assert [choice_text(case.choice) for case in chosen[:3]] == ["series 5", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "reported"),
+    [
+        ("case,series\nnobody.nii,1\n", "names 1 case that the folder of scans does not hold"),
+        ("case,series\n,1\n", "line 2 of the file of choices names no case"),
+        ("case,series\na,1\na,2\n", "line 3 of the file of choices names no case, or one for"),
+        ("case,echo\na,first\n", "cannot be understood"),
+        ("case,echo\na,0\n", "cannot be understood"),
+        ("name,echo\na,1\n", "cannot be understood"),
+        ("case,echo,size\na,1,2\n", "cannot be understood"),
+        ("", "cannot be understood"),
+        ("case,series\na,1,2,3\n", "cannot be understood"),
+        (None, "cannot be read"),
+    ],
+)
+def test_choices_that_do_not_fit_are_refused_in_a_line(scans, tmp_path, text, reported):
+    file = tmp_path / "jane doe.csv"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(MuscleFMError, match=reported) as raised:
+        Worklist(scans, tmp_path / "list", choices=file)
+    assert "\n" not in str(raised.value) and "jane" not in str(raised.value)
+    assert not (tmp_path / "list").exists()
+
+
+def test_an_index_of_before_choices_is_read(worklist, tmp_path):
+    index = tmp_path / "new" / "list" / INDEX_FILE
+    segmented(worklist, 1, 1.0)
+    document = json.loads(index.read_text())
+    for case in document["cases"]:
+        del case["choice"]
+    index.write_text(json.dumps(document | {"schema_version": 1}))
+    assert listed(worklist)[0][1] == "ready"
+    worklist.note(worklist.cases[1], "running")
+    assert json.loads(index.read_text())["schema_version"] == 2
+    assert worklist.known(worklist.cases[1]).choice == ""
 
 
 @pytest.mark.parametrize(
     ("change", "reported"),
     [
         ({"schema_version": 0}, "has format 0, and this version"),
-        ({"schema_version": 2}, "has format 2, and this version"),
+        ({"schema_version": 3}, "has format 3, and this version"),
         ({"salt": "x"}, "is damaged"),
         ({"cases": [{"key": "../..", "status": "ready"}]}, "is damaged"),
     ],
@@ -254,6 +322,12 @@ def test_a_worklist_needs_a_folder_of_its_own_that_can_be_written(scans):
         Worklist(scans, scans.parent / "mine")
     with pytest.raises(MuscleFMError, match="cannot be made"):
         Worklist(scans, scans / "doe-1.nii" / "list")
+
+
+def test_a_worklist_that_another_program_is_about_to_make_is_shared(scans):
+    make(scans.parent / "new", ".lock")
+    one, other = (Worklist(scans, scans.parent / "new") for _ in range(2))
+    assert one.key(one.cases[0]) == other.key(other.cases[0])
 
 
 def test_a_worklist_can_be_looked_at_where_torch_is_not_installed():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
@@ -13,6 +13,7 @@ from musclefm.progress import Progress, ProgressEvent, silent
 from musclefm.results.files import PROVENANCE_FILE
 from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.dicom.files import DEEPEST, is_dicom
+from musclefm.volumes.formats.decoded import SeriesChoice
 from musclefm.volumes.reading import FORMATS
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".img.gz")
@@ -31,10 +32,13 @@ class CaseFiles:
         The image, or the folder that holds the case.
     channels : mapping of str to Path
         A file or folder for each channel, by names of ``CHANNEL_NAMES``.
+    choice : SeriesChoice
+        Which series and echo of them to take.
     """
 
     path: Path
     channels: Mapping[str, Path]
+    choice: SeriesChoice = field(default_factory=SeriesChoice)
 
 
 def find_cases(folder: Path, progress: Progress = silent) -> tuple[CaseFiles, ...]:

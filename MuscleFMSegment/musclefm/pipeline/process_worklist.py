@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
@@ -11,6 +12,7 @@ from musclefm.models.bundle import Bundle
 from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
 from musclefm.pipeline.find_cases import CaseFiles
 from musclefm.pipeline.segment import segment_case
+from musclefm.pipeline.series_choices import choice_text
 from musclefm.pipeline.worklist import Worklist
 from musclefm.progress import Progress, ProgressEvent, WorkCancelledError
 from musclefm.results.case import read_regions, write_results
@@ -33,7 +35,8 @@ def process_worklist(
 
     It may be ended at any moment and is resumed from there the next time; cases
     that failed are tried again. A case at which the program was killed comes last
-    then, and after a second time it counts as failed.
+    then, and after a second time it counts as failed. What another program segments
+    at the moment is left to it.
 
     Parameters
     ----------
@@ -49,39 +52,64 @@ def process_worklist(
     Raises
     ------
     MuscleFMError
-        The model cannot segment, another program segments the worklist, or it cannot
-        be written.
+        The model cannot segment, or the worklist cannot be written.
     """
     bundle.require_ready()
-    with worklist.sole_processing():
-        _process(worklist, bundle, runtime, progress)
+    worklist.forget_failed()
+
+    def attempt(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
+        held = []
+        total = len(worklist.cases)
+        for done, case in enumerate(cases, start=total - len(cases)):
+            progress(ProgressEvent("worklist", done, total, f"case {done + 1} of {total}"))
+            with worklist.taken(case) as free:
+                if free:
+                    _process(worklist, case, bundle, runtime, progress)
+                else:
+                    held.append(case)
+        progress(ProgressEvent("worklist", total - len(held), total, "done"))
+        return held
+
+    held = attempt(sorted(worklist.cases, key=lambda case: _was_killed(worklist, case)))
+    # Once more: the program that had them may have been killed since.
+    if held and (still := attempt(held)):
+        _log.info("%d cases are left to another program, which segments them now", len(still))
 
 
-def _process(worklist: Worklist, bundle: Bundle, runtime: Runtime, progress: Progress) -> None:
-    killed = worklist.forget_unfinished()
-    total = len(worklist.cases)
-    cases = [case for case in worklist.cases if worklist.key(case) not in killed]
-    cases += [case for case in worklist.cases if worklist.key(case) in killed]
-    for done, case in enumerate(cases):
-        progress(ProgressEvent("worklist", done, total, f"case {done + 1} of {total}"))
-        results = worklist.case_folder(case) / "results"
-        times = killed.get(worklist.key(case), 0)
-        try:
-            if not _is_done(results, bundle):
-                if times > 1:
-                    raise _killed_again()
-                worklist.note(case, "running", fault=_KILLED_ONCE if times else "")
-                _segment(case, results.parent, bundle, runtime, progress)
-            regions = read_regions(results)
-            worklist.note(case, "ready", regions.expected_wrong_voxels)
-            _log.info("case %d of %d is ready", done + 1, total)
-        except WorkCancelledError:
-            raise
-        except Exception as error:
-            fault = _fault_text(error)
-            worklist.note(case, "failed", fault=fault)
-            _log.error("case %d of %d failed: %s", done + 1, total, fault)
-    progress(ProgressEvent("worklist", total, total, "done"))
+def _was_killed(worklist: Worklist, case: CaseFiles) -> bool:
+    if worklist.known(case).status != "running":
+        return False
+    with worklist.taken(case) as free:
+        return free
+
+
+def _process(
+    worklist: Worklist, case: CaseFiles, bundle: Bundle, runtime: Runtime, progress: Progress
+) -> None:
+    """Segment a case, which no other program does meanwhile, if that is still to be done."""
+    known = worklist.known(case)
+    if known.status == "failed":
+        # In another program, after this one had let all of them wait again.
+        return
+    folder = worklist.case_folder(case)
+    results = folder / "results"
+    is_chosen = known.choice == choice_text(case.choice)
+    try:
+        if not _is_done(results, bundle, is_chosen):
+            killed = known.status == "running"
+            if killed and known.fault:
+                raise _killed_again()
+            worklist.note(case, "running", fault=_KILLED_ONCE if killed else "")
+            _segment(case, folder, bundle, runtime, progress)
+        regions = read_regions(results)
+        worklist.note(case, "ready", regions.expected_wrong_voxels)
+        _log.info("case %s is ready", folder.name)
+    except WorkCancelledError:
+        raise
+    except Exception as error:
+        fault = _fault_text(error)
+        worklist.note(case, "failed", fault=fault)
+        _log.error("case %s failed: %s", folder.name, fault)
 
 
 def _segment(
@@ -89,7 +117,8 @@ def _segment(
 ) -> None:
     check_results_folder(folder / "results")
     progress(ProgressEvent("read", 0, 1, "reading the image"))
-    channels = read_channels(case.channels, progress=progress)
+    choices = dict.fromkeys(case.channels, case.choice)
+    channels = read_channels(case.channels, choices=choices, progress=progress)
     with replaced_folder(folder / "input", {f"{name}.nrrd" for name in CHANNEL_NAMES}) as images:
         for name, image in channels.images.items():
             write_volume(image, images / f"{name}.nrrd")
@@ -97,10 +126,15 @@ def _segment(
     write_results(segment_case(channels, bundle, runtime, progress), folder / "results", progress)
 
 
-def _is_done(results: Path, bundle: Bundle) -> bool:
-    """Tell whether a case has results of this model, or a review that must not lose its own."""
+def _is_done(results: Path, bundle: Bundle, is_chosen: bool) -> bool:
+    """Tell whether a case has results of this model, or a review that must not lose its own.
+
+    ``is_chosen`` tells whether the results are of the series and echo that are chosen now.
+    """
     if (results / SESSION_FILE).exists():
         return True
+    if not is_chosen:
+        return False
     try:
         made_by = read_provenance(results)["model"]["sha256"]
         require_unchanged(results)

@@ -4,46 +4,38 @@ The folder of a worklist holds ``worklist.json`` and a folder a case, whose name
 is a keyed hash of the scan's path, as file names often name patients. In it,
 ``input`` has the images as they were segmented, a NRRD file a channel, and
 ``results`` what the library found. Only who segments writes the index; that a
-case is in review or saved stands in the session beside its results.
+case is in review or saved stands in the session beside its results. Several
+programs may segment one worklist: each case is of the program that holds its lock.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.pipeline.find_cases import CaseFiles, find_cases
+from musclefm.pipeline.series_choices import choice_text, choose_series
 from musclefm.pipeline.worklist_index import (
-    INDEX_FILE,
-    SCHEMA_VERSION,
+    INDEX_LOCK,
+    UNSURE,
     CaseState,
     CaseStatus,
     Index,
     IndexedCase,
+    IndexFile,
     Progress,
 )
 from musclefm.progress import Progress as ProgressReceiver
 from musclefm.progress import silent
 from musclefm.review.session_file import read_session
-from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import NoLocksError, acquired_lock
-from musclefm.storage.regular_file import read_regular
 from musclefm.storage.targets import require_new_folder
 from musclefm.storage.user_data import make_private_folder
-
-_LOCK_FILE = ".lock"
-# Of a hundred thousand cases.
-_LARGEST_INDEX = 64 << 20
-_BUSY = MuscleFMError(
-    "another program segments the cases of this worklist", "wait until it is done, or stop it"
-)
+from musclefm.volumes.formats.decoded import SeriesChoice
 
 _IN_LIST: tuple[tuple[CaseStatus, ...], ...] = (
     ("in review", "ready"), ("running",), ("waiting",), ("failed",), ("saved",),
@@ -61,26 +53,41 @@ class Worklist:
         The folder of the worklist; made if it is not there.
     progress : ProgressReceiver
         Called while a large folder is searched, as stage ``"find"``.
+    choice : SeriesChoice
+        Which series and echo to take of every case for which ``choices`` says nothing.
+    choices : Path, optional
+        A file that says it case by case, see :func:`choose_series`.
 
     Raises
     ------
     MuscleFMError
-        There is no scan; the worklist cannot be read or written, is of another
-        version, or would lie among other files.
+        There is no scan; the worklist or the choices cannot be read or written, are
+        of another version, or the worklist would lie among other files.
     """
 
-    def __init__(self, folder: Path, out: Path, progress: ProgressReceiver = silent) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        out: Path,
+        progress: ProgressReceiver = silent,
+        *,
+        choice: SeriesChoice | None = None,
+        choices: Path | None = None,
+    ) -> None:
         if folder.resolve() == out.resolve():
             raise MuscleFMError(
                 "the worklist would lie among the scans", "give it a folder of its own"
             )
-        self.cases: tuple[CaseFiles, ...] = find_cases(folder, progress)
+        found = find_cases(folder, progress)
+        self.cases = choose_series(found, folder, choice or SeriesChoice(), choices)
         self._folder = folder
         self._out = out
-        if not (out / INDEX_FILE).is_file():
+        self._index = IndexFile(out)
+        self._running = ""
+        if not self._index.exists:
             _make(out)
-            self._write(Index(salt=secrets.token_hex(16)))
-        self._salt = self._read().salt
+            self._index.change(lambda made: made or Index(salt=secrets.token_hex(16)))
+        self._salt = self._index.read().salt
 
     def states(self, processing: bool = True) -> tuple[CaseState, ...]:
         """Return how far the cases are now, most expected wrong voxels first.
@@ -98,7 +105,7 @@ class Worklist:
         MuscleFMError
             The index cannot be read.
         """
-        indexed = {case.key: case for case in self._read().cases}
+        indexed = {case.key: case for case in self._index.read().cases}
         states = []
         for case in self.cases:
             key = self.key(case)
@@ -133,66 +140,85 @@ class Worklist:
         MuscleFMError
             The index cannot be read or written.
         """
-        noted = IndexedCase(
-            key=self.key(case),
-            status=status,
-            expected_wrong_voxels=expected_wrong_voxels,
-            fault=fault,
-        )
-        index = self._read()
-        others = [other for other in index.cases if other.key != noted.key]
-        self._write(index.model_copy(update={"cases": (*others, noted)}))
+        key = self.key(case)
 
-    def forget_unfinished(self) -> dict[str, int]:
-        """Let all cases that are not ready wait again; for who begins to segment.
+        def noted(index: Index) -> Index:
+            before = next((known for known in index.cases if known.key == key), None)
+            choice = before.choice if before else ""
+            if status == "ready":
+                choice = choice_text(case.choice)
+            elif status == "running" and choice != choice_text(case.choice):
+                choice = UNSURE
+            entry = IndexedCase(
+                key=key,
+                status=status,
+                expected_wrong_voxels=expected_wrong_voxels,
+                fault=fault,
+                choice=choice,
+            )
+            others = [other for other in index.cases if other.key != key]
+            return index.model_copy(update={"cases": (*others, entry)})
 
-        Returns
-        -------
-        dict of str to int
-            Keys of the cases at which the program was killed, and how often in a row:
-            1, or 2 for twice or more.
+        self._change(noted)
+        self._running = key if status == "running" else ""
+
+    def known(self, case: CaseFiles) -> IndexedCase:
+        """Return what is written down of a case.
+
+        Raises
+        ------
+        MuscleFMError
+            The index cannot be read.
+        """
+        key = self.key(case)
+        found = (known for known in self._index.read().cases if known.key == key)
+        return next(found, IndexedCase(key=key, status="waiting"))
+
+    def forget_failed(self) -> None:
+        """Let all cases that failed wait again; for who begins to segment.
 
         Raises
         ------
         MuscleFMError
             The index cannot be read or written.
         """
-        index = self._read()
-        ready = tuple(case for case in index.cases if case.status == "ready")
-        killed = {
-            case.key: 2 if case.fault else 1 for case in index.cases if case.status == "running"
-        }
-        self._write(index.model_copy(update={"cases": ready}))
-        return killed
+        self._change(lambda index: _waiting(index, lambda case: case.status == "failed"))
 
     def forget_running(self) -> None:
-        """Let the running case wait again; for who was asked to stop, rather than killed.
+        """Let the case wait again that runs here; for who was asked to stop, rather than killed.
 
         Raises
         ------
         MuscleFMError
             The index cannot be read or written.
         """
-        index = self._read()
-        others = tuple(case for case in index.cases if case.status != "running")
-        self._write(index.model_copy(update={"cases": others}))
+        self._change(lambda index: _waiting(index, lambda case: case.key == self._running))
+        self._running = ""
 
     @contextlib.contextmanager
-    def sole_processing(self) -> Iterator[None]:
-        """Keep other programs from segmenting the same worklist.
+    def taken(self, case: CaseFiles) -> Iterator[bool]:
+        """Keep other programs from segmenting a case; tell whether none of them does so now.
+
+        The lock is the operating system's and ends with the program.
 
         Raises
         ------
         MuscleFMError
-            Another one does so.
+            The lock file is a link, a folder or a device.
         OSError
             The folder cannot be written.
         """
         with contextlib.ExitStack() as stack:
-            # Without locks the work is done all the same, if twice.
-            with contextlib.suppress(NoLocksError):
-                stack.callback(acquired_lock(self._out / _LOCK_FILE, _BUSY).release)
-            yield
+            try:
+                lock = acquired_lock(self._out / f".{self.key(case)}.lock", _HeldElsewhereError())
+                stack.callback(lock.release)
+            except _HeldElsewhereError:
+                yield False
+                return
+            except NoLocksError:
+                # The work is done all the same, if twice.
+                pass
+            yield True
 
     def key(self, case: CaseFiles) -> str:
         """Return what the worklist calls a case."""
@@ -200,33 +226,33 @@ class Worklist:
         salt = bytes.fromhex(self._salt)
         return hashlib.blake2b(name.encode(), digest_size=8, key=salt).hexdigest()
 
-    def _read(self) -> Index:
-        try:
-            text = read_regular(self._out / INDEX_FILE, _LARGEST_INDEX, links=False)
-            version = json.loads(text)["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise MuscleFMError(
-                    f"the worklist has format {version}, and this version of MuscleFM reads "
-                    f"format {SCHEMA_VERSION}",
-                    "open it with the version that made it, or begin another one",
-                )
-            return Index.model_validate_json(text)
-        except OSError as error:
-            raise MuscleFMError(
-                f"the worklist cannot be read ({error.strerror or 'input or output error'})",
-                "check the access rights of its folder",
-            ) from error
-        except (ValidationError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise MuscleFMError(
-                "the worklist is damaged", f"remove its {INDEX_FILE}, and all is segmented again"
-            ) from error
+    def _change(self, change: Callable[[Index], Index]) -> None:
+        self._index.change(lambda index: change(index or Index(salt=self._salt)))
 
-    def _write(self, index: Index) -> None:
-        atomic_text(self._out / INDEX_FILE, index.model_dump_json(indent=2) + "\n")
+
+class _HeldElsewhereError(MuscleFMError):
+    """Another program holds the lock of a case."""
+
+    def __init__(self) -> None:
+        super().__init__("another program segments this case", "wait until it is done")
+
+
+def _waiting(index: Index, forgotten: Callable[[IndexedCase], bool]) -> Index:
+    """Return the index with some cases waiting; the choice that their results are of stays."""
+    cases = (
+        IndexedCase(key=case.key, status="waiting", choice=case.choice) if forgotten(case) else case
+        for case in index.cases
+    )
+    return index.model_copy(update={"cases": tuple(cases)})
 
 
 def _make(out: Path) -> None:
-    require_new_folder(out)
+    try:
+        require_new_folder(out)
+    except MuscleFMError:
+        # Another program may be about to make the same worklist.
+        if not (out / INDEX_LOCK).is_file():
+            raise
     try:
         make_private_folder(out)
     except OSError as error:

@@ -9,9 +9,13 @@ from musclefm.errors import MuscleFMError
 from musclefm.storage.regular_file import read_regular
 from musclefm.storage.targets import ANOTHER_FOLDER, require_new_folder
 
+TRAINING_RECORD = "training.json"
+"""How a training went; stays in its work folder after it."""
+
 _MARK_FILE = ".musclefm-work"
 _MARK = "MuscleFM keeps work under way here, and replaces and removes files of this folder.\n"
 _LARGEST_FILE = 1 << 20
+_STATE_FILE = "member-{}.pt"
 # Training of earlier versions is marked by its plan alone.
 _PLAN_FILE, _PLAN_KEYS = "plan.json", {"start", "data", "recipe", "channels"}
 
@@ -67,9 +71,19 @@ def kept_training(result: Path, work: Path) -> str:
     """
     if result.exists():
         return "after all was written"
-    if (work / _MARK_FILE).is_file():
-        return "what was finished is kept; run the same command again to resume"
-    return ""
+    if not (work / _MARK_FILE).is_file():
+        return ""
+    if count := len(list(work.glob(_STATE_FILE.format("*")))):
+        networks = "1 network" if count == 1 else f"{count} networks"
+        return f"the finished epochs of {networks} are kept; run the same command again to resume"
+    if (work / TRAINING_RECORD).is_file():
+        return "the trained model is kept; run the same command again to compare it"
+    return "no epoch was finished; run the same command again to start over"
+
+
+def state_file(work: Path, member: int) -> Path:
+    """Return the file of what a member has learned so far, from its first finished epoch."""
+    return work / _STATE_FILE.format(member)
 
 
 def _is_marked(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
-from musclefm.storage.work_folder import claim_work_folder
+from musclefm.storage.work_folder import TRAINING_RECORD, claim_work_folder
 from musclefm.training.data.tiles import TileFolder, write_tiles
 from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 from musclefm.training.fitting.checkpoint import MemberProgress
@@ -30,7 +30,6 @@ from musclefm.training.plan import TrainingPlan
 
 _PLAN_FILE = "plan.json"
 _DRAFT_FOLDER = "draft"
-RECORD_FILE = "training.json"
 LOSSES_FILE = "losses.png"
 
 
@@ -262,7 +261,7 @@ def _write_record(
         "before": asdict(validated.before),
         "after": asdict(validated.after),
     }
-    atomic_text(plan.work / RECORD_FILE, json.dumps(record, indent=2) + "\n")
+    atomic_text(plan.work / TRAINING_RECORD, json.dumps(record, indent=2) + "\n")
 
 
 def _number(subjects: frozenset[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from musclefm.cli.terminal.inputs import add_series_options, choice_of
 from musclefm.cli.terminal.output import console
 from musclefm.cli.terminal.progress_output import progress_output
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
@@ -39,6 +40,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME|DIR",
         help="an installed model or a bundle's folder (default: %(default)s)",
     )
+    add_series_options(parser)
+    parser.add_argument(
+        "--choices",
+        type=Path,
+        metavar="FILE",
+        help="series and echo case by case: a CSV of the columns case (path in FOLDER), series and "
+        "echo (default: worklist.csv in FOLDER, if there is one)",
+    )
     add_device_options(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -47,7 +56,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Segment all cases and tell what came of them."""
     with progress_output(arguments.progress) as progress:
-        worklist = Worklist(arguments.folder, arguments.out, progress)
+        worklist = Worklist(
+            arguments.folder,
+            arguments.out,
+            progress,
+            choice=choice_of(arguments),
+            choices=arguments.choices,
+        )
     run_heavy(
         arguments,
         lambda progress: process(worklist, arguments, progress),

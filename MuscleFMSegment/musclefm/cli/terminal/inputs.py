@@ -32,6 +32,11 @@ def add_image_choices(parser: argparse.ArgumentParser, *, channels: bool = True)
             metavar="NAME=PATH",
             help=f"for a Dixon scan, in place of one image: {', '.join(CHANNEL_NAMES[1:])}",
         )
+    add_series_options(parser)
+
+
+def add_series_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--series`` and ``--echo``."""
     parser.add_argument(
         "--series", type=int, metavar="N", help="which series of a DICOM folder, from 1"
     )

@@ -17,6 +17,7 @@ from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.regular_file import read_regular
+from musclefm.storage.work_folder import TRAINING_RECORD
 from musclefm.training.data.dataset import read_cases
 from musclefm.training.data.labelled_tiles import LabelledCases
 from musclefm.training.learning.folder import LearningFolder, LearningPlan
@@ -28,7 +29,7 @@ from musclefm.training.learning.samples import (
 )
 from musclefm.training.plan import TrainingPlan
 from musclefm.training.recipe import FineTuning
-from musclefm.training.train import RECORD_FILE, train_ensemble
+from musclefm.training.train import train_ensemble
 
 # Of a hundred thousand subjects.
 _LARGEST_RECORD = 16 << 20
@@ -87,7 +88,7 @@ def learn(
     )
     if folder.comparison.is_file():
         return _read_comparison(folder)
-    record = folder.work / RECORD_FILE
+    record = folder.work / TRAINING_RECORD
     # It is written last; without it, training was killed just before.
     if not record.is_file():
         folder.discard_candidate()

@@ -10,6 +10,7 @@ from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.storage.work_folder import state_file
 from musclefm.training.data.batches import Source, TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
 from musclefm.training.data.split import SubjectSplit, split_subjects
@@ -53,7 +54,7 @@ class FineTuningJob:
 
     def state_file(self, member: int) -> Path:
         """Return the file of a member's state."""
-        return self.work / f"member-{member}.pt"
+        return state_file(self.work, member)
 
     def member_count(self) -> int:
         """Return how many members are trained."""
