@@ -172,7 +172,7 @@ def test_after_ctrl_c_it_says_what_is_kept_and_how_to_go_on(
     next(event for event in events if event["stage"] == "worklist" and event["done"] == 1)
     next(event for event in events if event["stage"] == "segment")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 128 + signal.SIGINT
     assert said == (
         "musclefm: stopped, 1 finished case is kept; run the same command again to resume\n"

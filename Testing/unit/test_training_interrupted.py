@@ -58,7 +58,7 @@ class Command:
                     break
             else:
                 pytest.fail(process.communicate()[1])
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=600)
         finally:
             process.kill()
         assert process.returncode == 128 + signal.SIGINT, said
