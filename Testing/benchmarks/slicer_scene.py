@@ -35,13 +35,13 @@ from musclefm.review.changes import changed_regions  # noqa: E402
 from musclefm.review.measures import measure_muscles  # noqa: E402
 from musclefm.volumes.grid import Grid  # noqa: E402
 from MuscleFMSegmentLib.scene.editing import Editing  # noqa: E402
-from MuscleFMSegmentLib.scene.heatmap import Heatmap  # noqa: E402
 from MuscleFMSegmentLib.scene.input_volume import exportInput  # noqa: E402
 from MuscleFMSegmentLib.scene.labels import applySidedLabels, sidedLabels  # noqa: E402
 from MuscleFMSegmentLib.scene.outlines import showStatuses  # noqa: E402
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker  # noqa: E402
 from MuscleFMSegmentLib.scene.results import addResults, removeCase  # noqa: E402
 from MuscleFMSegmentLib.scene.slice_views import SliceViews  # noqa: E402
+from MuscleFMSegmentLib.scene.uncertainty.heatmap import Heatmap  # noqa: E402
 
 LARGE = Grid(
     shape=(60, 512, 512),

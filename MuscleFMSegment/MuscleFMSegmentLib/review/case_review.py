@@ -22,12 +22,12 @@ from MuscleFMSegmentLib.review.visits import Visits
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
-from MuscleFMSegmentLib.scene.heatmap import Heatmap
 from MuscleFMSegmentLib.scene.labels import sidedVolume
 from MuscleFMSegmentLib.scene.outlines import showStatuses, showSurfaces
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker
 from MuscleFMSegmentLib.scene.results import removeCase
 from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
+from MuscleFMSegmentLib.scene.uncertainty.heatmap import Heatmap
 from MuscleFMSegmentLib.scene.watching import CaseWatch
 
 _AFTER_EDIT_MS = 250
@@ -223,9 +223,10 @@ class CaseReview:
         self._timer.stop()
         self.visits.stop()
         self._watch.stop()
+        self._views.release()
+        self.heatmap.release()
         if not removeNodes:
             return
-        self.heatmap.setVisible(False)
         self.carrying.stop()
         self.comparison.remove()
         self._marker.remove()

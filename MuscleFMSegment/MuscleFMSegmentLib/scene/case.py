@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import slicer
+from scipy import ndimage
 
-from musclefm.labels.scheme import LabelScheme
+from musclefm.labels.scheme import SIDES, LabelScheme
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.muscle_slices import SliceAxis
@@ -19,6 +21,9 @@ from musclefm.review.queue import ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
+
+# Skin and fat around the muscles.
+_AROUND_MM = 20.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,28 @@ class CaseInScene:
         """The axis of the image that runs along the leg: 0 for i, 1 for j, 2 for k."""
         axes: tuple[SliceAxis, ...] = (2, 1, 0)
         return axes[canonical_view(self.grid).axes[0]]
+
+    @cached_property
+    def limbs(self) -> tuple[npt.NDArray[np.float64], ...]:
+        """First and last voxel ``(2, 3)``, (i, j, k), of each leg with its skin and fat.
+
+        Along the leg it is as long as the image; without labels, a leg is the image.
+        """
+        size = np.array(self.grid.shape[::-1])
+        # Every second voxel is enough, and takes an eighth of the time.
+        boxes = ndimage.find_objects(self.modelLabels[::2, ::2, ::2])
+        sides = self.scheme.labels_of_sides()
+        found = []
+        for side in SIDES:
+            bounds = np.stack((0 * size, size - 1)).astype(float)
+            ofSide = [box for value, box in enumerate(boxes, 1) if box and sides[value][0] == side]
+            for axis in {0, 1, 2} - {self.legAxis} if ofSide else ():
+                around = _AROUND_MM / self.grid.spacing[axis]
+                first = min(2 * box[2 - axis].start for box in ofSide)
+                last = max(2 * box[2 - axis].stop for box in ofSide)
+                bounds[:, axis] = np.clip((first - around, last + around), 0, size[axis] - 1)
+            found.append(bounds)
+        return tuple(found)
 
     def legProfile(self) -> tuple[SliceUncertainty, ...]:
         """Return the uncertain volume slice by slice, from inferior to superior."""

@@ -21,6 +21,19 @@ def nodesOfClass(scene: slicer.vtkMRMLScene, className: str) -> list[Any]:
     return [found.GetItemAsObject(number) for number in range(found.GetNumberOfItems())]
 
 
+def slicesOfLayout(scene: slicer.vtkMRMLScene) -> list[tuple[Any, Any]]:
+    """Return the slice nodes that the current layout shows, each with its composite node.
+
+    A scene holds those of other layouts and modules, too; they are the user's.
+    """
+    found = []
+    for sliceNode in nodesOfClass(scene, "vtkMRMLSliceNode"):
+        composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
+        if sliceNode.IsMappedInLayout() and composite is not None:
+            found.append((sliceNode, composite))
+    return found
+
+
 def removeDisplayed(scene: slicer.vtkMRMLScene, node: Any) -> None:
     """Remove a displayable node with its display and storage nodes, if it is still there."""
     if node.GetScene() is None:

@@ -24,10 +24,10 @@ from MuscleFMSegmentLib.scene.geometry import (
     volumeGrid,
     vtkMatrix,
 )
-from MuscleFMSegmentLib.scene.heatmap import showAsHeat
 from MuscleFMSegmentLib.scene.labels import addMuscles
 from MuscleFMSegmentLib.scene.nodes import ROLE_ATTRIBUTE, nodesOfClass, removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
+from MuscleFMSegmentLib.scene.uncertainty.heatmap import showAsHeat
 
 
 def loadResults(

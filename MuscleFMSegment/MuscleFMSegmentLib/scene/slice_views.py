@@ -8,23 +8,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import slicer
-import vtk
 
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.muscle_slices import SliceAxis
 from MuscleFMSegmentLib.scene.case import CaseInScene
-from MuscleFMSegmentLib.scene.nodes import nodesOfClass
+from MuscleFMSegmentLib.scene.nodes import slicesOfLayout
+from MuscleFMSegmentLib.scene.view_watch import watchViews
 
-LEAST_FIELD_MM = 120.0
-"""A smaller field of view would leave the reader without the muscles around a region."""
-
-_FIELD_PER_REGION = 2.0
+# Share of the field of view that is left free around what is to be looked at.
+_MARGIN = 0.08
 # Cosine from which on a view counts as one along an axis.
 _ALONG = 0.9
 
 
 class SliceViews:
-    """All slice views of a scene.
+    """The slice views of the layout.
+
+    Going somewhere never changes how large things are shown: the field of view
+    is fitted once to the image, and is the reader's from then on.
 
     Parameters
     ----------
@@ -39,44 +40,46 @@ class SliceViews:
     ) -> None:
         self._scene = scene
         self._applicationLogic = applicationLogic
+        self._shown: set[str] = set()
+        self._stopWatching: Callable[[], None] = lambda: None
 
     def showVolume(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
-        """Put a volume into the background, turn the views into its planes, and fit them to it."""
-        for composite in nodesOfClass(self._scene, "vtkMRMLSliceCompositeNode"):
-            composite.SetBackgroundVolumeID(volumeNode.GetID())
-        for sliceNode in self._sliceNodes():
-            sliceNode.RotateToVolumePlane(volumeNode)
-        self.fit()
+        """Put a volume into the background, turn the views into its planes, and fit them to it.
 
-    def fit(self) -> None:
-        """Show the whole background in every view."""
-        for sliceNode in self._sliceNodes():
-            logic = self._applicationLogic.GetSliceLogic(sliceNode)
-            if logic is not None:
-                logic.FitSliceToBackground()
+        Views without an image that a later layout brings get it, too, until :meth:`release`.
+        """
+        for sliceNode, composite in slicesOfLayout(self._scene):
+            self._showIn(sliceNode, composite, volumeNode)
 
-    def jumpTo(self, ras: tuple[float, float, float]) -> None:
-        """Centre all views on a point in mm, RAS."""
-        slicer.vtkMRMLSliceNode.JumpAllSlices(
-            self._scene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice
-        )
+        def follow() -> None:
+            for sliceNode, composite in slicesOfLayout(self._scene):
+                isNew = sliceNode.GetID() not in self._shown
+                if isNew and not composite.GetBackgroundVolumeID() and volumeNode.GetScene():
+                    self._showIn(sliceNode, composite, volumeNode)
+
+        self.release()
+        self._stopWatching = watchViews(self._scene, follow)
+
+    def release(self) -> None:
+        """Follow the layout no longer."""
+        self._stopWatching()
+        self._stopWatching = lambda: None
 
     def showRegion(self, case: CaseInScene, region: FlaggedRegion) -> None:
-        """Centre all views on a flagged region and zoom until it and its context fill them.
+        """Go to a flagged region; views in which it is visible move through their slices alone.
 
         The point is a voxel of the region, in the slice that holds most of it:
         the centre of a crescent may lie outside of it, or between two slices.
         """
-        point = (case.grid.ijk_to_ras @ [*regionVoxel(case, region), 1.0])[:3]
-        self._zoomTo(_corners(case, region), point)
-        self.jumpTo((float(point[0]), float(point[1]), float(point[2])))
+        i0, i1, j0, j1, k0, k1 = region.bounds_ijk
+        box = np.array([[i0, j0, k0], [i1, j1, k1]])
+        self._lookAt(case, np.array(regionVoxel(case, region)), box)
 
     def jumpThrough(self, case: CaseInScene, region: FlaggedRegion) -> None:
         """Move all views through a flagged region, and keep the whole image in them."""
         point = (case.grid.ijk_to_ras @ [*regionVoxel(case, region), 1.0])[:3]
-        slicer.vtkMRMLSliceNode.JumpAllSlices(
-            self._scene, *point.tolist(), slicer.vtkMRMLSliceNode.OffsetJumpSlice
-        )
+        for sliceNode in self._sliceNodes():
+            sliceNode.JumpSliceByOffsetting(*point.tolist())
 
     def jumpToSlice(self, case: CaseInScene, axis: int, index: int) -> None:
         """Move the views that show slices along an axis of the volume to one of them.
@@ -100,7 +103,7 @@ class SliceViews:
                 sliceNode.JumpSliceByOffsetting(*point.tolist())
 
     def jumpToLargest(self, case: CaseInScene, axis: int, muscle: npt.NDArray[np.bool_]) -> None:
-        """Centre all views on a muscle, in the slice along an axis that holds most of it.
+        """Go to a muscle, in the slice along an axis that holds most of it.
 
         Parameters
         ----------
@@ -114,17 +117,15 @@ class SliceViews:
         found = np.argwhere(muscle)
         if len(found):
             along = found[:, 2 - axis]
-            middle = found[along == np.bincount(along).argmax()].mean(axis=0)
-            ras = (case.grid.ijk_to_ras @ [*middle[::-1], 1.0])[:3]
-            self.jumpTo((float(ras[0]), float(ras[1]), float(ras[2])))
+            found = found[along == np.bincount(along).argmax(), ::-1]
+            box = np.stack((found.min(axis=0), found.max(axis=0)))
+            self._lookAt(case, found.mean(axis=0), box)
 
     def shownSlices(self, case: CaseInScene) -> list[tuple[SliceAxis, int]]:
         """Return axis and index of the volume's slices that the views of the layout show."""
         found = []
         matrix = case.grid.ijk_to_ras
         for sliceNode in self._sliceNodes():
-            if not sliceNode.IsMappedInLayout():
-                continue
             toRas = sliceNode.GetSliceToRAS()
             centre = [toRas.GetElement(row, 3) for row in range(3)]
             voxel = np.linalg.inv(matrix) @ [*centre, 1.0]
@@ -137,32 +138,85 @@ class SliceViews:
 
     def observe(self, onMoved: Callable[[], None]) -> Callable[[], None]:
         """Call a function whenever a view may show another slice; return what ends that."""
-        tags = [
-            (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: onMoved()))
-            for node in self._sliceNodes()
-        ]
+        return watchViews(self._scene, onMoved)
 
-        def stop() -> None:
-            for node, tag in tags:
-                node.RemoveObserver(tag)
+    def _showIn(self, sliceNode: Any, composite: Any, volumeNode: Any) -> None:
+        self._shown.add(sliceNode.GetID())
+        composite.SetBackgroundVolumeID(volumeNode.GetID())
+        sliceNode.RotateToVolumePlane(volumeNode)
+        logic = self._applicationLogic.GetSliceLogic(sliceNode)
+        if logic is not None:
+            logic.FitSliceToBackground()
 
-        return stop
+    def _lookAt(
+        self, case: CaseInScene, point: npt.NDArray[Any], box: npt.NDArray[np.int64]
+    ) -> None:
+        """Go to the voxel ``point``, with the voxels between the rows of ``box`` in view.
 
-    def _zoomTo(self, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]) -> None:
+        Both are indices (i, j, k).
+        """
+        target = (case.grid.ijk_to_ras @ [*point, 1.0])[:3]
+        limb = min(
+            case.limbs,
+            key=lambda bounds: float(np.abs(bounds.mean(axis=0) - point) @ case.grid.spacing),
+        )
+        limb = np.stack((np.minimum(limb[0], box[0]), np.maximum(limb[1], box[1])))
+        corners, limbCorners = _corners(case, box), _corners(case, limb)
         for sliceNode in self._sliceNodes():
-            wanted = (
-                2
-                * np.abs((corners - point) @ _axes(sliceNode)[:2].T).max(axis=0)
-                * _FIELD_PER_REGION
-            )
-            width, height, _ = sliceNode.GetDimensions()
-            perPixel = max(*np.maximum(wanted, LEAST_FIELD_MM) / (width, height))
-            sliceNode.SetFieldOfView(
-                perPixel * width, perPixel * height, sliceNode.GetFieldOfView()[2]
-            )
+            axes, middle = _axes(sliceNode), _middle(sliceNode)
+            fields = sliceNode.GetFieldOfView()[:2]
+            shift = axes[2] * (axes[2] @ (target - middle))
+            spans = [_Span(axis, corners, limbCorners) for axis in axes[:2]]
+            at = [float(axis @ middle) for axis in axes[:2]]
+            if not all(map(_Span.isSeen, spans, at, fields)):
+                aims = map(_Span.panned, spans, at, fields, (axes[:2] @ target).tolist())
+                shift += (np.array([*aims]) - at) @ axes[:2]
+            toRas = sliceNode.GetSliceToRAS()
+            for row, value in enumerate(shift):
+                toRas.SetElement(row, 3, toRas.GetElement(row, 3) + float(value))
+            sliceNode.UpdateMatrices()
 
     def _sliceNodes(self) -> list[Any]:
-        return nodesOfClass(self._scene, "vtkMRMLSliceNode")
+        return [sliceNode for sliceNode, _composite in slicesOfLayout(self._scene)]
+
+
+class _Span:
+    """What is wanted and the limb along one axis of a view, in mm."""
+
+    def __init__(
+        self,
+        axis: npt.NDArray[np.float64],
+        wanted: npt.NDArray[np.float64],
+        limb: npt.NDArray[np.float64],
+    ) -> None:
+        self._low, self._high = float((wanted @ axis).min()), float((wanted @ axis).max())
+        self._limb = float((limb @ axis).min()), float((limb @ axis).max())
+
+    def isSeen(self, middle: float, field: float) -> bool:
+        """Return whether what is wanted is in view with a margin, or the whole limb is."""
+        reach = (0.5 - _MARGIN) * field
+        whole = middle - field / 2 <= self._limb[0] and self._limb[1] <= middle + field / 2
+        return whole or (middle - reach <= self._low and self._high <= middle + reach)
+
+    def panned(self, middle: float, field: float, point: float) -> float:
+        """Return where the middle of the view goes.
+
+        A field of view that is large enough moves until it holds what is wanted and the
+        whole limb. A smaller one goes to what is wanted, but shows nothing beyond the limb.
+        """
+        reach = (0.5 - _MARGIN) * field
+        ends = sorted((self._limb[0] + field / 2, self._limb[1] - field / 2))
+        if field >= self._limb[1] - self._limb[0]:
+            aim = min(max(middle, self._high - reach), self._low + reach)
+        else:
+            aim = (self._low + self._high) / 2 if self._high - self._low <= 2 * reach else point
+        return min(max(aim, ends[0]), ends[1])
+
+
+def _middle(sliceNode: slicer.vtkMRMLSliceNode) -> npt.NDArray[np.float64]:
+    """Return the point in mm, RAS, in the middle of a view, wherever the reader panned it to."""
+    x, y, _z = sliceNode.GetXYZOrigin()
+    return np.array(sliceNode.GetSliceToRAS().MultiplyPoint((x, y, 0.0, 1.0)))[:3]
 
 
 def _axes(sliceNode: slicer.vtkMRMLSliceNode) -> npt.NDArray[np.float64]:
@@ -187,15 +241,8 @@ def regionVoxel(case: CaseInScene, region: FlaggedRegion) -> tuple[int, int, int
     return i, j, k
 
 
-def _corners(case: CaseInScene, region: FlaggedRegion) -> npt.NDArray[np.float64]:
-    """Return the corners ``(8, 3)`` of a region's box in mm, RAS."""
-    i0, i1, j0, j1, k0, k1 = region.bounds_ijk
-    corners = np.array(
-        [
-            [i, j, k, 1.0]
-            for i in (i0 - 0.5, i1 + 0.5)
-            for j in (j0 - 0.5, j1 + 0.5)
-            for k in (k0 - 0.5, k1 + 0.5)
-        ]
-    )
+def _corners(case: CaseInScene, box: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the corners ``(8, 3)`` in mm, RAS, of the voxels from (i, j, k) to (i, j, k)."""
+    ends = np.stack((box[0] - 0.5, box[1] + 0.5))
+    corners = np.array([[i, j, k, 1.0] for i in ends[:, 0] for j in ends[:, 1] for k in ends[:, 2]])
     return (corners @ case.grid.ijk_to_ras.T)[:, :3]

@@ -71,8 +71,8 @@ def find_body(image: Volume) -> Body:
     )
     spacing = (step_j * factors[0], step_i * factors[1], step_k)
     bright = _bright(_shrink(cleaned(image.array), factors), spacing)
-    tissue = _fill_holes(ndimage.binary_opening(bright, IN_PLANE))
-    outline = _fill_holes(_close(tissue, spacing))
+    tissue = fill_holes(ndimage.binary_opening(bright, IN_PLANE))
+    outline = fill_holes(_close(tissue, spacing))
     outline = _keep_large_parts(outline)
     return Body(factors, spacing, tissue & outline, outline)
 
@@ -130,14 +130,14 @@ def _bright(
     level = np.maximum(level, max(typical / _LARGEST_GAIN, air_limit))
     even = np.minimum(root / level[:, None, None], 2.0)
     searched = np.ones(even.shape, bool)
-    mask = even > _otsu_threshold(even)
+    mask = even > otsu_threshold(even)
     if mask.all():
         return np.zeros(coarse.shape, bool)
     padding = coarse <= coarse.min()
     if padding[~mask].mean() > 0.5 and mask[_frame(~padding)].mean() > _LARGEST_SHARE_OF_FRAME:
         # The threshold separated the field of view from its padding: look again within it.
         searched = mask
-        mask = even > _otsu_threshold(even[searched])
+        mask = even > otsu_threshold(even[searched])
     air = even[searched & ~mask]
     if not air.size or not mask.any() or even[mask].mean() < _LEAST_CONTRAST * air.mean():
         return np.zeros(coarse.shape, bool)
@@ -154,7 +154,7 @@ def _frame(valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return frame
 
 
-def _otsu_threshold(values: npt.NDArray[np.float32]) -> float:
+def otsu_threshold(values: npt.NDArray[np.float32]) -> float:
     """Return the threshold of largest variance between its two classes (Otsu 1979)."""
     counts, edges = np.histogram(values, bins=256)
     below = np.cumsum(counts)[:-1].astype(np.float64)
@@ -164,7 +164,7 @@ def _otsu_threshold(values: npt.NDArray[np.float32]) -> float:
     return float(edges[1:-1][np.argmax(below * above * apart**2)])
 
 
-def _fill_holes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def fill_holes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Fill what a slice's mask encloses: marrow, dark muscle within a ring of fat."""
     parts, count = ndimage.label(~mask, IN_PLANE)
     enclosed = np.ones(count + 1, bool)

@@ -11,6 +11,7 @@ import pytest
 from harness.scene import SceneOfSlicer, startScene
 from made_results import addVolume, made_image, made_results
 from offscreen import ORIENTATIONS, OffscreenSliceView
+from reading import Reading
 
 from musclefm.uncertainty.maps import EnsembleMaps
 from MuscleFMSegmentLib.scene.case import CaseInScene
@@ -70,3 +71,11 @@ def opened(scene: Any, axial_results: tuple[Path, EnsembleMaps]) -> Opened:
     folder, maps = axial_results
     volumeNode = addVolume(scene, made_image(maps))
     return Opened(loadResults(scene, folder, volumeNode), maps, folder)
+
+
+@pytest.fixture
+def reading(
+    application: SceneOfSlicer, views: dict[str, OffscreenSliceView], opened: Opened
+) -> Reading:
+    """Return the axial case on the screen."""
+    return Reading(application, views, opened.case)

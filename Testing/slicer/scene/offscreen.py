@@ -28,7 +28,7 @@ class OffscreenSliceView:
     application : SceneOfSlicer
         Scene and logics.
     name : str
-        ``"Red"``, ``"Green"`` or ``"Yellow"``.
+        ``"Red"``, ``"Green"`` or ``"Yellow"``; any other is axial.
     size : tuple of int
         Width and height in pixels.
     """
@@ -38,7 +38,9 @@ class OffscreenSliceView:
         self.logic.SetMRMLApplicationLogic(application.applicationLogic)
         self.logic.SetMRMLScene(application.scene)
         self.sliceNode = self.logic.AddSliceNode(name)
-        self.sliceNode.SetOrientation(ORIENTATIONS[name])
+        self.sliceNode.SetOrientation(ORIENTATIONS.get(name, "Axial"))
+        # As the layout logic does with the views that the layout shows.
+        self.sliceNode.SetMappedInLayout(True)
         application.applicationLogic.GetSliceLogics().AddItem(self.logic)
         self._size = size
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_results import addVolume
 from PIL import Image
+from reading import Reading
 from segment_editor import SegmentEditor
 
 from musclefm.defaults import HEAT_OPACITY
@@ -17,47 +18,12 @@ from musclefm.volumes.reading import read_volume
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.comparison import MODEL_COLOUR, Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
-from MuscleFMSegmentLib.scene.geometry import voxels
-from MuscleFMSegmentLib.scene.heatmap import Heatmap, heatColours
-from MuscleFMSegmentLib.scene.region_marker import COLOUR, RegionMarker
+from MuscleFMSegmentLib.scene.region_marker import COLOUR
 from MuscleFMSegmentLib.scene.results import loadResults
-from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
+from MuscleFMSegmentLib.scene.slice_views import regionVoxel
 
 CYAN = tuple(round(255 * channel) for channel in COLOUR)
 WHITE = tuple(round(255 * channel) for channel in MODEL_COLOUR)
-
-
-class Reading:
-    """A case on the screen.
-
-    Parameters
-    ----------
-    application, views
-        The scene, and its slice views.
-    case : CaseInScene
-        What is looked at.
-    """
-
-    def __init__(self, application, views, case: CaseInScene) -> None:
-        self.scene, self.views, self.case = application.scene, views, case
-        self.sliceViews = SliceViews(application.scene, application.applicationLogic)
-        self.heatmap = Heatmap(application.scene, case.heatmapNodes)
-        self.marker = RegionMarker(application.scene)
-        self.sliceViews.showVolume(case.volumeNode)
-
-    def pixels(self, kji: np.ndarray, view: str = "Red") -> np.ndarray:
-        """Return the colours ``(n, 3)`` at the centres of voxels ``(n, 3)``."""
-        picture = self.views[view].render().astype(int)
-        ras = np.c_[kji[:, ::-1], np.ones(len(kji))] @ self.case.grid.ijk_to_ras.T
-        rows, columns = np.array([self.views[view].pixelOf(point[:3]) for point in ras]).T
-        return picture[rows, columns]
-
-    def heat(self) -> np.ndarray:
-        return voxels(self.case.heatmapNodes[self.heatmap.kind].GetImageData())
-
-    def colour(self, value: float) -> np.ndarray:
-        table = heatColours(self.scene).GetLookupTable()
-        return np.rint(np.array(table.GetTableValue(round(value * 255))[:3]) * 255)
 
 
 def keep(name: str, pictures: list[np.ndarray]) -> None:
@@ -81,11 +47,6 @@ def slice_voxels(mask: np.ndarray, slice_index: int, at_most: int = 60) -> np.nd
     found = np.argwhere(mask)
     found = found[:: max(1, len(found) // at_most)]
     return np.c_[np.full(len(found), slice_index), found]
-
-
-@pytest.fixture
-def reading(application, views, opened) -> Reading:
-    return Reading(application, views, opened.case)
 
 
 @pytest.fixture(scope="session")
@@ -144,50 +105,6 @@ def test_threshold_and_opacity_change_what_is_drawn(reading) -> None:
     reading.heatmap.setKind("epistemic")
     assert np.median(np.abs(reading.pixels(middling) - expected).max(axis=1)) > 20
     assert reading.heat()[tuple(middling[0])] == pytest.approx(0.3 * heat[tuple(middling[0][1:])])
-
-
-def test_a_legend_tells_the_fixed_range_while_the_heat_is_shown(reading, views) -> None:
-    # There is no doubt in this slice.
-    reading.sliceViews.jumpToSlice(reading.case, 2, 2)
-    before = {name: view.render() for name, view in views.items()}
-    reading.heatmap.setVisible(True)
-    for kind in ("total", "aleatoric", "epistemic"):
-        reading.heatmap.setKind(kind)
-        shown = views["Red"].render()
-        drawn = shown[(shown != before["Red"]).any(axis=2)].astype(int)
-        for value in (0.05, 0.5, 0.95):
-            assert np.abs(drawn - reading.colour(value)).max(axis=1).min() <= 8
-        assert len(drawn) < before["Red"].size / 3 / 15
-        rows, columns = np.nonzero((shown != before["Red"]).any(axis=2))
-        height, width = shown.shape[:2]
-        # The limb is not in the corner.
-        assert 0.75 * width < columns.min() and columns.max() < width - 1
-        assert rows.min() > 0 and rows.max() < height - 1, "its title is cut off"
-        assert min(rows.max(), height - 1 - rows.min()) < 0.4 * height
-    reading.heatmap.setVisible(False)
-    assert np.array_equal(views["Red"].render(), before["Red"])
-
-
-def test_a_hidden_heatmap_gives_the_foreground_back(reading, views) -> None:
-    composite = views["Red"].logic.GetSliceCompositeNode()
-    composite.SetForegroundVolumeID(reading.case.volumeNode.GetID())
-    composite.SetForegroundOpacity(0.3)
-    for kind in ("total", "epistemic"):
-        reading.heatmap.setKind(kind)
-        reading.heatmap.setVisible(True)
-    reading.heatmap.setVisible(False)
-    assert composite.GetForegroundVolumeID() == reading.case.volumeNode.GetID()
-    assert composite.GetForegroundOpacity() == 0.3
-    assert views["Green"].logic.GetSliceCompositeNode().GetForegroundVolumeID() is None
-
-
-def test_a_deleted_heatmap_is_no_obstacle(reading, views) -> None:
-    reading.heatmap.setVisible(True)
-    reading.scene.RemoveNode(reading.case.heatmapNodes["total"])
-    reading.heatmap.setOpacity(0.9)
-    reading.heatmap.setKind("aleatoric")
-    shown = views["Red"].logic.GetSliceCompositeNode().GetForegroundVolumeID()
-    assert shown == reading.case.heatmapNodes["aleatoric"].GetID()
 
 
 def test_each_muscle_is_outlined_in_its_colour_and_not_filled(reading) -> None:

@@ -10,10 +10,10 @@ from segment_editor import SegmentEditor
 
 from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
-from MuscleFMSegmentLib.scene.heatmap import Heatmap
 from MuscleFMSegmentLib.scene.labels import sidedLabels
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker
+from MuscleFMSegmentLib.scene.uncertainty.heatmap import Heatmap
 
 
 @pytest.fixture

@@ -76,8 +76,6 @@ def test_what_was_carried_is_verified_only_once_it_was_seen(
 ) -> None:
     module, value = corrected
     review = module.control.openCase.review
-    # In Slicer the layout says so of the views that it shows.
-    slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed").SetMappedInLayout(True)
     review.goToSlice(CORRECTED[0])
     session.keys("c")
     settle(module, session)

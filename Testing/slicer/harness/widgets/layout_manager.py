@@ -46,6 +46,7 @@ class qSlicerLayoutManager(Fake, QtCore.QObject, metaclass=PythonQtType):
                 widget._show(node, applicationLogic)
                 grid.addWidget(widget, *PLACES[node.GetName()])
                 self._sliceWidgets[node.GetName()] = widget
+        self._markShown()
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self._sliceWidgets)
@@ -65,7 +66,16 @@ class qSlicerLayoutManager(Fake, QtCore.QObject, metaclass=PythonQtType):
 
     def _setLayout(self, layout: int) -> None:
         self._logic.GetLayoutNode().SetViewArrangement(layout)
+        self._markShown()
         self.layoutChanged.emit(layout)
+
+    def _markShown(self) -> None:
+        """Mark the views of the layout, after all were marked as not shown, as Slicer does."""
+        views = self._scene.GetNodesByClass("vtkMRMLAbstractViewNode")
+        views.UnRegister(None)
+        for collection, isShown in ((views, False), (self._logic.GetViewNodes(), True)):
+            for index in range(collection.GetNumberOfItems()):
+                collection.GetItemAsObject(index).SetMappedInLayout(isShown)
 
     layout = QtCore.Property(
         int, lambda self: self._logic.GetLayoutNode().GetViewArrangement(), _setLayout

@@ -10,13 +10,11 @@ from slicer.i18n import tr as _
 
 from musclefm.defaults import HEAT_OPACITY, UNCERTAIN_FROM
 from musclefm.uncertainty.maps import UncertaintyKind
-from MuscleFMSegmentLib.scene.nodes import nodesOfClass
+from MuscleFMSegmentLib.scene.nodes import nodesOfClass, slicesOfLayout
+from MuscleFMSegmentLib.scene.uncertainty.legend import Legend
+from MuscleFMSegmentLib.scene.view_watch import watchViews
 
 _TAG = "MuscleFMHeat"
-_LEGEND_VIEW = "vtkMRMLSliceNodeRed"
-_LEGEND_LABELS, _LEGEND_FONT = 3, 12
-# A narrow bar in the upper corner at the right: legs are round, and leave corners empty.
-_LEGEND_SIZE, _LEGEND_POSITION = (0.06, 0.22), (0.98, 0.9)
 
 # Plasma (matplotlib, CC0), at each tenth from 0 to 1: perceptually uniform, safe for
 # the colour-blind, and its low end is a visible blue.
@@ -60,9 +58,10 @@ def showAsHeat(heatmapNode: slicer.vtkMRMLScalarVolumeNode, threshold: float) ->
 
 
 class Heatmap:
-    """One of a case's heatmaps as the foreground of all slice views, with a colour legend.
+    """One of a case's heatmaps as the foreground of the layout's slice views, with a legend.
 
-    Hidden, it gives the foreground back to what was there.
+    Views that a later layout brings get it, too. Hidden, and in a view that the
+    layout shows no longer, it gives the foreground back to what was there.
 
     Parameters
     ----------
@@ -87,6 +86,9 @@ class Heatmap:
         self._visible = False
         # What the user had in front, by view: volume and opacity.
         self._before: dict[str, tuple[str | None, float]] = {}
+        self._legend = Legend(scene)
+        self._layout: list[str] = []
+        self._stopWatching = watchViews(scene, self._onViews)
 
     @property
     def kind(self) -> UncertaintyKind:
@@ -136,13 +138,15 @@ class Heatmap:
         self.apply()
 
     def apply(self) -> None:
-        """Bring all slice views in line, those of a new layout too."""
+        """Bring the slice views in line."""
         shown = self._present().get(self._kind) if self._visible else None
         for node in self._present().values():
             node.GetDisplayNode().SetThreshold(self._threshold, 1.0)
+        ours = [composite for _sliceNode, composite in slicesOfLayout(self._scene)]
+        self._layout = [composite.GetID() for composite in ours]
         for composite in nodesOfClass(self._scene, "vtkMRMLSliceCompositeNode"):
             current = composite.GetForegroundVolumeID()
-            if shown is not None:
+            if shown is not None and composite in ours:
                 if not self._isOurs(current):
                     self._before[composite.GetID()] = (current, composite.GetForegroundOpacity())
                 composite.SetForegroundVolumeID(shown.GetID())
@@ -152,8 +156,21 @@ class Heatmap:
                 composite.SetForegroundVolumeID(volumeId)
                 composite.SetForegroundOpacity(opacity)
         # A legend is drawn only where its volume is already shown when it is made visible.
-        for kind, node in self._present().items():
-            self._showLegend(kind, node, visible=node is shown)
+        self._legend.show(shown, self._kind)
+
+    def release(self) -> None:
+        """Give the views back, and follow the layout no longer."""
+        self._stopWatching()
+        if not self._scene.IsClosing():
+            self.setVisible(False)
+
+    def _onViews(self) -> None:
+        if not self._visible:
+            return
+        if self._layout != [composite.GetID() for _node, composite in slicesOfLayout(self._scene)]:
+            self.apply()
+        else:
+            self._legend.place()
 
     def _present(self) -> dict[UncertaintyKind, slicer.vtkMRMLScalarVolumeNode]:
         """Return the heatmaps that the user has not deleted."""
@@ -161,32 +178,3 @@ class Heatmap:
 
     def _isOurs(self, volumeId: str | None) -> bool:
         return any(node.GetID() == volumeId for node in self._present().values())
-
-    def _showLegend(
-        self, kind: UncertaintyKind, node: slicer.vtkMRMLScalarVolumeNode, visible: bool
-    ) -> None:
-        legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
-        if legend is None:
-            if not visible:
-                return
-            legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
-            # Views look at the letters again only when something else changes after them.
-            for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
-                text.SetFontSize(_LEGEND_FONT)
-            titles = {
-                "total": _("Uncertainty"),
-                "aleatoric": _("Aleatoric"),
-                "epistemic": _("Epistemic"),
-            }
-            legend.SetTitleText(titles[kind])
-            legend.SetLabelFormat("%.1f")
-            legend.SetNumberOfLabels(_LEGEND_LABELS)
-            legend.SetSize(*_LEGEND_SIZE)
-            legend.SetPosition(*_LEGEND_POSITION)
-            self._inOneView(legend)
-        legend.SetVisibility(visible)
-
-    def _inOneView(self, legend: slicer.vtkMRMLColorLegendDisplayNode) -> None:
-        """Leave the other views to the image, where there is the view that layouts have first."""
-        if self._scene.GetNodeByID(_LEGEND_VIEW) is not None:
-            legend.AddViewNodeID(_LEGEND_VIEW)

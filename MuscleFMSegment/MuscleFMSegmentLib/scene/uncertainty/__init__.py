@@ -1,0 +1,1 @@
+"""The uncertainty in slice views: heat with its legend, or contours."""
