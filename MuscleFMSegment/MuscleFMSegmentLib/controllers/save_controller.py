@@ -62,9 +62,13 @@ class SaveController:
         self.exporter = ExportController(self.panel, messages, exporter, self.show)
 
     def begin(self, opened: OpenCase) -> None:
-        """Show the pseudonyms that were given before: the reader's, and of the case's person."""
+        """Show the pseudonyms that were given before: the reader's, and of the case's person.
+
+        A review that is resumed stays with the reader who began it.
+        """
         settings = qt.QSettings()
-        self.panel.ui.readerEdit.text = settings.value(_READER, "")
+        opened.review.reader = opened.review.reader or settings.value(_READER, "")
+        self.panel.ui.readerEdit.text = opened.review.reader
         self.panel.ui.personEdit.text = settings.value(_personKey(opened), "")
 
     def save(self) -> None:
@@ -158,6 +162,7 @@ class SaveController:
         if verified is None:
             return
         reader, person = self._pseudonyms()
+        review.reader = reader
         correction = Correction.of(
             review.case, review.sidedVolume(), verified, review.carrying.unseen, reader
         )

@@ -74,6 +74,7 @@ class CaseReview:
         self.measures: tuple[MuscleMeasure, ...] = ()
         self.revision = 0
         self.storedSample: str | None = None
+        self.reader = ""
         self._scene = scene
         self._background = background
         self._listener = listener
@@ -191,6 +192,7 @@ class CaseReview:
         return ReviewSession.of(
             self.queue,
             self.case.provenance,
+            reader=self.reader,
             stored_sample=self.storedSample,
             unseen=self.carrying.unseen,
             visited_slices=self.visits.slices,

@@ -87,6 +87,7 @@ class OpenCase:
             self.review.revision = 1
             session, labels = saved
             self.review.storedSample = session.stored_sample
+            self.review.reader = session.reader
             self.review.carrying.restore(session.unseen, labels.array)
             self.review.visits.restore(session.visited_slices, session.visited_muscles)
         self._savedState: tuple[int, int] | None = None

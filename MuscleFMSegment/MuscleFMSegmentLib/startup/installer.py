@@ -51,13 +51,15 @@ class Installer:
         if lacking := self._lackingOfTorch():
             self._installTorch(lacking)
         missing = self._missingRequirements()
-        try:
-            with _constraints(requirement.name for requirement in missing) as path:
-                slicer.packaging.pip_ensure(missing, constraints=path, requester=_REQUESTER)
-        except RuntimeError as error:
+        if missing and not _isConfirmed(missing):
             raise MuscleFMError(
                 _("the packages were not installed"), _("press Install when you are ready")
-            ) from error
+            )
+        try:
+            with _constraints(requirement.name for requirement in missing) as path:
+                slicer.packaging.pip_ensure(
+                    missing, constraints=path, prompt_install=False, requester=_REQUESTER
+                )
         except Exception as error:
             raise MuscleFMError(
                 _("installing the packages failed"),
@@ -110,6 +112,18 @@ class Installer:
                 _("PyTorch was not installed"),
                 _("press Install when you are ready; the PyTorch module says what went wrong"),
             )
+
+
+def _isConfirmed(missing: Iterable[Any]) -> bool:
+    """Ask the user. Slicer's own question raises of a no what failures raise, too."""
+    text = _("{requester} needs Python packages that Slicer lacks; all others stay as they are.")
+    return bool(
+        slicer.util.confirmOkCancelDisplay(
+            text.format(requester=_REQUESTER) + "\n\n" + _("Install them now?"),
+            _("Install Python Packages"),
+            detailedText="\n".join(map(str, missing)),
+        )
+    )
 
 
 @contextmanager

@@ -143,6 +143,25 @@ def test_a_policy_of_constraints_stays_in_force(
     assert "not installed" in panel.messages.text and panel.ui.installButton.visible
 
 
+@pytest.mark.parametrize("error", [RuntimeError, OSError])
+def test_a_failure_is_not_taken_for_a_no(
+    session: Any, python: PackageMetadata, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Slicer raises RuntimeError of both."""
+    import slicer
+
+    python.addTorch("2.12.0", "0.27.0")
+
+    def fail(requirements: Any, **options: Any) -> None:
+        raise error("A non-blocking pip_install is already in progress.")
+
+    panel = session.openModule(MODULE).panel
+    monkeypatch.setattr(slicer.packaging, "pip_install", fail)
+    install(session, panel)
+    assert "installing the packages failed" in panel.messages.text.lower()
+    assert "not installed" not in panel.messages.text and panel.ui.installButton.visible
+
+
 def test_a_no_is_accepted(session: Any, python: PackageMetadata) -> None:
     python.addTorch("2.12.0", "0.27.0")
     panel = session.openModule(MODULE).panel

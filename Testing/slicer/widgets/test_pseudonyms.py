@@ -51,6 +51,21 @@ def test_they_go_with_the_sample_and_come_back(
     assert again.record.subject_key == sample.record.subject_key
 
 
+def test_a_review_that_is_resumed_stays_with_the_reader_who_began_it(
+    opened: Any, session: Any, settings: Any
+) -> None:
+    saving, review = opened.control.saving, opened.control.openCase.review
+    save(opened, session, "reader-1", "")
+    assert review.session().reader == "reader-1"
+    # Another one uses this computer meanwhile.
+    settings.setValue("MuscleFMSegment/Reader", "reader-2")
+    saving.begin(opened.control.openCase)
+    assert saving.panel.ui.readerEdit.text == "reader-1"
+    review.reader = ""
+    saving.begin(opened.control.openCase)
+    assert saving.panel.ui.readerEdit.text == review.session().reader == "reader-2"
+
+
 @pytest.mark.parametrize(("reader", "person"), [("Dr. A B", ""), ("", "Jane Doe")])
 def test_a_name_with_spaces_is_refused(
     opened: Any, session: Any, settings: Any, reader: str, person: str
