@@ -198,6 +198,18 @@ def test_noise_is_rician() -> None:
     assert tissue.std() == pytest.approx(sigma, rel=0.05)
 
 
+def test_noise_of_neighbours_may_be_alike_and_faint_pixels_cleared() -> None:
+    rng = np.random.default_rng(0)
+    flat = np.ones((150, 150), np.float32)
+    image = replace(PERFECT, noise=0.05, noise_px=0.8).image(flat, flat, 1.0, rng)
+    assert image.std() == pytest.approx(0.05, rel=0.05)
+    assert np.corrcoef(image[:, 1:].ravel(), image[:, :-1].ravel())[0, 1] > 0.4
+    half = flat.copy()
+    half[:, 75:] = 0
+    cleared = replace(PERFECT, noise=0.01, cleared=0.08).image(half, flat, 1.0, rng)
+    assert not cleared[:, 75:].any() and cleared[:, :75].min() > 0.9
+
+
 def test_coils_shade_blur_softens_and_motion_ghosts() -> None:
     rng = np.random.default_rng(0)
     block = np.zeros((100, 60), np.float32)

@@ -11,7 +11,9 @@ from musclefm.demo.phantom.contrast import Contrast
 from musclefm.demo.phantom.fields import StreakTexture
 from musclefm.demo.phantom.parametric import ParametricThigh, Person
 from musclefm.demo.phantom.section.anatomy import ThighAnatomy
+from musclefm.demo.phantom.section.appearance import Appearance, draw_scanner
 from musclefm.demo.phantom.section.outline import convex_hull
+from musclefm.demo.phantom.slices import Fractions
 from musclefm.labels.scheme import load_scheme
 
 SCHEME = load_scheme("thigh-11")
@@ -147,3 +149,35 @@ def test_few_labels_at_either_end_still_make_a_whole_leg(height: float) -> None:
     filled, body = anatomy(1).section(few, height, 1.0)
     assert body.sum() * PIXEL_MM**2 > 1000
     assert np.isfinite(filled.signal(WATER)).all()
+
+
+def test_scans_look_as_different_as_real_ones() -> None:
+    rng = np.random.default_rng(0)
+    series = [Appearance.draw(1.4, rng) for _ in range(400)]
+    ratios = np.array([one.contrast.fat / one.contrast.muscle for one in series])
+    # Fat of a fat-suppressed scan that is not quite dark, and muscle late in an echo train.
+    assert np.quantile(ratios, 0.05) < 0.24 and np.quantile(ratios, 0.95) > 3
+    water = [one.contrast.fat / one.contrast.muscle for one in series
+             if one.contrast.name == "water"]  # fmt: skip
+    assert min(water) < 0.1 and max(water) > 0.35
+    assert {one.fat_shift for one in series} >= {-1, 0, 1}
+    scanners = [draw_scanner(rng) for _ in range(400)]
+    assert 0.3 < np.mean([scanner.cleared > 0 for scanner in scanners]) < 0.7
+    assert np.std([scanner.shading[1] for scanner in scanners]) > 0.2
+
+
+def test_fat_is_shifted_against_water_and_grain_is_as_strong_as_drawn() -> None:
+    shape = (40, 60)
+    fat = np.zeros(shape, np.float32)
+    fat[10:20, 10:20] = 1
+    water = 1 - fat
+    contrast = Contrast("t1", 0.5, 1.0, 0.0)
+    rng = np.random.default_rng(0)
+    shifted = Appearance(contrast, 0.0, 1.0, 2, 0)
+    signal = shifted.signal(Fractions(water, fat, 0 * fat), rng)
+    assert signal[15, 15] == pytest.approx(1) and signal[5, 5] == pytest.approx(0.5)
+    # A dark edge where fat left, a bright one where it covers muscle.
+    assert signal[10, 15] == pytest.approx(0) and signal[21, 15] == pytest.approx(1.5)
+    grainy = Appearance(contrast, 0.05, 1.0, 0, 0)
+    flat = grainy.signal(Fractions(np.ones(shape, np.float32), 0 * fat, 0 * fat), rng)
+    assert flat.std() / flat.mean() == pytest.approx(0.05, rel=0.1)

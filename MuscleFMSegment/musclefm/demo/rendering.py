@@ -7,26 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.atrophy import Atrophy
-from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
 from musclefm.demo.phantom.fields import StreakTexture, smooth_field
 from musclefm.demo.phantom.legs import Labels, Sections
 from musclefm.demo.phantom.neighbours import SliceDistances
 from musclefm.demo.phantom.section.anatomy import ThighAnatomy
+from musclefm.demo.phantom.section.appearance import Appearance, draw_scanner
 from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.labels.scheme import LabelScheme
 
-_CONTRASTS: tuple[ContrastName, ...] = (
-    "t1",
-    "t2",
-    "pd",
-    "in-phase",
-    "out-of-phase",
-    "water",
-    "random",
-    "random",
-)
 _MARGIN_PX = 14
 # Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
 _ATROPHIED = 0.5
@@ -118,24 +107,26 @@ class SliceRenderer:
         anatomy = ThighAnatomy.draw(
             self.scheme, severity, shape, self.pixel_mm, sections.height, self.streaks, rng
         )
-        contrast = draw_contrast(_CONTRASTS[rng.integers(len(_CONTRASTS))], rng)
-        scanner = Scanner.draw(rng)
+        appearance = Appearance.draw(self.pixel_mm, rng)
+        scanner = draw_scanner(rng)
         gain = scanner.gain(shape, self.pixel_mm, rng)
-        own, body = anatomy.section(labels, sections.height, sections.size)
+        femur = anatomy.find_femur(labels)
+        filled, body = anatomy.section(labels, sections.height, sections.size, femur)
+        own = appearance.signal(filled, rng)
         if distances is None:
-            images = scanner.image(own.signal(contrast), gain, self.pixel_mm, rng)[None]
+            images = scanner.image(own, gain, self.pixel_mm, rng)[None]
             return self._cut(images, labels, body, rng)
         step = distances.next_mm / _THIGH_MM
         beside = []
         for other, missing, side in zip((below, above), distances.missing, (-1, 1), strict=True):
             signal = None
             if other is not None and not missing:
-                filled, _ = anatomy.section(other, sections.height + side * step, sections.size)
-                signal = filled.signal(contrast)
+                filled, _ = anatomy.section(
+                    other, sections.height + side * step, sections.size, femur
+                )
+                signal = appearance.signal(filled, rng)
             beside.append(signal)
-        images = distances.images(
-            beside[0], own.signal(contrast), beside[1], scanner, gain, self.pixel_mm, rng
-        )
+        images = distances.images(beside[0], own, beside[1], scanner, gain, self.pixel_mm, rng)
         return self._cut(images, labels, body, rng)
 
     def _deform(

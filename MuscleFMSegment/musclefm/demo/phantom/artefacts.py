@@ -32,6 +32,11 @@ class Scanner:
     noise : float
         Standard deviation of the noise of each quadrature channel, relative to
         the brightest tissue.
+    noise_px : float
+        Standard deviation of the filter that makes neighbouring pixels' noise
+        alike, as interpolation and parallel imaging do; the noise keeps its strength.
+    cleared : float
+        Signal below which a pixel is set to 0, as reconstructions mask air.
     """
 
     bias: float
@@ -40,6 +45,8 @@ class Scanner:
     ghost_shift: float
     blur_mm: float
     noise: float
+    noise_px: float = 0.0
+    cleared: float = 0.0
 
     @staticmethod
     def draw(rng: np.random.Generator) -> Scanner:
@@ -73,6 +80,12 @@ class Scanner:
             shaded = shaded + self.ghost * 0.5 * (
                 np.roll(shaded, shift, axis=0) + np.roll(shaded, -shift, axis=0)
             )
-        real, imaginary = self.noise * rng.standard_normal((2, *signal.shape), dtype=np.float32)
+        noise = rng.standard_normal((2, *signal.shape), dtype=np.float32)
+        if self.noise_px > 0:
+            noise = ndimage.gaussian_filter(noise, (0, self.noise_px, self.noise_px), truncate=3.0)
+            noise /= noise.std()
+        real, imaginary = self.noise * noise
         magnitude: Array = np.hypot(shaded + real, imaginary).astype(np.float32)
+        if self.cleared > 0:
+            magnitude[magnitude < self.cleared] = 0
         return magnitude

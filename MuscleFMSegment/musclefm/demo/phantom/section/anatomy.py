@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from musclefm.demo.phantom.fields import StreakTexture, smooth_field
-from musclefm.demo.phantom.section.bones import Bones, find_femur
+from musclefm.demo.phantom.section.bones import Bones, Femur, find_femur
 from musclefm.demo.phantom.section.landmarks import find_landmarks
 from musclefm.demo.phantom.section.other_muscles import (
     OTHER_MUSCLES,
@@ -118,7 +118,11 @@ class ThighAnatomy:
         )
 
     def section(
-        self, labels: npt.NDArray[np.uint8], height: float, size: float
+        self,
+        labels: npt.NDArray[np.uint8],
+        height: float,
+        size: float,
+        femur: Femur | None = None,
     ) -> tuple[Fractions, Mask]:
         """Return what each voxel of a section holds, and where the leg is.
 
@@ -130,19 +134,20 @@ class ThighAnatomy:
             Along the thigh, 0 at the knee, 1 at the hip.
         size : float
             Of the thigh, 1 for a usual one.
+        femur : Femur or None
+            Where it lies, from a section close by; None looks for it.
         """
         height = height + self.height_shift
-        hull = convex_hull(labels > 0)
-        femur, room_mm = find_femur(labels, hull, femur_labels(self.scheme), self.pixel_mm)
-        landmarks = find_landmarks(labels, femur, self.scheme, size, self.pixel_mm)
+        femur = femur or self.find_femur(labels)
+        landmarks = find_landmarks(labels, femur.middle, self.scheme, size, self.pixel_mm)
         codes = place_other_muscles(
             landmarks, height, size, self.variants, self.wobble, self.pixel_mm
         )
-        cortex, marrow = self.bones.place(labels, femur, room_mm, height, self.pixel_mm)
+        cortex, marrow = self.bones.place(labels, femur, height, self.pixel_mm)
         bone = cortex | marrow
         codes[bone] = 0
         np.copyto(codes, labels, where=labels > 0)
-        flesh = bulk(labels.shape, femur, height, size, self.pixel_mm)
+        flesh = bulk(labels.shape, femur.middle, height, size, self.pixel_mm)
         fascia = convex_hull((codes > 0) | bone | flesh)
         body, skin = self.outline.surround(codes, fascia, height, self.pixel_mm)
         vessel, fluid, nerve = self.vessels.place(
@@ -163,6 +168,11 @@ class ThighAnatomy:
         if self.drift is not None:
             layers = _through_slice(layers, self.drift)
         return Fractions(*layers), body
+
+    def find_femur(self, labels: npt.NDArray[np.uint8]) -> Femur:
+        """Return where the femur lies among the labels ``(J, I)`` of a section."""
+        hull = convex_hull(labels > 0)
+        return find_femur(labels, hull, femur_labels(self.scheme), self.pixel_mm)
 
     def _fat(self, codes: npt.NDArray[np.uint8], muscle: Mask) -> Array:
         """Return the fat fraction ``(J, I)`` of muscles, their septa and what is between."""

@@ -18,6 +18,22 @@ _TROCHANTER = (0.86, 1.0)
 
 
 @dataclass(frozen=True)
+class Femur:
+    """Where a section's femur lies.
+
+    Attributes
+    ----------
+    middle : tuple of float
+        Row and column, in pixels.
+    room_mm : float
+        From there to the nearest labelled muscle.
+    """
+
+    middle: tuple[float, float]
+    room_mm: float
+
+
+@dataclass(frozen=True)
 class Bones:
     """A person's bones.
 
@@ -63,8 +79,7 @@ class Bones:
     def place(
         self,
         labels: npt.NDArray[np.uint8],
-        femur: tuple[float, float],
-        room_mm: float,
+        femur: Femur,
         height: float,
         pixel_mm: float,
     ) -> tuple[Mask, Mask]:
@@ -74,20 +89,18 @@ class Bones:
         ----------
         labels : ndarray
             ``(J, I) uint8``.
-        femur : tuple of float
-            Row and column of its middle.
-        room_mm : float
-            From there to the nearest labelled muscle.
+        femur : Femur
+            Where it lies.
         height : float
             Along the thigh.
         pixel_mm : float
             Edge of a pixel in mm.
         """
         knee, hip = share_of_size(height, _KNEE) ** 1.5, share_of_size(height, _TROCHANTER)
-        row = (np.arange(labels.shape[0], dtype=np.float32)[:, None] - femur[0]) * pixel_mm
-        column = (np.arange(labels.shape[1], dtype=np.float32)[None] - femur[1]) * pixel_mm
+        row = (np.arange(labels.shape[0], dtype=np.float32)[:, None] - femur.middle[0]) * pixel_mm
+        column = (np.arange(labels.shape[1], dtype=np.float32)[None] - femur.middle[1]) * pixel_mm
         radius = self.radius_mm + knee * (self.condyles_mm - self.radius_mm) + 7.0 * hip
-        radius = min(radius, max(room_mm + 2.0 + 5.0 * knee, 8.0))
+        radius = min(radius, max(femur.room_mm + 2.0 + 5.0 * knee, 8.0))
         # The condyles are wide and stand out behind, with a notch between them.
         tall = radius * (self.oval - 0.2 * knee)
         reach = np.hypot(row / tall, column / radius)
@@ -108,8 +121,8 @@ class Bones:
 
 def find_femur(
     labels: npt.NDArray[np.uint8], inside: Mask, near: tuple[int, ...], pixel_mm: float
-) -> tuple[tuple[float, float], float]:
-    """Return the middle of the roomiest gap beside the femur's muscles, and its room in mm.
+) -> Femur:
+    """Return the roomiest gap beside the femur's muscles.
 
     Parameters
     ----------
@@ -133,5 +146,5 @@ def find_femur(
     row, column = np.ogrid[: room.shape[0], : room.shape[1]]
     away = np.hypot(row + box[0].start - middle[0], column + box[1].start - middle[1]) * pixel_mm
     best = np.unravel_index(np.argmax(np.minimum(room, 14.0) - 0.25 * away), room.shape)
-    middle_of_gap = float(best[0] + box[0].start), float(best[1] + box[1].start)
-    return middle_of_gap, float(room[best])
+    place = float(best[0] + box[0].start), float(best[1] + box[1].start)
+    return Femur(place, float(room[best]))
