@@ -19,6 +19,7 @@ from musclefm.cli.main import main
 from musclefm.demo.sample import sample_channels
 from musclefm.demo.train import DemoRecipe, demo_card
 from musclefm.models.bundle import save_bundle
+from musclefm.models.manifest import ModelInput, ThighTiles
 from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
@@ -85,7 +86,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle of two small networks of random weights."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     card = demo_card(DemoRecipe(), False, {}).model_copy(
-        update={"name": "tiny", "architecture": TINY}
+        update={
+            "name": "tiny",
+            "architecture": TINY,
+            "input": ModelInput(framing=ThighTiles(spacing_mm=1.4)),
+        }
     )
     states = []
     for seed in (1, 2):

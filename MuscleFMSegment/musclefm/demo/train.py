@@ -15,6 +15,7 @@ from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.legs import Leg, both_legs
 from musclefm.demo.rendered_slices import RenderedSlices
 from musclefm.demo.rendering import SliceRecipe
+from musclefm.demo.warm_start import widened_start
 from musclefm.inference.device import Runtime
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import Bundle, save_bundle
@@ -24,8 +25,10 @@ from musclefm.networks.architecture import THIGH_DEMO
 from musclefm.networks.families import build
 from musclefm.progress import Progress
 from musclefm.storage.work_folder import claim_work_folder
+from musclefm.training.data.self_labelled import WithUnlabelledScans
+from musclefm.training.data.tiles import TrainingData
 from musclefm.training.plan import TrainingPlan
-from musclefm.training.recipe import RECIPES, FineTuning
+from musclefm.training.recipe import RECIPES, Augmentation, FineTuning
 from musclefm.training.train import check_model_folder, train_ensemble
 
 SCHEME = DEFAULT_SCHEME
@@ -34,6 +37,11 @@ TEST_SUBJECTS = frozenset({"THIGH_014", "THIGH_031", "THIGH_042", "THIGH_061", "
 """Held out of all training: two controls, LGMDR1, LGMDR2 and TMD, of two hospitals."""
 
 _EPOCHS = 10
+# Trained networks learn on at half the rate of new ones, and are soon done.
+_WARM_RATE, _WARM_EPOCHS = 1e-3, 4
+# What an ensemble labelled itself is to be seen as from other scanners.
+_FOR_SCANS = Augmentation(rotation_deg=12.0, zoom=1.2, gamma=1.8, bias=0.5, noise=0.05)
+_SMOOTHING_MM = 9.0
 _START_FOLDER = "start"
 
 
@@ -51,29 +59,40 @@ class DemoRecipe:
         Of the optimiser, for each of them; rounded up to whole epochs.
     slices : SliceRecipe
         What they are trained on.
+    start : Bundle or None
+        An ensemble whose members they are to begin with; None draws their weights.
+    unlabelled : tuple of Path
+        Scans that the start, which there must be, labels where it is sure, and that are
+        learned from, too.
     """
 
     seed: int = 20250
     members: int = 3
     steps: int = 7000
     slices: SliceRecipe = field(default_factory=SliceRecipe)
+    start: Bundle | None = None
+    unlabelled: tuple[Path, ...] = ()
 
     @property
     def training(self) -> FineTuning:
-        """How each member is trained: the recipe without pretrained weights, in these steps."""
+        """How each member is trained in these steps, from its start or from scratch."""
+        scratch = RECIPES["scratch"]
+        warm = replace(scratch, trained="full", statistics=True, learning_rate=_WARM_RATE)
+        epochs = _WARM_EPOCHS if self.start else _EPOCHS
         return replace(
-            RECIPES["scratch"],
+            warm if self.start else scratch,
             members=self.members,
             folds=6,
             # Few: no member learns from these anatomies.
             validation=0.05,
             held_out=0.0,
-            epochs=_EPOCHS,
-            patience=_EPOCHS,
-            steps=-(-self.steps // _EPOCHS),
+            epochs=epochs,
+            patience=epochs,
+            steps=-(-self.steps // epochs),
             warm_up=self.steps // 20,
             # The mean is of about the last fourteenth of the steps, however many there are.
             averaging=max(1 - 14 / self.steps, 0.0),
+            augmentation=_FOR_SCANS if self.unlabelled else Augmentation(),
             seed=self.seed,
         )
 
@@ -120,7 +139,7 @@ def train_demo(
     Raises
     ------
     MuscleFMError
-        The anatomies cannot be used, or the bundle cannot be written.
+        The anatomies, the start or the scans cannot be used, or the bundle cannot be written.
     """
     check_model_folder(out)
     claim_work_folder(work)
@@ -136,8 +155,8 @@ def train_demo(
         return card.model_copy(update={"temperature": manifest.temperature, "metrics": metrics})
 
     plan = TrainingPlan(
-        start=_untrained(card, work / _START_FOLDER, recipe.seed),
-        data=RenderedSlices(training_legs(known), recipe.slices, recipe.seed, jobs),
+        start=_start(recipe, card, work / _START_FOLDER),
+        data=_data(recipe, known, jobs, runtime),
         recipe=recipe.training,
         out=out,
         work=work,
@@ -158,22 +177,39 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> B
         if real
         else "random parametric anatomies"
     )
+    neighbours = recipe.slices.neighbours_mm or 0.0
+    begun = ""
+    if start := recipe.start:
+        known = start.manifest
+        begun = f" Begun from the networks of {known.name} {known.version}, sha256 {start.sha256}."
+    unlabelled = "No real image was seen."
+    if recipe.unlabelled:
+        unlabelled = (
+            f"{len(recipe.unlabelled)} real scans were seen without labels: the networks that it"
+            " began from labelled them where they were sure."
+        )
     return BundleCard(
         name=DEFAULT_MODEL,
         title="Thigh demo ensemble",
         version="3",
         description=(
-            "Small SAM networks with a convolutional stem, trained from scratch on renderings "
-            "only. They show the way from a scan to a review queue; a model fine-tuned on real "
-            "labelled scans is better in every respect."
+            "Small SAM networks with a convolutional stem, trained on renderings; none learned "
+            "from a real labelled scan. They show the way from a scan to a review queue; a model "
+            "fine-tuned on real labelled scans is better in every respect."
         ),
-        architecture=THIGH_DEMO,
+        architecture=THIGH_DEMO.model_copy(update={"input_channels": 3 if neighbours else 1}),
         scheme=SCHEME,
-        input=ModelInput(framing=ThighTiles(spacing_mm=recipe.slices.pixel_mm)),
+        input=ModelInput(
+            framing=ThighTiles(
+                spacing_mm=recipe.slices.pixel_mm,
+                neighbours_mm=neighbours,
+                smoothing_mm=_SMOOTHING_MM,
+            )
+        ),
         training_data=(
             f"{recipe.slices.count} slices rendered from {sources}: T1, T2, proton density, "
             "in-phase, out-of-phase, water and random contrasts, early to severe fatty "
-            f"infiltration; seed {recipe.seed}. No real image was seen. Metrics: renderings of "
+            f"infiltration; seed {recipe.seed}.{begun} {unlabelled} Metrics: renderings of "
             "anatomies of subjects that were held out."
         ),
         licence="Apache-2.0",
@@ -181,8 +217,20 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> B
     )
 
 
-def _untrained(card: BundleCard, folder: Path, seed: int) -> Bundle:
-    """Write a pretrained checkpoint that tells what is to be trained; its weights do not count."""
+def _data(
+    recipe: DemoRecipe, anatomies: Sequence[Anatomy], jobs: int, runtime: Runtime
+) -> TrainingData:
+    rendered = RenderedSlices(training_legs(anatomies), recipe.slices, recipe.seed, jobs)
+    if recipe.start and recipe.unlabelled:
+        return WithUnlabelledScans(rendered, recipe.unlabelled, recipe.start, runtime)
+    return rendered
+
+
+def _start(recipe: DemoRecipe, card: BundleCard, folder: Path) -> Bundle:
+    """Write the networks to begin with; of a training from scratch their weights do not count."""
+    if recipe.start:
+        return widened_start(card, recipe.start, folder)
+    seed = recipe.seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(card.architecture, load_scheme(card.scheme).class_count)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from musclefm.errors import MuscleFMError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,14 @@ class Runtime:
         """For people, e.g. ``"NVIDIA H200, bf16"``."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         return f"{name}, {'bf16' if self.bf16 else 'fp32'}"
+
+    def place(self, module: Module) -> Module:
+        """Move a network to the device, laid out there as it computes fastest."""
+        module = module.to(self.device)
+        if self.device.type == "cpu":
+            # A CPU convolves up to twice as fast where the channels lie last.
+            return module.to(memory_format=torch.channels_last)
+        return module
 
 
 def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:

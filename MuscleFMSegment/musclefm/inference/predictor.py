@@ -90,7 +90,8 @@ class EnsemblePredictor:
         count = len(bundle.manifest.members)
         for index in range(count):
             progress(ProgressEvent("load", index, count, "loading the ensemble"))
-            self._members.append(bundle.load_member(index, runtime.device))
+            member = bundle.load_member(index, runtime.device)
+            self._members.append(runtime.place(member))
             self._share_encoder(index)
         progress(ProgressEvent("load", count, count, runtime.description))
 

@@ -56,6 +56,9 @@ class FineTuning:
         ``"decoder"``, ``"lora"`` or ``"full"``, see
         :func:`musclefm.networks.trainable.freeze_for`; ``"scratch"`` trains all from
         weights drawn at random, batch normalisation included.
+    statistics : bool
+        Whether the statistics of batch normalisation are learned anew, too, as images of
+        another kind ask for; from scratch they always are.
     lora : LoraRanks
         Of the adapters, for ``"lora"``.
     slice_size : int
@@ -87,11 +90,14 @@ class FineTuning:
     views : int
         Augmented versions of each tile whose image embeddings are kept on disk where
         only the decoder is trained; 0 keeps none and encodes every time.
+    self_labelled : float
+        Share of the tiles of a step whose labels a model gave, where there are such.
     seed : int
         Of all randomness.
     """
 
     trained: Preset = "decoder"
+    statistics: bool = False
     lora: LoraRanks = field(default_factory=lambda: LoraRanks(encoder=4, decoder=4))
     slice_size: int = 448
     members: int | None = None
@@ -109,7 +115,13 @@ class FineTuning:
     averaging: float = 0.99
     augmentation: Augmentation = field(default_factory=Augmentation)
     views: int = 8
+    self_labelled: float = 0.25
     seed: int = 0
+
+    @property
+    def learns_statistics(self) -> bool:
+        """Whether batch normalisation follows the tiles."""
+        return self.statistics or self.trained == "scratch"
 
     @property
     def caches(self) -> bool:

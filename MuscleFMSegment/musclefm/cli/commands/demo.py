@@ -82,11 +82,23 @@ def _add_train_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser
         "train-demo",
         help="train the shipped ensemble again",
         description="Train the shipped ensemble on renderings of labelled thighs: of the label "
-        "maps in --anatomies, and of random anatomies that need no data at all.",
+        "maps in --anatomies, and of random anatomies that need no data at all. With --start "
+        "trained networks learn on, with --unlabelled from scans that they label themselves, too.",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new bundle")
     parser.add_argument(
         "--anatomies", type=Path, metavar="DIR", help="folder of label maps of both thighs"
+    )
+    parser.add_argument(
+        "--start", metavar="MODEL", help="begin with the networks of a model (name or folder)"
+    )
+    parser.add_argument(
+        "--unlabelled",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="scans that --start labels where it is sure, to be learned from, too",
     )
     parser.add_argument("--seed", type=int, default=20250, help="default: %(default)s")
     parser.add_argument("--steps", type=int, default=7000, help="a member (default: %(default)s)")
@@ -112,6 +124,10 @@ def train_again(arguments: argparse.Namespace) -> None:
     for name in ("steps", "slices", "members", "jobs"):
         if getattr(arguments, name) < 1:
             raise MuscleFMError(f"--{name} must be above 0", "raise it")
+    if arguments.unlabelled and not arguments.start:
+        raise MuscleFMError(
+            "scans without labels need a trained model that labels them", "give it as --start"
+        )
     require_free(arguments.out)
     check_work_folder(_work(arguments))
     run_heavy(
@@ -125,12 +141,15 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
     from musclefm.demo.rendering import SliceRecipe
     from musclefm.demo.train import DemoRecipe, train_demo
     from musclefm.inference.device import choose_runtime
+    from musclefm.models.registry import find_bundle
 
     recipe = DemoRecipe(
         seed=arguments.seed,
         members=arguments.members,
         steps=arguments.steps,
         slices=SliceRecipe(count=arguments.slices),
+        start=find_bundle(arguments.start) if arguments.start else None,
+        unlabelled=tuple(arguments.unlabelled),
     )
     work, runtime = _work(arguments), choose_runtime(arguments.device, arguments.precision)
     train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, runtime, progress)

@@ -57,6 +57,8 @@ class CaseTiles:
         Edges of a pixel along rows and columns in mm.
     absent : ndarray or None
         ``(T, C) bool``: classes that no pixel labelled NONE_OF_ABSENT shows.
+    self_labelled : bool
+        Whether a model gave the labels: then nothing is validated on them.
     """
 
     subject: str
@@ -64,6 +66,7 @@ class CaseTiles:
     labels: npt.NDArray[np.uint8]
     pixel_mm: tuple[float, float]
     absent: npt.NDArray[np.bool_] | None = None
+    self_labelled: bool = False
 
 
 class TrainingData(Protocol):
@@ -89,6 +92,7 @@ class _CaseEntry(BaseModel):
     subject: str
     tiles: int
     pixel_mm: tuple[float, float]
+    self_labelled: bool = False
 
 
 class _Index(BaseModel):
@@ -109,6 +113,8 @@ class TileFolder:
         ``(N,) intp``: the number of each tile's case.
     subjects : ndarray
         ``(N,) str``: its subject.
+    self_labelled : ndarray
+        ``(N,) bool``: whether a model gave its labels.
     pixel_mm : ndarray
         ``(N, 2)``: edges of its pixels along rows and columns.
 
@@ -132,6 +138,9 @@ class TileFolder:
         counts = np.array([entry.tiles for entry in index.cases], np.intp)
         self.cases: npt.NDArray[np.intp] = np.repeat(np.arange(len(counts)), counts)
         self.subjects = np.repeat(np.array([entry.subject for entry in index.cases]), counts)
+        self.self_labelled: npt.NDArray[np.bool_] = np.repeat(
+            np.array([entry.self_labelled for entry in index.cases], np.bool_), counts
+        )
         self.pixel_mm = np.repeat([entry.pixel_mm for entry in index.cases], counts, axis=0)
         self._first = np.concatenate([[0], np.cumsum(counts)])
         self._images, self._labels = (
@@ -199,7 +208,12 @@ def write_tiles(cases: Iterable[CaseTiles], folder: Path) -> None:
             atomic_bytes(folder / _file(number, "labels"), _npy(case.labels))
             if case.absent is not None:
                 atomic_bytes(folder / _file(number, "absent"), _npy(case.absent))
-            entry = _CaseEntry(subject=case.subject, tiles=count, pixel_mm=case.pixel_mm)
+            entry = _CaseEntry(
+                subject=case.subject,
+                tiles=count,
+                pixel_mm=case.pixel_mm,
+                self_labelled=case.self_labelled,
+            )
             entries.append(entry)
     atomic_text(folder / _INDEX_FILE, _Index(cases=entries).model_dump_json(indent=2) + "\n")
 

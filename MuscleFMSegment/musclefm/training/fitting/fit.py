@@ -67,8 +67,8 @@ def fit_member(
     Everything that is drawn at random follows from the seed, the epoch and the
     tile. A training that is resumed from the last epoch after a kill thus ends as
     it would have without. Where no epoch is better than the start, the start
-    stays. Batch normalisation keeps the statistics of the start, but for a
-    training from scratch.
+    stays. Batch normalisation keeps the statistics of the start where the recipe
+    learns no others.
 
     Parameters
     ----------
@@ -163,8 +163,8 @@ def fit_member(
 
 
 def _trained_tensors(model: SegmentationNetwork, recipe: FineTuning) -> dict[str, Tensor]:
-    """Return all that training changes: parameters, and from scratch the statistics, too."""
-    statistics = model.named_buffers() if recipe.trained == "scratch" else ()
+    """Return all that training changes: parameters, and statistics where they are learned."""
+    statistics = model.named_buffers() if recipe.learns_statistics else ()
     return {
         **{name: p for name, p in model.named_parameters() if p.requires_grad},
         **{name: tensor for name, tensor in statistics if tensor.is_floating_point()},
@@ -174,7 +174,7 @@ def _trained_tensors(model: SegmentationNetwork, recipe: FineTuning) -> dict[str
 def _prepare(model: SegmentationNetwork, recipe: FineTuning) -> None:
     model.train()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and recipe.trained != "scratch":
+        if isinstance(module, nn.BatchNorm2d) and not recipe.learns_statistics:
             module.eval()
 
 

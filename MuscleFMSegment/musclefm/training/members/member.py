@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.networks.network import SegmentationNetwork
@@ -14,7 +16,7 @@ from musclefm.storage.work_folder import state_file
 from musclefm.training.data.batches import Source, TileSource
 from musclefm.training.data.embeddings import EmbeddingSource
 from musclefm.training.data.split import SubjectSplit, split_subjects
-from musclefm.training.data.tiles import TileFolder
+from musclefm.training.data.tiles import TileFolder, Tiles
 from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 from musclefm.training.fitting.checkpoint import EpochRecord, MemberProgress, read_progress
 from musclefm.training.fitting.fit import MemberTiles, fit_member
@@ -72,9 +74,24 @@ class FineTuningJob:
             There are too few subjects.
         """
         recipe = self.recipe
+        subjects = tiles.subjects[~tiles.self_labelled].tolist()
         return split_subjects(
-            tiles.subjects.tolist(), recipe.held_out, recipe.validation, recipe.folds, recipe.seed
+            subjects, recipe.held_out, recipe.validation, recipe.folds, recipe.seed
         )
+
+    def trained_on(self, tiles: TileFolder, member: int) -> Tiles:
+        """Return the tiles that a member learns from, some of them more than once.
+
+        Raises
+        ------
+        MuscleFMError
+            There are too few subjects.
+        """
+        labelled = tiles.of(self.split(tiles).trained_on(member))
+        self_labelled = np.flatnonzero(tiles.self_labelled)
+        share = self.recipe.self_labelled if len(self_labelled) else 0.0
+        count = round(len(labelled) * share / (1 - share))
+        return np.concatenate([labelled, np.resize(self_labelled, count)])
 
     def source(
         self,
@@ -131,9 +148,9 @@ def train_member(
     """
     tiles = TileFolder(job.tiles)
     split = job.split(tiles)
-    trained_on, fold = tiles.of(split.trained_on(member)), tiles.of(split.fold(member))
+    trained_on, fold = job.trained_on(tiles, member), tiles.of(split.fold(member))
     model = starting_member(open_bundle(job.start, verify=False), job.recipe, member)
-    model.to(runtime.device)
+    runtime.place(model)
     members = job.member_count()
     before = read_progress(job.state_file(member))
     logged = len(before.history) if before else 0
