@@ -160,3 +160,15 @@ def test_a_network_needs_no_torchvision_and_leaves_segment_anything_as_it_is() -
         "assert segment_anything.SamPredictor and segment_anything.modeling.Sam\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_network_without_weights_is_made_without_torchs_compiler() -> None:
+    code = (
+        "import sys\n"
+        "from musclefm.networks.architecture import VIT_B\n"
+        "from musclefm.networks.without_weights import build_without_weights\n"
+        "network = build_without_weights(VIT_B, 12)\n"
+        "assert network.image_encoder.pos_embed.is_meta\n"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,8 +15,8 @@ from musclefm.models.manifest import BundleCard, BundleManifest, Member
 from musclefm.models.usable_weights import require_usable
 from musclefm.models.weight_files import GET_AGAIN
 from musclefm.models.weights import read_weights, write_weights
-from musclefm.networks.families import build
 from musclefm.networks.network import SegmentationNetwork
+from musclefm.networks.without_weights import build_without_weights
 
 SHARED_ENCODER_FILE = "encoder.safetensors"
 
@@ -76,9 +76,7 @@ def load_network(
     state: dict[str, Tensor] = {}
     for entry in files:
         state |= read_weights(folder / entry.file, manifest.name)
-    # Built without storage: every tensor comes from the files.
-    with torch.device("meta"):
-        model = build(manifest.architecture, class_count)
+    model = build_without_weights(manifest.architecture, class_count)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     given = {name: tensor.shape for name, tensor in state.items()}
     odd = sorted(name for name in expected | given if expected.get(name) != given.get(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from musclefm.networks.architecture import SamArchitecture
@@ -35,12 +36,15 @@ class MultiClassSam(SegmentationNetwork):
         super().__init__(architecture, class_count)
         grid = architecture.trained_size // architecture.patch_size
         self.image_encoder = ImageEncoder(architecture)
-        self.prompt_encoder = modeling.PromptEncoder(
-            embed_dim=architecture.decoder_dim,
-            image_embedding_size=(grid, grid),
-            input_image_size=(architecture.trained_size, architecture.trained_size),
-            mask_in_chans=16,
-        )
+        # It computes when it is made, for which the device "meta" imports torch's compiler:
+        # seconds, where the CPU takes a millisecond.
+        with torch.device("cpu"):
+            self.prompt_encoder = modeling.PromptEncoder(
+                embed_dim=architecture.decoder_dim,
+                image_embedding_size=(grid, grid),
+                input_image_size=(architecture.trained_size, architecture.trained_size),
+                mask_in_chans=16,
+            )
         self.mask_decoder = MultiClassMaskDecoder(architecture, class_count)
         attach_lora(self.image_encoder, self.mask_decoder, architecture.lora)
 

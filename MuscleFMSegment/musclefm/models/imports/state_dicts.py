@@ -11,7 +11,7 @@ from torch import Tensor
 from musclefm.errors import MuscleFMError
 from musclefm.models.usable_weights import refuse_other_objects, require_usable
 from musclefm.networks.architecture import SamArchitecture
-from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.without_weights import build_without_weights
 from musclefm.storage.regular_file import is_file
 
 _PARALLEL_PREFIX = "module."
@@ -80,8 +80,7 @@ def require_fit(
     MuscleFMError
         It does not fit; the error counts the differences and gives an example.
     """
-    with torch.device("meta"):
-        expected = MultiClassSam(architecture, class_count).state_dict()
+    expected = build_without_weights(architecture, class_count).state_dict()
     missing = sorted(expected.keys() - state.keys())
     unused = sorted(state.keys() - expected.keys())
     misshapen = sorted(
