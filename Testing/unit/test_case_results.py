@@ -19,11 +19,13 @@ from musclefm.volumes.volume import Volume
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
-    bundle = tiny_bundle(tmp_path_factory.mktemp("model") / "tiny", 2, THIGH_TILES)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    bundle = tiny_bundle(folder, 2, THIGH_TILES, temperature=1.7)
     _, image = ensemble()
     images = {"water": image, "fat": Volume(image.array / 3, image.grid)}
     channels = Channels(images, notes=(), sha256="c" * 64)
-    return segment_case(channels, bundle, choose_runtime("cpu", "fp32"), silent)
+    runtime = choose_runtime("cpu", "fp32")
+    return segment_case(channels, bundle, runtime, silent, keep_probabilities=True)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from musclefm.labels.scheme import LabelScheme
 from musclefm.progress import ProgressEvent, watched
 from musclefm.results.case import CaseResults, read_results, write_results
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
+from musclefm.uncertainty.maps import ClassProbabilities
 from musclefm.volumes.grid import Grid
 
 
@@ -91,6 +92,16 @@ class Case:
     def epistemic(self) -> npt.NDArray[np.float32]:
         """``(K, J, I) float32``: mutual information / ln(classes), in [0, 1]."""
         return self._results.uncertainty["epistemic"]
+
+    @property
+    def variance(self) -> npt.NDArray[np.float32] | None:
+        """``(K, J, I) float32``: variance over members, averaged over classes; or None."""
+        return self._results.variance
+
+    @cached_property
+    def probabilities(self) -> ClassProbabilities | None:
+        """Of all classes, ``.mean`` being ``(C, K, J, I)``; None where they were not kept."""
+        return self._results.probabilities() if self._results.probabilities else None
 
     @property
     def fat_fraction(self) -> npt.NDArray[np.float32] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,9 @@ from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.case_pair import CasePair, Probabilities
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.labels.sided import IGNORE, check_sided_labels, without_sides
+from musclefm.results.probabilities import read_probabilities
 from musclefm.results.reading import holds_results
+from musclefm.uncertainty.maps import ClassProbabilities
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
@@ -95,7 +96,7 @@ def case_pair(
     segmentation: Segmentation,
     reference: LabelInput,
     *,
-    probabilities: Probabilities | None = None,
+    probabilities: Probabilities | Path | None = None,
     reference_scheme: LabelScheme | None = None,
     mapping: LabelMapping | None = None,
 ) -> tuple[CasePair, tuple[str, ...]]:
@@ -107,8 +108,8 @@ def case_pair(
         Of which the labels are judged.
     reference : path, Volume or ndarray
         Reference labels, 255 where nothing is known.
-    probabilities : ndarray, optional
-        ``(C, K, J, I)``; by default those that lie in the results.
+    probabilities : ndarray or Path, optional
+        ``(C, K, J, I)``, or the file that holds them; by default those of the results.
     reference_scheme : LabelScheme, optional
         That a reference file was made with; by default the segmentation's.
     mapping : LabelMapping, optional
@@ -148,6 +149,7 @@ def case_pair(
             "the calibration counts voxels near a muscle, and arrays have no spacing",
             "give the segmentation or the reference as a musclefm.Volume",
         )
+    known = _probabilities(segmentation, probabilities)
     known_grid = segmentation.grid or grid
     pair = CasePair(
         labels=labels,
@@ -156,7 +158,8 @@ def case_pair(
         sided=sided,
         spacing=spacing,
         slice_axis=canonical_view(known_grid).axes[0] if known_grid else 0,
-        probabilities=_checked(probabilities, scheme, labels.shape),
+        probabilities=known.mean if known else None,
+        untempered=known.untempered if known else None,
         **_of_case(segmentation.case),
     )
     return pair, (*segmentation.notes, *notes)
@@ -167,10 +170,14 @@ def _of_case(case: Case | None) -> dict[str, Any]:
     if case is None:
         return {}
     value = {(side, label.id): v for v, (side, label) in case.scheme.labels_of_sides().items()}
+    maps = {
+        "total": case.uncertainty,
+        "aleatoric": case.aleatoric,
+        "epistemic": case.epistemic,
+        "variance": case.variance,
+    }
     return {
-        "uncertainty": {
-            "total": case.uncertainty, "aleatoric": case.aleatoric, "epistemic": case.epistemic,
-        },
+        "uncertainty": {kind: values for kind, values in maps.items() if values is not None},
         "fat_fraction": case.fat_fraction,
         "expected_dice": {
             value[muscle.side, muscle.label_id]: muscle.expected_dice
@@ -181,7 +188,7 @@ def _of_case(case: Case | None) -> dict[str, Any]:
             (*region.slices, {value[region.side, label_id] for label_id in region.label_ids})
             for region in case.regions
         ],
-    }  # fmt: skip
+    }
 
 
 def _require_scheme(case: Case, scheme: str | LabelScheme | None) -> None:
@@ -231,15 +238,20 @@ def _on_grid(reference: Volume, grid: Grid) -> npt.NDArray[np.uint8]:
         ) from error
 
 
-def _checked(
-    probabilities: Probabilities | None, scheme: LabelScheme, shape: Sequence[int]
-) -> Probabilities | None:
-    if probabilities is not None and probabilities.shape != (scheme.class_count, *shape):
+def _probabilities(
+    segmentation: Segmentation, given: Probabilities | Path | None
+) -> ClassProbabilities | None:
+    shape = (segmentation.scheme.class_count, *segmentation.labels.shape)
+    if isinstance(given, Path):
+        return read_probabilities(given, shape)
+    if given is None:
+        return segmentation.case.probabilities if segmentation.case else None
+    if given.shape != shape:
         raise MuscleFMError(
-            f"probabilities have shape {probabilities.shape}, not {(scheme.class_count, *shape)}",
+            f"probabilities have shape {given.shape}, not {shape}",
             "give them as (classes, K, J, I), background first, on the segmentation's voxels",
         )
-    return probabilities
+    return ClassProbabilities(given)
 
 
 def _has_sides(labels: npt.NDArray[np.uint8], scheme: LabelScheme) -> bool:

@@ -207,7 +207,11 @@ def _evaluated(case: MatchedCase, rules: _Rules, seed: int) -> EvaluatedCase:
     with _named(case):
         segmentation = read_segmentation(case.segmentation, rules.scheme)
         pair, notes = case_pair(
-            segmentation, case.reference, reference_scheme=rules.source, mapping=rules.mapping
+            segmentation,
+            case.reference,
+            probabilities=case.probabilities,
+            reference_scheme=rules.source,
+            mapping=rules.mapping,
         )
         found = evaluate_case(pair, annotated=rules.annotated, merged=rules.merged, seed=seed)
     return EvaluatedCase(case.name, case.subject, found, case.group, notes)

@@ -30,6 +30,7 @@ def segment(
     series: int | None = None,
     echo: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    keep_probabilities: bool = False,
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Case:
@@ -57,6 +58,9 @@ def segment(
     out : path, optional
         Folder for the results, as :meth:`Case.save` takes it; whether it can be written
         is found out before any work.
+    keep_probabilities : bool
+        Whether the case, and its folder, hold the probabilities of all classes: for
+        :func:`evaluate`. They are large.
     progress : callable, optional
         Takes each :class:`ProgressEvent`: stage, steps done, steps in all, message.
     cancel : callable, optional
@@ -107,7 +111,8 @@ def segment(
 
     bundle = load_model(model)
     runtime = choose_runtime(device, precision)
-    case = Case(segment_case(channels, bundle, runtime, report))
+    results = segment_case(channels, bundle, runtime, report, keep_probabilities=keep_probabilities)
+    case = Case(results)
     if out is not None:
         case.save(out, progress=report)
     return case

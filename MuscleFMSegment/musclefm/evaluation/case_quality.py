@@ -84,7 +84,7 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
     def observer(oriented: OrientedCase) -> SliceObserver:
         chosen, truth = oriented.from_input(near), oriented.from_input(reference)
 
-        def observe(k: int, mean: Tensor) -> None:
+        def observe(k: int, mean: Tensor, _: Tensor) -> None:
             probabilities = mean.clamp(0, 1).cpu().numpy()[:, chosen[k]]
             calibration.add(probabilities, truth[k][chosen[k]])
 

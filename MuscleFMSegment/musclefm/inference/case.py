@@ -88,7 +88,7 @@ def run_case(
         The same ensemble, loaded.
     observer : callable, optional
         Given the case in the orientation that the network sees, it returns what is shown
-        the mean probabilities of each slice in that orientation.
+        the probabilities of each slice in that orientation.
 
     Returns
     -------

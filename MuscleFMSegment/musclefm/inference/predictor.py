@@ -25,8 +25,8 @@ from musclefm.progress import Progress, ProgressEvent
 from musclefm.uncertainty.decomposition import decompose
 from musclefm.uncertainty.maps import ClassStatistics
 
-SliceObserver = Callable[[int, Tensor], None]
-"""Takes a slice's index and its mean probabilities ``(C, J, I) float32``."""
+SliceObserver = Callable[[int, Tensor, Tensor], None]
+"""Takes a slice's index, its mean probabilities ``(C, J, I) float32`` and its members'."""
 
 # Pixels of tiles in one batch: attention takes most of the memory, and a CPU gains
 # nothing from more. Fewer tiles than fit keep progress and cancelling lively.
@@ -151,7 +151,7 @@ class EnsemblePredictor:
         thighs : int
             1 or 2.
         observe : callable, optional
-            Shown the mean probabilities of each slice as it streams by.
+            Shown the probabilities of each slice as it streams by.
         """
         shape, members = membership.shape, len(self._members)
         labels, top_muscle = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
@@ -166,7 +166,7 @@ class EnsemblePredictor:
             parts = decompose(answers)
             mean = parts.mean
             if observe:
-                observe(k, mean)
+                observe(k, mean, answers)
             certain, likeliest = mean.max(dim=0)
             labels[k] = likeliest.cpu().numpy()
             top_muscle[k] = mean[1:].argmax(dim=0).cpu().numpy() + 1

@@ -10,6 +10,7 @@ import numpy as np
 from musclefm.inference.case import run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.field_notes import sparse_note
+from musclefm.inference.kept_probabilities import KeptProbabilities
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.scheme import SIDES
 from musclefm.labels.sided import with_sides
@@ -37,6 +38,8 @@ def segment_case(
     runtime: Runtime,
     progress: Progress,
     rule: FlagRule = DEFAULT_RULE,
+    *,
+    keep_probabilities: bool = False,
 ) -> CaseResults:
     """Segment a case and find what is to be checked.
 
@@ -52,6 +55,8 @@ def segment_case(
         Called at all stages.
     rule : FlagRule
         What is flagged.
+    keep_probabilities : bool
+        Whether the results hold those of all classes, and the variance over members.
 
     Raises
     ------
@@ -68,8 +73,10 @@ def segment_case(
         runtime.description,
     )
     provided = channels.provide(wanted)
+    kept = KeptProbabilities(bundle.manifest.temperature) if keep_probabilities else None
     # The networks are not kept: what follows needs the memory for itself.
-    maps = run_case(provided, channels.grid, bundle, EnsemblePredictor(bundle, runtime, progress))
+    predictor = partial(EnsemblePredictor, bundle, runtime, progress)
+    maps = run_case(provided, channels.grid, bundle, predictor(), kept)
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)
     fat_fraction = channels.fat_fraction()
@@ -116,4 +123,6 @@ def segment_case(
         provenance=made_by,
         report=partial(render_report, report),
         notes=tuple(notes),
+        variance=maps.variance if kept else None,
+        probabilities=kept.of_case if kept else None,
     )

@@ -23,14 +23,17 @@ from musclefm.results.files import (
     FAT_FRACTION_FILE,
     LABELMAP_FILE,
     MUSCLES_FILE,
+    PROBABILITIES_FILE,
     READ_FILES,
     REGION_LABELS_FILE,
     REGIONS_FILE,
     REPORT_FILE,
     SEGMENTATION_FILE,
     UNCERTAINTY_FILES,
+    VARIANCE_FILE,
 )
 from musclefm.results.folder import staged_results, write_provenance
+from musclefm.results.probabilities import read_probabilities, write_probabilities
 from musclefm.results.reading import read_provenance, require_unchanged
 from musclefm.results.tables import (
     RegionsDocument,
@@ -41,7 +44,7 @@ from musclefm.results.tables import (
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.regular_file import read_regular
-from musclefm.uncertainty.maps import UncertaintyKind
+from musclefm.uncertainty.maps import ClassProbabilities, UncertaintyKind
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
@@ -84,6 +87,10 @@ class CaseResults:
         Returns the report as HTML; drawing it takes seconds.
     notes : tuple of str
         Remarks for the reader, a line each; they are kept in the report alone.
+    variance : ndarray or None
+        float32: variance over members, averaged over classes; only on request.
+    probabilities : callable or None
+        Returns the probabilities of all classes, which are large; only on request.
     """
 
     grid: Grid
@@ -98,6 +105,8 @@ class CaseResults:
     provenance: Mapping[str, Any]
     report: Callable[[], str]
     notes: tuple[str, ...] = ()
+    variance: npt.NDArray[np.float32] | None = None
+    probabilities: Callable[[], ClassProbabilities] | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.uint8]:
@@ -126,6 +135,8 @@ def write_results(case: CaseResults, out: Path, progress: Progress) -> None:
     }
     if case.fat_fraction is not None:
         images[FAT_FRACTION_FILE] = case.fat_fraction
+    if case.variance is not None:
+        images[VARIANCE_FILE] = case.variance
     total = len(images) + 2
     with staged_results(out) as folder:
         for done, (name, array) in enumerate(images.items()):
@@ -134,6 +145,9 @@ def write_results(case: CaseResults, out: Path, progress: Progress) -> None:
         progress(ProgressEvent("write", len(images), total, SEGMENTATION_FILE))
         labels = Volume(case.sided_labels, case.grid)
         write_seg_nrrd(folder / SEGMENTATION_FILE, labels, case.scheme, case.sides)
+        if case.probabilities is not None:
+            progress(ProgressEvent("write", len(images), total, PROBABILITIES_FILE))
+            write_probabilities(case.probabilities(), folder / PROBABILITIES_FILE)
         document = case.document.model_dump(mode="json")
         atomic_text(folder / REGIONS_FILE, json.dumps(document, indent=2) + "\n")
         atomic_text(folder / MUSCLES_FILE, muscles_table(case.muscles))
@@ -156,8 +170,7 @@ def read_results(folder: Path) -> CaseResults:
     provenance = read_provenance(folder)
     require_unchanged(folder)
     names = [SEGMENTATION_FILE, REGION_LABELS_FILE, *UNCERTAINTY_FILES.values()]
-    if (folder / FAT_FRACTION_FILE).exists():
-        names.append(FAT_FRACTION_FILE)
+    names += [name for name in (FAT_FRACTION_FILE, VARIANCE_FILE) if (folder / name).exists()]
     # Unpacking lets go of Python's lock: two cores need half the time.
     with ThreadPoolExecutor() as pool:
         maps = dict(zip(names, pool.map(lambda x: read_stored(folder / x, x), names), strict=True))
@@ -179,7 +192,11 @@ def read_results(folder: Path) -> CaseResults:
         fat_fraction=maps[FAT_FRACTION_FILE].array if FAT_FRACTION_FILE in maps else None,
         provenance=provenance,
         report=partial(_read_report, folder),
-    )
+        variance=maps[VARIANCE_FILE].array if VARIANCE_FILE in maps else None,
+        probabilities=partial(
+            _read_probabilities, folder, (scheme.class_count, *labels.shape)
+        ) if (folder / PROBABILITIES_FILE).exists() else None,
+    )  # fmt: skip
 
 
 def read_regions(folder: Path) -> RegionsDocument:
@@ -196,6 +213,11 @@ def read_regions(folder: Path) -> RegionsDocument:
 def _read_report(folder: Path) -> str:
     require_unchanged(folder, (*READ_FILES, REPORT_FILE))
     return _text(folder / REPORT_FILE)
+
+
+def _read_probabilities(folder: Path, shape: tuple[int, ...]) -> ClassProbabilities:
+    require_unchanged(folder, (PROBABILITIES_FILE,))
+    return read_probabilities(folder / PROBABILITIES_FILE, shape)
 
 
 def _text(path: Path) -> str:

@@ -26,6 +26,12 @@ UNCERTAINTY_FILES: dict[UncertaintyKind, str] = {
 FAT_FRACTION_FILE = "fat_fraction.nii.gz"
 """``(K, J, I) float32`` in [0, 1], NaN where undefined; only of scans with fat and water."""
 
+VARIANCE_FILE = "variance.nii.gz"
+"""``(K, J, I) float32``: variance over members, averaged over classes; only on request."""
+
+PROBABILITIES_FILE = "probabilities.npz"
+"""``probabilities``, ``(C, K, J, I) float16``: mean of the members; only on request."""
+
 REGIONS_FILE = "regions.json"
 MUSCLES_FILE = "muscles.csv"
 REPORT_FILE = "report.html"
@@ -36,11 +42,15 @@ RESULT_FILES = (
     REGION_LABELS_FILE,
     *UNCERTAINTY_FILES.values(),
     FAT_FRACTION_FILE,
+    VARIANCE_FILE,
+    PROBABILITIES_FILE,
     REGIONS_FILE,
     MUSCLES_FILE,
     REPORT_FILE,
 )
 """All files that results may consist of, beside their provenance."""
 
-READ_FILES = tuple(name for name in RESULT_FILES if name not in (LABELMAP_FILE, REPORT_FILE))
-"""Those that this library reads again; the others are for other programs."""
+_READ_LATER = (LABELMAP_FILE, REPORT_FILE, PROBABILITIES_FILE)
+
+READ_FILES = tuple(name for name in RESULT_FILES if name not in _READ_LATER)
+"""Those that this library reads when it opens results; the others on request, or never."""

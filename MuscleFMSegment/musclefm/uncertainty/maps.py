@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,23 @@ class ClassStatistics:
     probability_mass: npt.NDArray[np.float64]
     probability_inside: npt.NDArray[np.float64]
     member_overlap: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClassProbabilities:
+    """Probabilities of all classes on the grid of the input.
+
+    Attributes
+    ----------
+    mean : ndarray
+        ``(C, K, J, I)``, floating point: mean of the members' softmax, background first.
+    untempered : ndarray or None
+        The same with logits that the ensemble's temperature does not divide; None where
+        it has none.
+    """
+
+    mean: npt.NDArray[np.floating[Any]]
+    untempered: npt.NDArray[np.floating[Any]] | None = None
 
 
 @dataclass(frozen=True)

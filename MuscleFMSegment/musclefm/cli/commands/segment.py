@@ -30,6 +30,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME|DIR",
         help="an installed model or a bundle's folder (default: %(default)s)",
     )
+    parser.add_argument(
+        "--save-probabilities",
+        action="store_true",
+        help="write those of all classes too, for 'musclefm evaluate'; they are large",
+    )
     add_device_options(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -47,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
             series=arguments.series,
             echo=arguments.echo,
             out=arguments.out,
+            keep_probabilities=arguments.save_probabilities,
             progress=progress,
         ),
         kept=lambda: "after all results were written" if published_count() else "",
