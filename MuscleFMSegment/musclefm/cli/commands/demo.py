@@ -51,6 +51,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def segment_sample(arguments: argparse.Namespace) -> None:
     """Segment the sample with the shipped ensemble."""
     arguments.input, arguments.series, arguments.echo = None, None, None
+    arguments.save_probabilities = False
     arguments.channel = [f"{name}={path}" for name, path in sample_channels().items()]
     arguments.model = DEFAULT_MODEL
     segment.run(arguments)
