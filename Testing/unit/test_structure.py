@@ -138,7 +138,7 @@ def test_every_import_goes_down_the_layers() -> None:
 
 
 # The demo calls the command that segments.
-@pytest.mark.parametrize("command", ["segment", "compare", "learn", "train"])
+@pytest.mark.parametrize("command", ["segment", "evaluate", "compare", "learn", "train"])
 def test_the_command_line_calls_the_api(command: str) -> None:
     names = INNER[f"musclefm.cli.commands.{command}"]
     assert "musclefm.api" in {room(name) for name in names}

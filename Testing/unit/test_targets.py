@@ -12,6 +12,7 @@ from musclefm.volumes.writing import write_volume
 COMMANDS = {
     "segment": "segment {scan} --out {out} --model {model}",
     "demo": "demo --out {out}",
+    "evaluate": "evaluate {scans} {scans} --out {out}",
     "export": "export --case {out} --format nifti --out {out}",
     "corrections export": "corrections export --store {store} --format nifti --out {out}",
     "models export": "models export {model} --out {out}",
@@ -25,6 +26,7 @@ COMMANDS = {
 }
 FILES = {
     "compare": "compare {model} {model} --out {file}",
+    "evaluate": "evaluate {scans} {scans} --out {file}",
     "models export": "models export {model} --out {file}.zip",
     "segment": "segment {scan} --out {file} --model {model}",
     "phantom": "phantom --out {file}",

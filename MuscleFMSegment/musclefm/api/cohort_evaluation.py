@@ -27,6 +27,7 @@ from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.progress import Progress, ProgressEvent, watched
 from musclefm.results.case import read_regions
 from musclefm.results.reading import holds_results
+from musclefm.storage.atomic import check_folder
 
 if TYPE_CHECKING:
     from musclefm.exchange.label_mapping import LabelMapping
@@ -76,6 +77,7 @@ def evaluate_cohort(
     groups: Paths | None = None,
     limits: tuple[float, float] = DEFAULT_LIMITS,
     seed: int = 0,
+    out: Paths | None = None,
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Cohort:
@@ -110,6 +112,9 @@ def evaluate_cohort(
         Fat fractions from which on a thigh or a muscle is moderate, and severe.
     seed : int
         Of the bootstrap over subjects.
+    out : path, optional
+        New or empty folder for the tables, ``evaluation.json`` and ``evaluation.html``.
+        They name cases as their files are named.
     progress, cancel
         As of :func:`segment`.
 
@@ -140,6 +145,8 @@ def evaluate_cohort(
     report = watched(progress, cancel)
     # Bad limits are refused before work is spent.
     severity_of(None, limits)
+    if out is not None:
+        check_folder(Path(out))
     given = read_groups(Path(groups)) if groups is not None else {}
     cases, notes = match_cases(Path(segmentations), Path(references), given)
     others: tuple[MatchedCase, ...] = ()
@@ -157,7 +164,13 @@ def evaluate_cohort(
             summaries.append(summarise_cohort(evaluated, limits=limits, seed=seed))
     report(ProgressEvent("evaluate", total, total, "done"))
     first, *other = summaries
-    return Cohort(first, paired_scores(other[0], first, seed) if other else (), notes)
+    paired = paired_scores(other[0], first, seed) if other else ()
+    if out is not None:
+        # Imported late: the template engine is needed for nothing else.
+        from musclefm.results.evaluation.files import write_evaluation
+
+        write_evaluation(Path(out), first, paired, notes)
+    return Cohort(first, paired, notes)
 
 
 @dataclass(frozen=True)

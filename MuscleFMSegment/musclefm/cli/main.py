@@ -33,6 +33,7 @@ COMMANDS = {
     "segment": "segment",
     "worklist": "worklist",
     "export": "export",
+    "evaluate": "evaluate",
     "compare": "compare",
     "corrections": "corrections",
     "info": "info",

@@ -1,0 +1,1 @@
+"""What was measured of a cohort, as tables, JSON and a page."""
