@@ -111,7 +111,7 @@ def test_each_members_probabilities_are_combined_before_the_uncertainty_is_split
         predictor = EnsemblePredictor(tiny_bundle(tmp_path / "tiny"), FP32, silent)
         seen: list[int] = []
         result = predictor.predict(
-            framing, np.ones(volume.shape, np.uint8), 1, lambda k, mean: seen.append(k)
+            framing, np.ones(volume.shape, np.uint8), 1, lambda k, mean, _: seen.append(k)
         )
         answers = torch.cat([predictor.probabilities(framing.tiles(k)) for k in range(slices)])
     assert seen == list(range(slices))
@@ -142,7 +142,7 @@ def test_tiles_that_wait_for_their_neighbours_are_few(tmp_path: Path) -> None:
     predictor.in_batches = counted
     most = 0
 
-    def observe(k: int, mean: torch.Tensor) -> None:
+    def observe(k: int, mean: torch.Tensor, _: torch.Tensor) -> None:
         nonlocal most
         most = max(most, sum(ran) - k)
 

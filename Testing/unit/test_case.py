@@ -202,7 +202,7 @@ def test_the_observer_sees_slices_from_inferior_to_superior(
         stored.grid,
         ensemble.bundle,
         ensemble.predictor,
-        lambda _: lambda k, mean: seen.append(mean.argmax(dim=0).numpy()),
+        lambda _: lambda k, mean, _: seen.append(mean.argmax(dim=0).numpy()),
     )
     assert (np.stack(seen) == reference.labels).mean() > 0.999
 

@@ -104,7 +104,7 @@ def probabilities(bundle: Bundle, image: Volume) -> npt.NDArray[np.float32]:
         image.grid,
         bundle,
         EnsemblePredictor(bundle, CPU, silent),
-        lambda _: lambda k, mean: slices.__setitem__(k, mean.numpy()),
+        lambda _: lambda k, mean, _: slices.__setitem__(k, mean.numpy()),
     )
     assert maps.labels.shape == image.array.shape
     return np.stack([slices[k] for k in sorted(slices)], axis=1)

@@ -253,7 +253,7 @@ def test_slices_are_shown_in_order_and_progress_reaches_its_end(
 ) -> None:
     seen: list[int] = []
 
-    def observe(k: int, mean: Tensor) -> None:
+    def observe(k: int, mean: Tensor, _: Tensor) -> None:
         seen.append(k)
         assert mean.shape == (CLASSES, *SHAPE[1:])
         assert (mean.argmax(dim=0).numpy() == prediction.labels[k]).mean() > 0.999

@@ -140,7 +140,7 @@ def _gather(
     def observer(case: OrientedCase) -> SliceObserver:
         cases.append(case)
 
-        def observe(_: int, mean: Tensor) -> None:
+        def observe(_: int, mean: Tensor, __: Tensor) -> None:
             means.append(mean.cpu().numpy())
 
         return observe
