@@ -35,5 +35,15 @@ def test_a_damaged_model_is_listed_with_its_fault(capsys, tmp_path, monkeypatch)
     assert not mine["usable"] and mine["fault"]
 
 
-def test_the_time_of_a_slice_is_measured(capsys) -> None:
-    assert 0 < reported(capsys, "--time", "thigh-demo")["seconds_per_slice"] < 60
+def test_downloads_are_offered_until_they_are_there(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    offered = {entry["name"]: entry for entry in reported(capsys)["downloads"]}
+    assert offered["sam-vit-b"]["bytes"] == 375_042_383
+    assert offered["sam-vit-b"]["host"] == "dl.fbaipublicfiles.com"
+    assert offered["medsam-vit-b"]["page"].startswith("https://")
+    shutil.copytree(shipped_models_folder() / "thigh-demo", tmp_path / "models" / "sam-vit-b")
+    manifest = tmp_path / "models" / "sam-vit-b" / "model.json"
+    manifest.write_text(manifest.read_text().replace('"thigh-demo"', '"sam-vit-b"', 1))
+    assert {entry["name"] for entry in reported(capsys)["downloads"]} == offered.keys() - {
+        "sam-vit-b"
+    }

@@ -1,17 +1,22 @@
-"""Models, devices and how long a CPU takes, as the library knows them, in the panel."""
+"""Models, devices and what a case will need of them, as the library knows it, in the panel."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
 
+import qt
+
+from musclefm.inference.demand import TimedRun
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
 
 # Whoever only passes by need not start a process.
 _AFTER_MS = 1000
+_RUN = "MuscleFMSegment/Run/{model}/{device}"
 
 
 class InventoryController:
@@ -43,7 +48,7 @@ class InventoryController:
         self._messages = messages
         self._runner = runner
         self._onShown = onShown
-        self._secondsPerSlice: dict[str, float | None] = {}
+        self._slices = 0
         self._timer = timer
         timer.setSingleShot(True)
         timer.interval = _AFTER_MS
@@ -71,32 +76,46 @@ class InventoryController:
         """Ask for models and devices."""
         self._runner.ask(["inventory"], self._show, self._messages.showError)
 
-    def showTiming(self, slices: int, isBusy: bool) -> None:
-        """Show how long the chosen model takes for a volume, and measure that where needed.
+    def refreshAndChoose(self, model: str) -> None:
+        """Ask anew, and choose a model that is there by now."""
+
+        def show(answer: str) -> None:
+            self._show(answer)
+            self._panel.showChoice(model, self._panel.device)
+            self._onShown()
+
+        self._runner.ask(["inventory"], show, self._messages.showError)
+
+    def showDemand(self, slices: int) -> None:
+        """Show what the chosen model needs for a volume.
 
         Parameters
         ----------
         slices : int
             Of the chosen volume, 0 for none.
-        isBusy : bool
-            Whether the CPU has other work now.
         """
-        model = self._panel.model
-        self._panel.showTiming(self._secondsPerSlice.get(model), slices)
-        isKnown = model in self._secondsPerSlice or not self._panel.hasInventory
-        if not slices or isKnown or isBusy or self.isRunning or not self._panel.runsOnCpu:
-            return
+        self._slices = slices
+        earlier = None
+        if key := self._key():
+            # Written by this module alone, but a file of settings can be edited.
+            seconds, _space, count = str(qt.QSettings().value(key, "")).partition(" ")
+            with contextlib.suppress(ValueError):
+                earlier = TimedRun(max(float(seconds), 1.0), max(int(count), 1))
+        self._panel.showDemand(slices, earlier)
 
-        def onTimed(seconds: float | None) -> None:
-            # A model that cannot be timed is not asked about again: Apply will show why.
-            self._secondsPerSlice[model] = seconds
-            self.showTiming(slices, isBusy=True)
+    def noteRun(self, seconds: float, slices: int) -> None:
+        """Keep how long the chosen model took on the chosen device, for the runs to come."""
+        if (key := self._key()) and slices:
+            qt.QSettings().setValue(key, f"{seconds:.1f} {slices}")
+            self.showDemand(self._slices)
 
-        self._runner.ask(
-            ["inventory", "--time", model],
-            lambda answer: onTimed(json.loads(answer)["seconds_per_slice"]),
-            lambda error: onTimed(None),
-        )
+    def _key(self) -> str:
+        """Return the key of Slicer's settings for runs of this kind on this machine."""
+        model, device = self._panel.chosenModel, self._panel.chosenDevice
+        if not (model and device):
+            return ""
+        title = device["title"].replace("/", " ")
+        return _RUN.format(model=model["sha256"][:16], device=title)
 
     def _onLingered(self) -> None:
         if self._panel.hasInventory:
@@ -107,5 +126,7 @@ class InventoryController:
     def _show(self, answer: str) -> None:
         with self._messages.shown():
             inventory = json.loads(answer)
-            self._panel.showInventory(inventory["models"], inventory["devices"])
+            self._panel.showInventory(
+                inventory["models"], inventory["devices"], inventory["downloads"]
+            )
             self._onShown()

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from MuscleFMSegmentLib.controllers.download_controller import DownloadController
 from MuscleFMSegmentLib.controllers.inventory_controller import InventoryController
 from MuscleFMSegmentLib.controllers.learn_controller import LearnController
 from MuscleFMSegmentLib.controllers.peek import Peek
@@ -51,7 +52,9 @@ class ModulePanel:
         self._unfollow: Callable[[], None] = lambda: None
         self._installer = Installer()
         self._exporter = LibraryRunner(qt.QTimer())
-        self.segment = SegmentPanel(self.apply, self.stop, self._chosen)
+        self.segment = SegmentPanel(
+            self.apply, self.stop, self._chosen, lambda name: self.download.toggle(name)
+        )
         self.inventory = InventoryController(
             self.segment, self.messages, LibraryRunner(qt.QTimer()), qt.QTimer(), self._chosen
         )
@@ -60,6 +63,13 @@ class ModulePanel:
             self.messages,
             LibraryRunner(qt.QTimer()),
             self._onResults,
+            self.inventory.noteRun,
+        )
+        self.download = DownloadController(
+            self.segment,
+            self.messages,
+            LibraryRunner(qt.QTimer()),
+            self.inventory.refreshAndChoose,
         )
         self.control = ReviewController(
             ReviewContext(
@@ -160,6 +170,7 @@ class ModulePanel:
         self.worklist.end()
         self.learn.end()
         self.inventory.end()
+        self.download.end()
         self._exporter.end()
         self.control.close()
         self.resume.release()
@@ -238,12 +249,12 @@ class ModulePanel:
         if self._parameters:
             self._parameters.modelName = self.segment.model
             self._parameters.deviceName = self.segment.device
-        self._showTiming()
+        self._showDemand()
         self._showLearning()
 
-    def _showTiming(self) -> None:
+    def _showDemand(self) -> None:
         node = self._parameters.inputVolume if self._parameters else None
-        self.inventory.showTiming(slicesAlongLeg(node) if node else 0, self.run.isRunning)
+        self.inventory.showDemand(slicesAlongLeg(node) if node else 0)
 
     def _choice(self) -> tuple[str, str]:
         return self.segment.model, self.segment.device
@@ -262,7 +273,7 @@ class ModulePanel:
             hasVolume and not self.ui.installFrame.isVisible(),
             _("Segment the volume") if hasVolume else _("Choose a volume first"),
         )
-        self._showTiming()
+        self._showDemand()
         self.control.followParameters()
 
     def _onResults(self, folder: ReviewFolder, run: SegmentationRun) -> None:

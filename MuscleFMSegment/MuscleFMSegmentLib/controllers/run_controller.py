@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 from musclefm.errors import MuscleFMError
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner, Outcome
 from MuscleFMSegmentLib.process.progress_updates import SEGMENT_STAGES
+from MuscleFMSegmentLib.scene.nodes import slicesAlongLeg
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.segment_panel import SegmentPanel
 
@@ -32,6 +34,8 @@ class RunController:
         Of its own.
     onResults : callable
         Given the folder and the run that finished.
+    onTimed : callable
+        Given the seconds that it took, and the slices of its volume.
     """
 
     def __init__(
@@ -40,10 +44,12 @@ class RunController:
         messages: MessageArea,
         runner: LibraryRunner,
         onResults: Callable[[ReviewFolder, SegmentationRun], None],
+        onTimed: Callable[[float, int], None],
     ) -> None:
         self._panel = panel
         self._messages = messages
         self._onResults = onResults
+        self._onTimed = onTimed
         self._runner = runner
         self._folder: ReviewFolder | None = None
 
@@ -66,10 +72,17 @@ class RunController:
         if warnings:
             self._messages.show("; ".join(warnings))
         folder = ReviewFolders().make()
+        begun, slices = time.monotonic(), slicesAlongLeg(run.volumeNode)
+
+        def finish(outcome: Outcome) -> None:
+            if outcome.kind == "finished":
+                self._onTimed(time.monotonic() - begun, slices)
+            self._finish(outcome, folder, run)
+
         try:
             self._runner.run(
                 run.export(folder.input, folder.results),
-                lambda outcome: self._finish(outcome, folder, run),
+                finish,
                 self._panel.showProgress,
                 self._panel.log,
                 SEGMENT_STAGES,

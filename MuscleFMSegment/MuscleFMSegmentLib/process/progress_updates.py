@@ -129,7 +129,19 @@ LEARN_STAGES: Mapping[str, Stage] = {
         ),
     ),
 }
-_TIMED = ("segment", "train")
+DOWNLOAD_STAGES: Mapping[str, Stage] = {
+    "download": Stage(
+        0.00,
+        0.95,
+        lambda event, members, left: (
+            _("Downloading, {done} of {total} MB").format(done=event.done, total=event.total)
+            + (_(", {time} left").format(time=left) if left else "")
+        ),
+        logsSteps=False,
+    ),
+    "import": Stage(0.95, 1.00, lambda event, members, left: _("Checking and adding the model")),
+}
+_TIMED = ("segment", "train", "download")
 
 
 def eventOf(line: str) -> ProgressEvent | None:

@@ -36,16 +36,41 @@ def cardHtml(model: Mapping[str, Any]) -> str:
         _("Training"): model["training_data"],
         _("Licence"): model["licence"],
     }
-    table = "".join(
+    version = _("version {name}").format(name=_shown(model["version"]))
+    return (
+        f"<p><b>{_shown(model['title'])}</b>, {version}</p>"
+        f"<p>{_shown(model['description'])}</p>{_table(rows)}"
+    )
+
+
+def downloadHtml(entry: Mapping[str, Any]) -> str:
+    """Return what is known of weights before they are downloaded.
+
+    Parameters
+    ----------
+    entry : mapping
+        Of the downloads in ``musclefm inventory``.
+    """
+    rows = {
+        _("Use"): _("weights to train a model from; they segment once they were trained"),
+        _("Size"): _("{size:.0f} MB").format(size=entry["bytes"] / 1e6),
+        _("Licence"): entry["licence"],
+        _("From"): entry["host"],
+    }
+    address = escape(printable(entry["page"]), quote=True)
+    return (
+        f"<p><b>{_shown(entry['title'])}</b></p>{_table(rows)}"
+        f"<p><a href='{address}'>{address}</a></p>"
+    )
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    lines = (
         f"<tr><td style='padding-right: 8px'><b>{_shown(name)}</b></td><td>{_shown(text)}</td></tr>"
         for name, text in rows.items()
         if text
     )
-    version = _("version {name}").format(name=_shown(model["version"]))
-    return (
-        f"<p><b>{_shown(model['title'])}</b>, {version}</p>"
-        f"<p>{_shown(model['description'])}</p><table>{table}</table>"
-    )
+    return f"<table>{''.join(lines)}</table>"
 
 
 def _shown(text: str) -> str:

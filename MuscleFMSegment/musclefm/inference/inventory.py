@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from musclefm.inference.device import choose_runtime
-from musclefm.inference.predictor import EnsemblePredictor
-from musclefm.models.bundle import Bundle
+from musclefm.inference.demand import gpu_bytes, operations_per_slice
+from musclefm.models.imports.sam import OFFICIAL_CHECKPOINTS
 from musclefm.models.registry import ListedBundle, former_version, list_bundles
-from musclefm.progress import silent
-
-_THIGHS = 2
-_RUNS = 3
 
 
 class ModelEntry(BaseModel):
@@ -42,6 +36,10 @@ class ModelEntry(BaseModel):
         Networks in the ensemble.
     metrics : dict of str to float
         Of the ensemble.
+    sha256 : str
+        Of the bundle.
+    operations_per_slice, gpu_bytes : float
+        What a case needs, see :mod:`musclefm.inference.demand`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +62,38 @@ class ModelEntry(BaseModel):
     channels: tuple[str, ...] = ()
     members: int = 0
     metrics: dict[str, float] = {}
+    sha256: str = ""
+    operations_per_slice: float = 0.0
+    gpu_bytes: float = 0.0
+
+
+class DownloadEntry(BaseModel):
+    """Pretrained weights that ``musclefm models download`` gets, as a chooser shows them.
+
+    Attributes
+    ----------
+    name : str
+        Of the download, and of the model that it becomes.
+    title : str
+        For people.
+    bytes : int
+        Size of the download.
+    host : str
+        The server that it comes from.
+    licence : str
+        Of the weights.
+    page : str
+        Address where its authors tell of it and of its licence.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    bytes: int
+    host: str
+    licence: str
+    page: str
 
 
 class DeviceEntry(BaseModel):
@@ -101,6 +131,8 @@ class Inventory(BaseModel):
         Shipped ones first.
     devices : tuple of DeviceEntry
         GPUs first; the CPU is always there.
+    downloads : tuple of DownloadEntry
+        Those that are not among the models yet.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -108,48 +140,29 @@ class Inventory(BaseModel):
     schema_version: int = 1
     models: tuple[ModelEntry, ...]
     devices: tuple[DeviceEntry, ...]
+    downloads: tuple[DownloadEntry, ...] = ()
 
 
 def take_inventory() -> Inventory:
-    """Return the models that are installed and the devices that PyTorch can use."""
+    """Return the models that are installed or can be had, and the devices of PyTorch."""
+    models = tuple(_model(listed) for listed in list_bundles())
+    there = {model.name for model in models}
     return Inventory(
-        models=tuple(_model(listed) for listed in list_bundles()), devices=(*_gpus(), _cpu())
+        models=models,
+        devices=(*_gpus(), _cpu()),
+        downloads=tuple(
+            DownloadEntry(
+                name=entry.name,
+                title=entry.title,
+                bytes=entry.remote.bytes,
+                host=entry.remote.host,
+                licence=entry.licence,
+                page=entry.page,
+            )
+            for entry in OFFICIAL_CHECKPOINTS
+            if entry.name not in there
+        ),
     )
-
-
-def seconds_per_slice(bundle: Bundle, device: str = "cpu") -> float:
-    """Measure how long an ensemble takes for one slice of two thighs.
-
-    One member is run on one tile, and the fastest of a few runs counts: the first one sets
-    things up, and other programs may disturb another.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        The ensemble.
-    device : str
-        As for :func:`musclefm.inference.device.choose_runtime`.
-
-    Raises
-    ------
-    MuscleFMError
-        The model cannot segment, or the device is not there.
-    """
-    bundle.require_ready()
-    manifest = bundle.manifest
-    one = manifest.model_copy(update={"members": manifest.members[:1]})
-    predictor = EnsemblePredictor(
-        Bundle(bundle.folder, one, bundle.scheme), choose_runtime(device), silent
-    )
-    size = manifest.architecture.input_size
-    tile = torch.zeros(1, manifest.architecture.input_channels, size, size)
-    taken = []
-    for _ in range(_RUNS):
-        begun = time.perf_counter()
-        predictor.probabilities(tile).cpu()
-        taken.append(time.perf_counter() - begun)
-    tiles = _THIGHS if manifest.input.framing.kind == "thigh" else 1
-    return min(taken) * tiles * len(manifest.members)
 
 
 def _model(listed: ListedBundle) -> ModelEntry:
@@ -182,6 +195,9 @@ def _model(listed: ListedBundle) -> ModelEntry:
         channels=manifest.input.channels,
         members=len(manifest.members),
         metrics=manifest.metrics,
+        sha256=listed.bundle.sha256,
+        operations_per_slice=operations_per_slice(manifest),
+        gpu_bytes=gpu_bytes(manifest),
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
+from musclefm.inference.demand import tiles_at_once
 from musclefm.inference.device import Runtime
 from musclefm.inference.framing import Framing
 from musclefm.models.bundle import Bundle
@@ -27,11 +28,6 @@ from musclefm.uncertainty.maps import ClassStatistics
 
 SliceObserver = Callable[[int, Tensor, Tensor], None]
 """Takes a slice's index, its mean probabilities ``(C, J, I) float32`` and its members'."""
-
-# Pixels of tiles in one batch: attention takes most of the memory, and a CPU gains
-# nothing from more. Fewer tiles than fit keep progress and cancelling lively.
-_PIXELS_AT_ONCE = {"cpu": 448**2, "cuda": 32 * 448**2}
-_TILES_AT_MOST = {"cpu": 8, "cuda": 64}
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ class EnsemblePredictor:
         self._temperature = bundle.manifest.temperature
         size = bundle.manifest.architecture.input_size
         kind = runtime.device.type
-        self._tiles_at_once = min(max(_PIXELS_AT_ONCE[kind] // size**2, 1), _TILES_AT_MOST[kind])
+        self._tiles_at_once = tiles_at_once(size, kind)
         self._members: list[SegmentationNetwork] = []
         count = len(bundle.manifest.members)
         for index in range(count):

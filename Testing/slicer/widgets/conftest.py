@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import MODULE, REAL_SCAN, SAMPLE, openResults, segmented, settle
+from playing import MODULE, REAL_SCAN, REPOSITORY, SAMPLE, openResults, segmented, settle
+
+# For what its tests have made that is of use here, too.
+sys.path.append(str(REPOSITORY / "Testing" / "unit"))
 
 
 @pytest.fixture(autouse=True)

@@ -38,12 +38,15 @@ class OfficialCheckpoint:
         Where its authors tell of it and of its licence.
     remote : RemoteFile
         What to download.
+    licence : str
+        Of the weights.
     """
 
     name: str
     title: str
     page: str
     remote: RemoteFile
+    licence: str = "Apache-2.0"
 
 
 OFFICIAL_CHECKPOINTS = (
