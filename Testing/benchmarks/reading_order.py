@@ -4,7 +4,8 @@ A reader who knows the reference looks at rendered severe cases of anatomies tha
 the shipped ensemble never saw. One look is at one muscle of one side in one
 slice, and finds all wrong voxels there: those that the model or the reference
 gives to the muscle, where both differ. The queue's order looks at the slices and
-muscles of region after region, and then at what is left from one end; slice by
+muscles of region after region, muscle by muscle, and then at what is left from one
+end; by region takes the regions by their expected wrong voxels alone; slice by
 slice looks at all muscles of one slice after another; a random order is the mean
 of several.
 
@@ -26,6 +27,8 @@ import numpy.typing as npt
 from severe_cases import SegmentedRendering, segmented, unseen_renderings
 
 from musclefm.models.registry import find_bundle
+from musclefm.review.findings import FlaggedRegion
+from musclefm.review.queue import ReviewQueue
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -50,12 +53,14 @@ def wrong_by_look(case: SegmentedRendering) -> dict[Look, npt.NDArray[np.intp]]:
     return looks
 
 
-def queue_order(case: SegmentedRendering, looks: Iterable[Look]) -> list[Look]:
+def order_of_regions(
+    case: SegmentedRendering, regions: Iterable[FlaggedRegion], looks: Iterable[Look]
+) -> list[Look]:
     """Return the looks region by region, and then what is left from one end."""
     muscles = len(case.maps.scheme.labels)
     order: dict[Look, None] = {}
     possible = sorted(looks)
-    for region in case.regions.queue:
+    for region in regions:
         sided = {label + (muscles if region.side == "left" else 0) for label in region.label_ids}
         first, last = region.slices
         for look in possible:
@@ -88,11 +93,13 @@ def curves(case: SegmentedRendering) -> dict[str, npt.NDArray[np.float64]]:
             np.linspace(0, 1, 101), np.arange(len(order) + 1) / len(order), [0.0, *shares]
         )
 
+    walk = [entry.region for entry in ReviewQueue(case.regions.queue).entries]
     shuffled = [
         at([possible[i] for i in rng.permutation(len(possible))]) for _ in range(_RANDOM_ORDERS)
     ]
     return {
-        "queue": at(queue_order(case, looks)),
+        "queue": at(order_of_regions(case, walk, looks)),
+        "by region": at(order_of_regions(case, case.regions.queue, looks)),
         "slice by slice": at(possible),
         "random": np.mean(shuffled, axis=0),
     }

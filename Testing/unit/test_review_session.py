@@ -100,6 +100,14 @@ def test_a_review_comes_back_as_it_was_left(tmp_path, queue):
     assert datetime.now(timezone.utc) - session.saved_at < timedelta(minutes=1)
 
 
+def test_a_review_of_another_order_resumes_at_the_same_region(queue):
+    session = ReviewSession.of(queue, PROVENANCE)
+    other = tuple(reversed(session.entries))
+    place = len(other) - 1 - session.position
+    moved = session.model_copy(update={"entries": other, "position": place})
+    assert moved.queue(REGIONS).current == queue.current
+
+
 def test_labels_come_back_on_their_grid_in_any_orientation(
     tmp_path, oblique_volume, stored_48_ways
 ):

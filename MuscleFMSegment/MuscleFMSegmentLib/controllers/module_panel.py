@@ -17,6 +17,7 @@ from MuscleFMSegmentLib.controllers.peek import Peek
 from MuscleFMSegmentLib.controllers.resume_controller import ResumeController
 from MuscleFMSegmentLib.controllers.review_controller import ReviewContext, ReviewController
 from MuscleFMSegmentLib.controllers.run_controller import RunController
+from MuscleFMSegmentLib.controllers.sections import Sections
 from MuscleFMSegmentLib.controllers.shortcuts import Shortcuts, reviewKeys
 from MuscleFMSegmentLib.controllers.worklist_controller import WorklistController
 from MuscleFMSegmentLib.process.background import Background
@@ -81,6 +82,7 @@ class ModulePanel:
                 onOpened=self._onOpened,
                 onLost=self._onLost,
                 onSaved=self._onSaved,
+                onStep=lambda: self.sections.follow(),
             )
         )
         self.resume = ResumeController(ui, self.messages, self.control)
@@ -90,13 +92,24 @@ class ModulePanel:
         self.learn = LearnController(
             self.messages, lambda: LibraryRunner(qt.QTimer()), self._choice, self.inventory.refresh
         )
-        aside = (ui.worklistSection, self.worklist.panel), (ui.learnSection, self.learn.panel)
-        for section, panel in (*self._panels(), *aside):
-            section.layout().addWidget(panel.form)
-        for section, _panel in aside:
-            section.collapsed = True
+        self.sections = Sections(
+            ui,
+            {
+                "segment": self.segment.form,
+                "review": self.control.review.form,
+                "correct": self.control.correct.form,
+                "save": self.control.saving.panel.form,
+                "learn": self.learn.panel.form,
+                "worklist": self.worklist.panel.form,
+                "muscles": self.control.muscles.form,
+                "uncertainty": self.control.uncertainty.form,
+            },
+            lambda: self.control.openCase,
+        )
         ui.learnSection.connect("contentsCollapsed(bool)", lambda collapsed: self._showLearning())
-        self._fold(hasCase=False)
+        for frame in (ui.messageFrame, ui.installFrame, ui.resumeFrame):
+            # A colour of the palette stays readable in Slicer's dark style.
+            frame.setBackgroundRole(qt.QPalette.AlternateBase)
         ui.installButton.connect("clicked()", self.install)
         ui.installFrame.setVisible(False)
         self._peek = Peek(qt.Qt.Key_U, self.control.peek, self.toggleHeat)
@@ -160,7 +173,7 @@ class ModulePanel:
 
     def sceneClosed(self) -> None:
         """Begin anew, and offer to resume what was not saved."""
-        self._fold(hasCase=False)
+        self.sections.follow()
         self._offerInterrupted()
 
     def cleanup(self) -> None:
@@ -198,21 +211,6 @@ class ModulePanel:
         """Show or hide the heat."""
         if self._parameters:
             self._parameters.heatVisible = not self._parameters.heatVisible
-
-    def _panels(self) -> tuple[tuple[Any, Any], ...]:
-        ui, control = self.ui, self.control
-        return (
-            (ui.segmentSection, self.segment),
-            (ui.reviewSection, control.review),
-            (ui.correctSection, control.correct),
-            (ui.uncertaintySection, control.uncertainty),
-            (ui.musclesSection, control.muscles),
-            (ui.saveSection, control.saving.panel),
-        )
-
-    def _fold(self, hasCase: bool) -> None:
-        for section, _panel in self._panels():
-            section.collapsed = hasCase == (section is self.ui.segmentSection)
 
     def _checkPackages(self) -> None:
         if self._hasPackages():
@@ -282,10 +280,10 @@ class ModulePanel:
     def _onOpened(self) -> None:
         self.resume.release()
         self._offerInputs()
-        self._fold(hasCase=True)
+        self.sections.begin()
 
     def _onLost(self) -> None:
-        self._fold(hasCase=False)
+        self.sections.follow()
         if not slicer.mrmlScene.IsClosing():
             self.messages.show(_("the case was deleted from the scene: its review is kept"))
             self._offerInterrupted()

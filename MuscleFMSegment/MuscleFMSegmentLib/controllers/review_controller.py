@@ -42,6 +42,8 @@ class ReviewContext:
         Returns the parameter node, None while the module is not shown.
     onOpened, onLost, onSaved : callable
         Called when a case is shown, was lost, or was saved by Save and next case.
+    onStep : callable
+        Called when the step of the work may have changed.
     """
 
     messages: MessageArea
@@ -52,6 +54,7 @@ class ReviewContext:
     onOpened: Callable[[], None]
     onLost: Callable[[], None]
     onSaved: Callable[[], None]
+    onStep: Callable[[], None]
 
 
 class ReviewController:
@@ -67,8 +70,9 @@ class ReviewController:
             onSkip=self.skip,
             onFlag=self.toggleFlag,
             onRegion=lambda regionId: self._do(lambda review: review.goTo(regionId)),
+            onMuscle=lambda muscle: self._do(lambda review: review.goToMuscle(*muscle)),
         )
-        self.correct = CorrectPanel(self.carry)
+        self.correct = CorrectPanel(self.carry, self._showSelected)
         self.uncertainty = UncertaintyPanel(
             lambda index: self._do(lambda review: review.goToSlice(index))
         )
@@ -79,6 +83,7 @@ class ReviewController:
             context.parameters,
             lambda: self._open,
             context.onSaved,
+            context.onStep,
         )
         self.muscles = MusclesPanel(
             lambda side, label: self._do(lambda review: review.goToMuscle(side, label)),
@@ -226,12 +231,21 @@ class ReviewController:
 
     def onQueueChanged(self) -> None:
         """Show the queue."""
+        from musclefm.review.muscle_queue import muscles_of_queue
+
         if self._open:
-            review = self._open.review
-            self.review.show(review.queue, review.case.grid.voxel_volume_mm3 / 1000)
+            review, case = self._open.review, self._open.review.case
+            self.review.show(
+                review.queue,
+                muscles_of_queue(review.queue.entries, case.muscles, case.scheme),
+                case.colours,
+                case.grid.voxel_volume_mm3 / 1000,
+            )
+            self._showSelected()
             if review.queue.current is not None:
                 self.uncertainty.plot.setCurrent(review.shownSlice)
             self.saving.show()
+            self._context.onStep()
 
     def onMeasured(self) -> None:
         """Show volumes and fat fractions."""
@@ -242,6 +256,7 @@ class ReviewController:
                 # Labels that were replaced as a whole leave no surfaces.
                 self.muscles.ui.show3dButton.setChecked(False)
             self.saving.show()
+            self._context.onStep()
 
     def onVisited(self) -> None:
         """Show what would be verified."""
@@ -259,6 +274,14 @@ class ReviewController:
     def onFailed(self, error: Exception) -> None:
         """Show what went wrong in the background."""
         self._context.messages.showError(error)
+
+    def _showSelected(self) -> None:
+        """Let the list, and what else is shown, follow the muscle that is selected for editing."""
+        if self._open is None:
+            return
+        editing, current = self._open.review.editing, self._open.review.queue.current
+        self.review.select(editing.selectedMuscle, current.region.id if current else None)
+        self.correct.showAlone(editing)
 
     def _do(self, act: Callable[[CaseReview], None]) -> None:
         if self._open:

@@ -41,6 +41,8 @@ class SaveController:
         Returns the case that is open, or None.
     onSaved : callable
         Called when the case was saved and the next one is wanted.
+    onStored : callable
+        Called whenever the open case was saved.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class SaveController:
         parameters: Callable[[], MuscleFMSegmentParameterNode | None],
         openCase: Callable[[], OpenCase | None],
         onSaved: Callable[[], None],
+        onStored: Callable[[], None],
     ) -> None:
         self._messages = messages
         self._background = background
         self._parameters = parameters
         self._openCase = openCase
         self._onSaved = onSaved
+        self._onStored = onStored
         self._isSaving = False
         self.panel = SavePanel(self.save, self.saveAndNext, self.export)
         self.exporter = ExportController(self.panel, messages, exporter, self.show)
@@ -178,6 +182,7 @@ class SaveController:
                 opened.autosave()
             self.show()
             if self._openCase() is opened:
+                self._onStored()
                 afterwards()
 
         def failed(error: Exception) -> None:

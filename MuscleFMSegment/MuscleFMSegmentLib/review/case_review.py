@@ -159,6 +159,11 @@ class CaseReview:
         muscle = self.sidedVolume().array == value
         self._views.jumpToLargest(self.case, self.case.legAxis, muscle)
         self.visits.visitMuscle(value)
+        # What is accepted now must not be a region that is out of sight.
+        self.noteTime()
+        self.queue.go_to_muscle((side, labelId))
+        self._marker.remove()
+        self._listener.onQueueChanged()
 
     def peek(self, isPeeking: bool) -> None:
         """Take heat and region line away, or bring the line back."""

@@ -14,10 +14,11 @@ import slicer
 from scipy import ndimage
 
 from musclefm.labels.scheme import SIDES, LabelScheme
+from musclefm.labels.segment_names import segment_id
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
 from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.muscle_slices import SliceAxis
-from musclefm.review.queue import ReviewQueue
+from musclefm.review.queue import Muscle, ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
@@ -92,6 +93,16 @@ class CaseInScene:
         """Return the sided values of the muscles that a region concerns."""
         shift = len(self.scheme.labels) if region.side == "left" else 0
         return frozenset(label + shift for label in region.label_ids)
+
+    @property
+    def colours(self) -> dict[Muscle, tuple[float, float, float]]:
+        """Red, green and blue in [0, 1] of the muscles' segments, by side and label id."""
+        segmentation = self.segmentationNode.GetSegmentation()
+        found = (
+            ((side, label.id), segmentation.GetSegment(segment_id(side, label)))
+            for side, label in self.scheme.labels_of_sides().values()
+        )
+        return {muscle: segment.GetColor() for muscle, segment in found if segment}
 
     @property
     def legAxis(self) -> SliceAxis:

@@ -43,6 +43,7 @@ class Editing:
             node.SetName(_("MuscleFMSegment editor"))
             node = scene.AddNode(node)
         self.editorNode = node
+        self._visibleBefore: dict[str, bool] = {}
         node.SetAndObserveSegmentationNode(case.segmentationNode)
         node.SetAndObserveSourceVolumeNode(case.volumeNode)
         self.setNeighboursKept(True)
@@ -70,6 +71,31 @@ class Editing:
             return False
         self.editorNode.SetSelectedSegmentID(segmentId)
         return True
+
+    def showOnlySelected(self, isAlone: bool) -> None:
+        """Show the selected muscle alone, or again those that were shown before."""
+        node = self._case.segmentationNode
+        display, segmentIds = node.GetDisplayNode(), node.GetSegmentation().GetSegmentIDs()
+        before = self._visibleBefore or {
+            segmentId: display.GetSegmentVisibility(segmentId) for segmentId in segmentIds
+        }
+        selected = self.editorNode.GetSelectedSegmentID()
+        # One redraw, not one for each segment.
+        wasModifying = display.StartModify()
+        for segmentId in segmentIds:
+            isShown = segmentId == selected if isAlone else before.get(segmentId, True)
+            display.SetSegmentVisibility(segmentId, isShown)
+        display.EndModify(wasModifying)
+        self._visibleBefore = before if isAlone else {}
+
+    @property
+    def selectedMuscle(self) -> tuple[Side, int] | None:
+        """Side and label id of the selected muscle; None where none is selected."""
+        value = self.selectedValue
+        if value is None:
+            return None
+        side, label = self._case.scheme.labels_of_sides()[value]
+        return side, label.id
 
     @property
     def selectedValue(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 
 _UNDO_STEPS = 20
 
+# The buttons of all effects in three rows leave the width for the options of the active one.
+_EFFECTS_IN_A_ROW = 5
+
+# Slicer gives no property for its table of segments; in its form it has this name.
+_SEGMENTS_TABLE = "SegmentsTableResizableFrame"
+
 
 class CorrectPanel:
     """The panel.
+
+    The editor's own table of segments would list again what the queue lists; it is
+    folded away, with the masking, where colours and the eyes of segments are.
 
     Shortcuts and the observation of views are on only while the module is
     shown: other modules have a Segment Editor, too.
@@ -26,9 +36,11 @@ class CorrectPanel:
     ----------
     onCarry : callable
         Called when the button below the editor is pressed.
+    onSelected : callable
+        Called when another segment is selected, or is to be shown alone.
     """
 
-    def __init__(self, onCarry: Callable[[], None]) -> None:
+    def __init__(self, onCarry: Callable[[], None], onSelected: Callable[[], None]) -> None:
         self.form = loadForm("CorrectPanel")
         self.ui = widgetsOf(self.form)
         editor = self.ui.segmentEditor
@@ -36,6 +48,16 @@ class CorrectPanel:
         editor.setSegmentationNodeSelectorVisible(False)
         editor.setSourceVolumeNodeSelectorVisible(False)
         editor.setSwitchToSegmentationsButtonVisible(False)
+        editor.setAddRemoveSegmentButtonsVisible(False)
+        editor.setShow3DButtonVisible(False)
+        editor.setSpecifyGeometryButtonVisible(False)
+        editor.setEffectButtonStyle(qt.Qt.ToolButtonIconOnly)
+        editor.setEffectColumnCount(_EFFECTS_IN_A_ROW)
+        editor.connect("currentSegmentIDChanged(QString)", lambda segmentId: onSelected())
+        self.ui.segmentsButton.connect("toggled(bool)", self._showSegments)
+        self._showSegments(False)
+        self.ui.aloneCheckBox.connect("toggled(bool)", lambda isAlone: onSelected())
+        self._isAlone = False
         self.ui.carryButton.connect("clicked()", onCarry)
         self._editing: Editing | None = None
         self._isShown = False
@@ -60,6 +82,8 @@ class CorrectPanel:
             # Without an editor node, the widget would leave the table of the case on view.
             self.editor.setSegmentationNode(None)
         self._editing = None
+        self._isAlone = False
+        self.ui.aloneCheckBox.setChecked(False)
         self.editor.setMRMLSegmentEditorNode(None)
         self.showProposal(False)
         self.form.setEnabled(False)
@@ -67,8 +91,21 @@ class CorrectPanel:
     def showProposal(self, isProposed: bool) -> None:
         """Show whether the button proposes an outline or takes the one that is shown."""
         self.ui.carryButton.text = (
-            _("Take the yellow outline") if isProposed else _("Carry to the slices between")
+            _("Take the yellow outline (C)") if isProposed else _("Carry to the slices between (C)")
         )
+
+    def showAlone(self, editing: Editing) -> None:
+        """Show the selected muscle alone where the reader wants that, and else all of them."""
+        wanted = self.ui.aloneCheckBox.checked
+        if wanted or self._isAlone:
+            editing.showOnlySelected(wanted)
+        self._isAlone = wanted
+
+    def _showSegments(self, isShown: bool) -> None:
+        """Show Slicer's own table of segments and its masking, or fold them away."""
+        for table in slicer.util.findChildren(self.editor, name=_SEGMENTS_TABLE):
+            table.setVisible(isShown)
+        self.editor.setMaskingSectionVisible(isShown)
 
     def setNeighboursKept(self, kept: bool) -> None:
         """Keep other muscles from edits, or let edits take voxels away from them."""

@@ -134,8 +134,6 @@ class LearnPanel:
         ui.verdictLabel.text = _verdict(comparison)
         muscles = comparison["muscles"]
         table = ui.comparisonTable
-        # Anew, as cells keep the colour of an earlier verdict.
-        table.setRowCount(0)
         table.setRowCount(1 + len(muscles))
         for row, figure in enumerate((_overall(comparison), *muscles)):
             name = figure["name"]
@@ -145,13 +143,12 @@ class LearnPanel:
             errors = _change(figure, "expected_wrong_voxels", ".0f")
             setCell(table, row, _WRONG, errors, isNumber=True)
             setCell(table, row, _P, _pText(figure["p"]), isNumber=True)
-            verdict = figure["verdict"]
-            text, colour = {
-                "better": (_("better"), "#2a8a3a"),
-                "not different": (_("not different"), ""),
-                "worse": (_("worse"), "#c03030"),
-            }[verdict]
-            setCell(table, row, _VERDICT, text, colour=colour)
+            verdict = {
+                "better": _("▲ better"),
+                "not different": _("not different"),
+                "worse": _("▼ worse"),
+            }[figure["verdict"]]
+            setCell(table, row, _VERDICT, verdict)
         ui.useButton.setVisible(comparison["not_worse"])
         ui.discardButton.setVisible(True)
         ui.comparisonFrame.setVisible(True)

@@ -15,9 +15,8 @@ _HEIGHT = 110
 _LEFT, _TOP, _BOTTOM, _RIGHT = 34, 8, 20, 6
 _TICK_EVERY_PX = 34
 
-# In regions to check and elsewhere as in the report.
-_FLAGGED, _REST = "#9c3587", "#a9b4c0"
-_CURRENT, _HOVERED = (0, 183, 199, 90), (0, 183, 199, 45)
+# Share of the palette's ink: of bars outside the regions to check, of lines, under the mouse.
+_REST, _LINE, _HOVERED = 0.4, 0.25, 0.15
 
 
 class LegProfilePlot(qt.QWidget):
@@ -83,8 +82,7 @@ class LegProfilePlot(qt.QWidget):
         painter = qt.QPainter(self)
         painter.setRenderHint(qt.QPainter.Antialiasing, False)
         ink = self.palette.color(qt.QPalette.WindowText)
-        faint = qt.QColor(ink)
-        faint.setAlpha(60)
+        faint = _thinned(ink, _LINE)
         width, height = self._plotSize()
         painter.setPen(faint)
         painter.drawLine(_LEFT, _TOP + height, _LEFT + width, _TOP + height)
@@ -101,18 +99,18 @@ class LegProfilePlot(qt.QWidget):
         step = width / len(self._bars)
         every = max(1, round(_TICK_EVERY_PX / step))
         gap = 1 if step > 3 else 0
+        flagged, rest = self.palette.color(qt.QPalette.Highlight), _thinned(ink, _REST)
         for bar, shown in enumerate(self._bars):
             left, right = (_LEFT + round(edge * step) for edge in (bar, bar + 1))
-            for isMarked, tint in (
-                (bar == self._hovered, _HOVERED),
-                (shown.index == self._current, _CURRENT),
-            ):
-                if isMarked:
-                    painter.fillRect(left, _TOP, right - left, height, qt.QColor(*tint))
-            for volume, colour in ((shown.uncertain_ml, _REST), (shown.flagged_ml, _FLAGGED)):
+            if bar == self._hovered:
+                painter.fillRect(left, _TOP, right - left, height, _thinned(ink, _HOVERED))
+            for volume, colour in ((shown.uncertain_ml, rest), (shown.flagged_ml, flagged)):
                 tall = round(height * volume / top)
                 width = max(1, right - left - gap)
-                painter.fillRect(left, _TOP + height - tall, width, tall, qt.QColor(colour))
+                painter.fillRect(left, _TOP + height - tall, width, tall, colour)
+            if shown.index == self._current:
+                painter.setPen(ink)
+                painter.drawRect(left, _TOP, right - left - 1, height)
             if bar % every == every // 2:
                 painter.setPen(ink)
                 middle = (left + right) // 2
@@ -136,3 +134,10 @@ class LegProfilePlot(qt.QWidget):
         if not self._bars or not _LEFT <= x < _LEFT + width:
             return None
         return int((x - _LEFT) * len(self._bars) / width)
+
+
+def _thinned(ink: Any, share: float) -> Any:
+    """Return a colour that covers only so much of what lies beneath."""
+    colour = qt.QColor(ink)
+    colour.setAlphaF(share)
+    return colour

@@ -81,7 +81,7 @@ class MusclesPanel:
             self._showSize(row, muscle.volume_ml, muscle.fat_fraction)
             setCell(table, row, _UNCERTAINTY, _number(muscle.mean_uncertainty), isNumber=True)
             setCell(table, row, _DICE, _number(muscle.expected_dice), isNumber=True)
-            setCell(table, row, _FLAG, "●" if muscle.flagged else "", colour="#cc4778")
+            setCell(table, row, _FLAG, "●" if muscle.flagged else "")
 
     def showMeasures(self, measures: Iterable[MuscleMeasure]) -> None:
         """Let volumes and fat fractions follow an edit."""

@@ -1,21 +1,26 @@
-"""The queue: what to look at, in which order, and how much is resolved."""
+"""The queue by muscle: what to look at, in which order, and how much is resolved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
+import qt
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
+from MuscleFMSegmentLib.widgets.table_cells import prepareTree, setSwatch, setTreeCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
-    from musclefm.review.queue import ReviewEntry, ReviewQueue
+    from musclefm.review.findings import FlaggedRegion
+    from musclefm.review.muscle_queue import MuscleEntry
+    from musclefm.review.queue import Muscle, ReviewEntry, ReviewQueue
 
-_NUMBER, _MUSCLE, _SLICES, _WRONG, _STATUS = range(5)
+_MUSCLE, _WRONG, _DICE, _STATUS = range(4)
 _FLAG = "⚑ "
+_UNKNOWN = "–"
 
 
 class ReviewPanel:
@@ -27,6 +32,8 @@ class ReviewPanel:
         The buttons.
     onRegion : callable
         Given the id of a region that was clicked.
+    onMuscle : callable
+        Given side and label id of a muscle that was clicked.
     """
 
     def __init__(
@@ -37,17 +44,22 @@ class ReviewPanel:
         onSkip: Callable[[], None],
         onFlag: Callable[[], None],
         onRegion: Callable[[int], None],
+        onMuscle: Callable[[Muscle], None],
     ) -> None:
         self.form = loadForm("ReviewPanel")
         self.ui = widgetsOf(self.form)
         self._onRegion = onRegion
-        self._regionIds: list[int] = []
+        self._onMuscle = onMuscle
+        self._muscles: list[Muscle] = []
+        self._regionIds: list[list[int]] = []
+        # The muscle that was unfolded for the walk, and is folded when that goes on.
+        self._unfolded: Muscle | None = None
         # Made once: Slicer looks each text up with its file.
         self._statuses = {
-            "to do": (_("to do"), "#808080"),
-            "corrected": (_("✎ corrected"), "#2f6fd0"),
-            "accepted": (_("✓ accepted"), "#2a8a3a"),
-            "skipped": (_("– skipped"), "#b06a00"),
+            "to do": _("to do"),
+            "corrected": _("✎ corrected"),
+            "accepted": _("✓ accepted"),
+            "skipped": _("– skipped"),
         }
         for button, act in (
             (self.ui.previousButton, onPrevious),
@@ -57,15 +69,19 @@ class ReviewPanel:
             (self.ui.flagButton, onFlag),
         ):
             button.connect("clicked()", act)
-        self.ui.queueTable.connect("cellClicked(int,int)", self._clicked)
-        prepareTable(self.ui.queueTable, stretched=_MUSCLE)
+        tree = self.ui.queueTree
+        tree.connect("clicked(QModelIndex)", self._goTo)
+        tree.connect("activated(QModelIndex)", self._goTo)
+        prepareTree(tree, stretched=_MUSCLE)
         for column, text in (
-            (_SLICES, _("Slices along the leg, by their index in the image")),
-            (_WRONG, _("Volume that is expected to be wrong; most of it first")),
-            (_STATUS, _("A region whose voxels you change is corrected by itself")),
+            (_MUSCLE, _("Muscles, and under each its regions to check, in the order of Next")),
+            (_WRONG, _("Volume that is expected to be wrong in the regions; most of it first")),
+            (_DICE, _("Dice that the model expects of its own label, 0 to 1")),
+            (_STATUS, _("Regions that are corrected or accepted; an edit corrects by itself")),
         ):
-            self.ui.queueTable.horizontalHeaderItem(column).setToolTip(text)
-        self.ui.keysGroup.collapsed = True
+            tree.headerItem().setToolTip(column, text)
+        self.ui.keysButton.connect("toggled(bool)", self.ui.keysLabel.setVisible)
+        self.ui.keysLabel.setVisible(False)
         self.clear()
 
     def showKeys(self, keys: Sequence[tuple[str, str]]) -> None:
@@ -78,86 +94,166 @@ class ReviewPanel:
 
     def clear(self) -> None:
         """Show no case."""
-        self._regionIds = []
-        self.ui.queueTable.setRowCount(0)
+        self._muscles, self._regionIds, self._unfolded = [], [], None
+        self.ui.queueTree.clear()
         self.ui.shareBar.setValue(0)
         self.ui.currentLabel.text = _("Segment a volume to see what to check.")
         self.form.setEnabled(False)
 
-    def show(self, queue: ReviewQueue, voxelMl: float) -> None:
+    def show(
+        self,
+        queue: ReviewQueue,
+        muscles: Sequence[MuscleEntry],
+        colours: Mapping[Muscle, tuple[float, float, float]],
+        voxelMl: float,
+    ) -> None:
         """Show a queue as it is now.
 
         Parameters
         ----------
         queue : ReviewQueue
             The queue.
+        muscles : sequence of MuscleEntry
+            Its regions by muscle, in its order.
+        colours : mapping
+            Red, green and blue in [0, 1] of the muscles' segments.
         voxelMl : float
             Volume of a voxel in mL.
         """
         self.form.setEnabled(True)
-        entries = queue.entries
-        table = self.ui.queueTable
-        if [entry.region.id for entry in entries] != self._regionIds:
-            self._regionIds = [entry.region.id for entry in entries]
-            table.setRowCount(len(entries))
-        for row, entry in enumerate(entries):
-            self._showEntry(row, entry, voxelMl)
-        if queue.position is not None:
-            table.selectRow(queue.position)
-            table.scrollToItem(table.item(queue.position, _NUMBER))
-        else:
-            table.clearSelection()
+        self._makeRows(muscles)
+        for row, muscle in enumerate(muscles):
+            item = self.ui.queueTree.topLevelItem(row)
+            self._showMuscle(item, muscle, voxelMl)
+            if colour := colours.get(muscle.muscle):
+                setSwatch(item, _MUSCLE, colour)
+            for child, entry in enumerate(muscle.entries):
+                self._showRegion(item.child(child), entry, voxelMl)
         self.ui.shareBar.setValue(int(100 * queue.share_done))
-        self.ui.currentLabel.text = currentText(queue)
+        self.ui.currentLabel.text = currentText(queue, voxelMl)
         hasCurrent = queue.current is not None
         for button in (self.ui.acceptButton, self.ui.skipButton, self.ui.flagButton):
             button.setEnabled(hasCurrent)
-        self.ui.previousButton.setEnabled(bool(queue.position))
-        self.ui.nextButton.setEnabled(bool(entries) and queue.position != len(entries) - 1)
+        self.ui.previousButton.setEnabled(queue.has_previous)
+        self.ui.nextButton.setEnabled(queue.has_next)
 
-    def _showEntry(self, row: int, entry: ReviewEntry, voxelMl: float) -> None:
-        region = entry.region
-        muscles = ", ".join(region.muscles)
-        voxels = _("{count:.0f} voxels are expected to be wrong").format(
-            count=region.expected_wrong_voxels
+    def select(self, muscle: Muscle | None, regionId: int | None) -> None:
+        """Select the row of a region, or of a muscle as a whole, and bring it into sight.
+
+        Parameters
+        ----------
+        muscle : tuple or None
+            The muscle that is selected for editing.
+        regionId : int or None
+            The current region where that is the muscle's.
+        """
+        tree = self.ui.queueTree
+        if muscle not in self._muscles:
+            tree.clearSelection()
+            return
+        row = self._muscles.index(muscle)
+        item = tree.topLevelItem(row)
+        if not item.isExpanded():
+            if self._unfolded in self._muscles:
+                tree.topLevelItem(self._muscles.index(self._unfolded)).setExpanded(False)
+            item.setExpanded(True)
+            self._unfolded = muscle
+        if regionId in self._regionIds[row]:
+            item = item.child(self._regionIds[row].index(regionId))
+        tree.setCurrentItem(item)
+        tree.scrollToItem(item)
+
+    def _makeRows(self, muscles: Sequence[MuscleEntry]) -> None:
+        regionIds = [[entry.region.id for entry in muscle.entries] for muscle in muscles]
+        names = [muscle.muscle for muscle in muscles]
+        if (names, regionIds) == (self._muscles, self._regionIds):
+            return
+        tree = self.ui.queueTree
+        tree.clear()
+        self._muscles, self._regionIds, self._unfolded = names, regionIds, None
+        for ids in regionIds:
+            item = qt.QTreeWidgetItem()
+            tree.addTopLevelItem(item)
+            for _id in ids:
+                item.addChild(qt.QTreeWidgetItem())
+
+    def _showMuscle(self, item: Any, muscle: MuscleEntry, voxelMl: float) -> None:
+        side, _label = muscle.muscle
+        dice = _UNKNOWN if isnan(muscle.expected_dice) else f"{muscle.expected_dice:.2f}"
+        setTreeCell(item, _MUSCLE, f"{side.capitalize()} {muscle.name}")
+        setTreeCell(item, _DICE, dice, isNumber=True)
+        if not muscle.entries:
+            setTreeCell(item, _STATUS, _UNKNOWN, toolTip=_("Nothing is flagged in this muscle"))
+            return
+        self._showWrong(item, muscle.expected_wrong_voxels, voxelMl)
+        done, count = muscle.resolved_count, len(muscle.entries)
+        text = _("{done} of {count}").format(done=done, count=count)
+        flag = _FLAG if muscle.flagged else ""
+        setTreeCell(item, _STATUS, flag + ("✓ " if done == count else "") + text)
+
+    def _showRegion(self, item: Any, entry: ReviewEntry, voxelMl: float) -> None:
+        place = _("Slices {slices}").format(slices=_span(entry.region.slices))
+        toolTip = _("{muscles}; slices along the leg by their index in the image").format(
+            muscles=", ".join(entry.region.muscles)
         )
-        cells: tuple[tuple[str, dict[str, Any]], ...] = (
-            (str(row + 1), {"isNumber": True}),
-            (f"{region.side.capitalize()} {muscles}", {}),
-            (_span(region.slices), {"isNumber": True}),
-            (
-                _("{volume:.1f} mL").format(volume=region.expected_wrong_voxels * voxelMl),
-                {"isNumber": True, "toolTip": voxels},
-            ),
-        )
-        for column, (text, look) in enumerate(cells):
-            setCell(self.ui.queueTable, row, column, text, **look)
-        text, colour = self._statuses[entry.status]
+        setTreeCell(item, _MUSCLE, place, toolTip=toolTip)
+        self._showWrong(item, entry.region.expected_wrong_voxels, voxelMl)
         flag = _FLAG if entry.flagged else ""
-        setCell(self.ui.queueTable, row, _STATUS, flag + text, colour=colour)
+        setTreeCell(item, _STATUS, flag + self._statuses[entry.status])
 
-    def _clicked(self, row: int, column: int) -> None:
-        self._onRegion(self._regionIds[row])
+    def _showWrong(self, item: Any, voxels: float, voxelMl: float) -> None:
+        toolTip = _("{count:.0f} voxels are expected to be wrong").format(count=voxels)
+        setTreeCell(item, _WRONG, millilitres(voxels * voxelMl), isNumber=True, toolTip=toolTip)
+
+    def _goTo(self, index: Any) -> None:
+        # What the reader unfolds by a click stays so.
+        self._unfolded = None
+        parent = index.parent()
+        if parent.isValid():
+            self._onRegion(self._regionIds[parent.row()][index.row()])
+        else:
+            self._onMuscle(self._muscles[index.row()])
 
 
-def currentText(queue: ReviewQueue) -> str:
-    """Return one line on the current region and on what is left."""
+def millilitres(volume: float) -> str:
+    """Return a volume with its unit."""
+    return _("{volume:.1f} mL").format(volume=volume)
+
+
+def currentText(queue: ReviewQueue, voxelMl: float) -> str:
+    """Return two lines: the current region, and how much is left.
+
+    Parameters
+    ----------
+    queue : ReviewQueue
+        The queue.
+    voxelMl : float
+        Volume of a voxel in mL.
+    """
     count, left = len(queue.entries), queue.to_do_count
     if not count:
         return _("Nothing is flagged: the model is sure everywhere.")
-    if queue.current is None or queue.position is None:
-        return _("{count} regions to check. Press Next to begin.").format(count=count)
-    region = queue.current.region
-    place = _("{number} of {count}: {side} {muscles}, slices {slices}").format(
-        number=queue.position + 1,
-        count=count,
-        side=region.side,
-        muscles=", ".join(region.muscles),
-        slices=_span(region.slices),
-    )
+    rest = _("{left} of {count} regions still to do").format(left=left, count=count)
     if not left:
-        return place + "\n" + _("All regions are looked at.")
-    return place + "\n" + _("{left} still to do").format(left=left)
+        rest = _("All regions are looked at.")
+    if queue.current is None or queue.position is None:
+        return _("Press Next to go to a region.") + "\n" + rest
+    region = queue.current.region
+    place = _("{muscles}, slices {slices}: {wrong} expected wrong").format(
+        muscles=_concerned(region),
+        slices=_span(region.slices),
+        wrong=millilitres(region.expected_wrong_voxels * voxelMl),
+    )
+    number = _("Region {number} of {count}").format(number=queue.position + 1, count=count)
+    if not left:
+        return f"{place}\n{number}. {rest}"
+    return f"{place}\n{number}, " + _("{left} still to do").format(left=left)
+
+
+def _concerned(region: FlaggedRegion) -> str:
+    first, *others = region.muscles
+    name = f"{region.side.capitalize()} {first}"
+    return name + (_(" and {count} more").format(count=len(others)) if others else "")
 
 
 def _span(slices: tuple[int, int]) -> str:

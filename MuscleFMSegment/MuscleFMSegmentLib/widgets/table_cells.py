@@ -9,6 +9,9 @@ import qt
 
 from musclefm.plain_text import printable
 
+_SWATCH_PX = 12
+_ROW_PX = 20
+
 
 def setCell(
     table: Any,
@@ -18,9 +21,8 @@ def setCell(
     *,
     isNumber: bool = False,
     toolTip: str = "",
-    colour: str = "",
 ) -> None:
-    """Set the text of a cell, and its colour where one is given.
+    """Set the text of a cell; its colour is the palette's own, light or dark.
 
     Parameters
     ----------
@@ -34,8 +36,6 @@ def setCell(
         Numbers are set flush right.
     toolTip : str
         Shown in full where the mouse rests.
-    colour : str
-        Of the text, e.g. ``"#2a7f2a"``; the palette's own where empty.
     """
     text = printable(text)
     item = table.item(row, column)
@@ -48,8 +48,49 @@ def setCell(
         return
     item.setText(text)
     item.setToolTip(plainToolTip(toolTip or text))
-    if colour:
-        item.setForeground(qt.QBrush(qt.QColor(colour)))
+
+
+def setTreeCell(
+    item: Any, column: int, text: str, *, isNumber: bool = False, toolTip: str = ""
+) -> None:
+    """Set the text of a cell of a tree, as :func:`setCell` does for a table.
+
+    Parameters
+    ----------
+    item : qt.QTreeWidgetItem
+        Its row.
+    column, text, isNumber, toolTip
+        As in :func:`setCell`.
+    """
+    text = printable(text)
+    if item.text(column) == text:
+        return
+    item.setSizeHint(column, qt.QSize(0, _ROW_PX))
+    item.setText(column, text)
+    item.setToolTip(column, plainToolTip(toolTip or text))
+    if isNumber:
+        item.setTextAlignment(column, qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+
+
+def setSwatch(item: Any, column: int, colour: tuple[float, float, float]) -> None:
+    """Show the colour of a segment in a row of a tree.
+
+    Parameters
+    ----------
+    item : qt.QTreeWidgetItem
+        The row.
+    column : int
+        From 0.
+    colour : tuple of float
+        Red, green and blue in [0, 1].
+    """
+    shown = qt.QColor.fromRgbF(*colour)
+    if item.data(column, qt.Qt.UserRole) == shown.name():
+        return
+    item.setData(column, qt.Qt.UserRole, shown.name())
+    pixmap = qt.QPixmap(_SWATCH_PX, _SWATCH_PX)
+    pixmap.fill(shown)
+    item.setIcon(column, qt.QIcon(pixmap))
 
 
 def plainToolTip(text: str) -> str:
@@ -64,10 +105,24 @@ def plainToolTip(text: str) -> str:
 def prepareTable(table: Any, stretched: int) -> None:
     """Give a table tight rows, and the free width to one of its columns."""
     table.verticalHeader().setVisible(False)
-    table.verticalHeader().setDefaultSectionSize(22)
+    table.verticalHeader().setDefaultSectionSize(_ROW_PX)
     header = table.horizontalHeader()
     header.setHighlightSections(False)
     for column in range(table.columnCount):
+        header.setSectionResizeMode(
+            column,
+            qt.QHeaderView.Stretch if column == stretched else qt.QHeaderView.ResizeToContents,
+        )
+
+
+def prepareTree(tree: Any, stretched: int) -> None:
+    """Give a tree tight rows of one height, and the free width to one of its columns."""
+    tree.setUniformRowHeights(True)
+    tree.setIndentation(16)
+    tree.setIconSize(qt.QSize(_SWATCH_PX, _SWATCH_PX))
+    header = tree.header()
+    header.setStretchLastSection(False)
+    for column in range(tree.columnCount):
         header.setSectionResizeMode(
             column,
             qt.QHeaderView.Stretch if column == stretched else qt.QHeaderView.ResizeToContents,

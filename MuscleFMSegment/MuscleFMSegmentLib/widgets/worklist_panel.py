@@ -40,12 +40,12 @@ class WorklistPanel:
         self._onOpen = onOpen
         # Made once: Slicer looks each text up with its file.
         self._statuses = {
-            "waiting": (_("waiting"), "#808080"),
-            "running": (_("running"), "#b06a00"),
-            "ready": (_("ready"), "#2f6fd0"),
-            "in review": (_("in review"), "#7a4fc0"),
-            "saved": (_("saved"), "#2a8a3a"),
-            "failed": (_("failed"), "#c03030"),
+            "waiting": _("waiting"),
+            "running": _("… running"),
+            "ready": _("● ready"),
+            "in review": _("✎ in review"),
+            "saved": _("✓ saved"),
+            "failed": _("✕ failed"),
         }
         ui = self.ui
         ui.worklistPath.connect("currentPathChanged(QString)", onFolder)
@@ -61,8 +61,7 @@ class WorklistPanel:
         table.setRowCount(len(states))
         for row, (title, state) in enumerate(zip(titles, states, strict=True)):
             setCell(table, row, _CASE, title)
-            status, colour = self._statuses[state.status]
-            setCell(table, row, _STATUS, status, toolTip=state.fault, colour=colour)
+            setCell(table, row, _STATUS, self._statuses[state.status], toolTip=state.fault)
             wrong = state.expected_wrong_voxels
             text = "" if wrong is None else f"{wrong:.0f}"
             setCell(table, row, _WRONG, text, isNumber=True)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from musclefm.labels.scheme import Side
 from musclefm.review.findings import FlaggedRegion
 
 Status = Literal["to do", "corrected", "accepted", "skipped"]
@@ -36,8 +37,21 @@ class ReviewEntry:
     seconds: float = 0.0
 
 
+Muscle = tuple[Side, int]
+"""Side and label id."""
+
+
+def main_muscle(region: FlaggedRegion) -> Muscle:
+    """Return the muscle that a region is listed under: that of most of its voxels."""
+    return region.side, region.label_ids[0]
+
+
 class ReviewQueue:
-    """Regions by expected number of wrong voxels, with a current one.
+    """Regions muscle by muscle, most expected wrong voxels first, with a current one.
+
+    The muscle whose regions hold most of them together comes first, and in it the
+    region that holds most: a reader stays with a muscle, and sees the list in the
+    order of the walk.
 
     A region whose voxels differ from the model's is ``"corrected"``: that is a
     fact of the labels, so neither accepting nor skipping takes it back, only
@@ -50,9 +64,23 @@ class ReviewQueue:
     """
 
     def __init__(self, regions: Sequence[FlaggedRegion]) -> None:
-        ranked = sorted(regions, key=lambda region: (-region.expected_wrong_voxels, region.id))
+        of_muscles: dict[Muscle, float] = {}
+        for region in regions:
+            muscle = main_muscle(region)
+            of_muscles[muscle] = of_muscles.get(muscle, 0.0) + region.expected_wrong_voxels
+        ranked = sorted(
+            regions,
+            key=lambda region: (
+                -of_muscles[main_muscle(region)],
+                main_muscle(region),
+                -region.expected_wrong_voxels,
+                region.id,
+            ),
+        )
         self._entries = [ReviewEntry(region) for region in ranked]
         self._position: int | None = None
+        # Where next() goes while no entry is the current one.
+        self._upcoming = 0
 
     @classmethod
     def restored(cls, entries: Iterable[ReviewEntry], position: int | None) -> ReviewQueue:
@@ -80,17 +108,17 @@ class ReviewQueue:
 
     @property
     def entries(self) -> tuple[ReviewEntry, ...]:
-        """All entries, most expected wrong voxels first."""
+        """All entries, in the order of the walk."""
         return tuple(self._entries)
 
     @property
     def position(self) -> int | None:
-        """Index of the current entry, from 0; None before the first."""
+        """Index of the current entry, from 0; None before the first, and at a whole muscle."""
         return self._position
 
     @property
     def current(self) -> ReviewEntry | None:
-        """The current entry; None before the first."""
+        """The current entry; None before the first, and at a whole muscle."""
         return None if self._position is None else self._entries[self._position]
 
     @property
@@ -114,16 +142,25 @@ class ReviewQueue:
 
     def next(self) -> ReviewEntry | None:
         """Go to the next entry whatever its status, the first one at the start; stay at the end."""
-        if self._entries:
-            before = -1 if self._position is None else self._position
-            self._position = min(before + 1, len(self._entries) - 1)
+        if self.has_next:
+            self._position = self._upcoming if self._position is None else self._position + 1
         return self.current
 
     def previous(self) -> ReviewEntry | None:
         """Go to the entry before whatever its status; stay at the first one."""
-        if self._position is not None:
-            self._position = max(self._position - 1, 0)
+        if self.has_previous:
+            self._position = self._here - 1
         return self.current
+
+    @property
+    def has_next(self) -> bool:
+        """Whether :meth:`next` goes anywhere."""
+        return self._position != len(self._entries) - 1 and bool(self._entries)
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether :meth:`previous` goes anywhere."""
+        return self._here > 0
 
     def go_to(self, region_id: int) -> ReviewEntry:
         """Go to a region.
@@ -135,6 +172,20 @@ class ReviewQueue:
         """
         self._position = self._index(region_id)
         return self._entries[self._position]
+
+    def go_to_muscle(self, muscle: Muscle) -> None:
+        """Leave the current region for a muscle as a whole, so that no region is the current one.
+
+        :meth:`next` then goes to the muscle's first region, or where it has none
+        to the region that was left.
+        """
+        first = (
+            index
+            for index, entry in enumerate(self._entries)
+            if main_muscle(entry.region) == muscle
+        )
+        self._upcoming = next(first, self._here)
+        self._position = None
 
     def accept(self) -> ReviewEntry | None:
         """Leave the current region as it is, and go to the next one to do.
@@ -210,6 +261,10 @@ class ReviewQueue:
         left = [index for index in onwards if self._entries[index].status == "to do"]
         self._position = left[0] if left else self._position
         return self.current
+
+    @property
+    def _here(self) -> int:
+        return self._upcoming if self._position is None else self._position
 
     def _change(self, entry: ReviewEntry, **changes: Any) -> None:
         self._entries[self._index(entry.region.id)] = replace(entry, **changes)

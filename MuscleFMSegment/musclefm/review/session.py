@@ -155,7 +155,7 @@ class ReviewSession(BaseModel):
                 "the saved review is of other flagged regions",
                 "segment the scan and review it anew",
             )
-        return ReviewQueue.restored(
+        queue = ReviewQueue.restored(
             (
                 ReviewEntry(
                     region=region,
@@ -165,5 +165,9 @@ class ReviewSession(BaseModel):
                 )
                 for region in regions
             ),
-            position,
+            None,
         )
+        if position is not None:
+            # A review that an older version saved has its regions in another order.
+            queue.go_to(self.entries[position].region_id)
+        return queue

@@ -17,6 +17,7 @@ from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from harness.modules import qSlicerScriptedLoadableModule
 from harness.pythonqt.dialogs import DIALOGS, Message
 from harness.scene import useApplicationLogic
+from harness.widgets.ctk_containers import ctkCollapsibleButton
 
 Key = QtCore.Qt.Key
 NO_MODIFIER = QtCore.Qt.KeyboardModifier.NoModifier
@@ -131,11 +132,14 @@ class Session:
     def click(self, widget: QtWidgets.QWidget, x: int | None = None, y: int | None = None) -> None:
         """Click into the middle of a widget, or on a point in it.
 
+        A section that it lies folded in is unfolded first.
+
         Raises
         ------
         AssertionError
             Where the user could not: it is hidden or disabled.
         """
+        self._unfold(widget)
         assert widget.isVisible(), f"{widget.objectName} cannot be seen"
         assert widget.isEnabled(), f"{widget.objectName} is disabled"
         self._reveal(widget)
@@ -197,6 +201,14 @@ class Session:
         # Slicer makes its modules before it has started up, and tells them so once.
         self.application.startupCompleted.emit()
         self.application.disconnect("startupCompleted()")
+
+    def _unfold(self, widget: QtWidgets.QWidget) -> None:
+        parent = widget.parentWidget()
+        while parent is not None:
+            if isinstance(parent, ctkCollapsibleButton) and parent.collapsed:
+                parent.collapsed = False
+                self.process()
+            parent = parent.parentWidget()
 
     def _reveal(self, widget: QtWidgets.QWidget) -> None:
         """Scroll the panel to a widget."""

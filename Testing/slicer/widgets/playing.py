@@ -47,6 +47,23 @@ def settle(module: Any, session: Any) -> None:
     session.process()
 
 
+def rowOf(module: Any, regionId: int) -> Any:
+    """Return the row of a region in the list, its muscle unfolded."""
+    panel = module.control.review
+    (row,) = (n for n, ids in enumerate(panel._regionIds) if regionId in ids)
+    muscle = panel.ui.queueTree.topLevelItem(row)
+    muscle.setExpanded(True)
+    return muscle.child(panel._regionIds[row].index(regionId))
+
+
+def clickRow(module: Any, session: Any, item: Any) -> None:
+    """Click on a row of the list."""
+    tree = module.control.review.ui.queueTree
+    tree.scrollToItem(item)
+    place = tree.visualItemRect(item).center()
+    session.click(tree.viewport(), place.x(), place.y())
+
+
 def sidedLabels(module: Any) -> np.ndarray:
     """Return a copy of the labels ``(K, J, I)`` as they are now."""
     return module.control.openCase.review.sidedVolume().array.copy()

@@ -25,9 +25,11 @@ def test_no_key_is_one_of_slicers(module: Any) -> None:
     assert {key.toString(): taken[key.toString()] for key in ours if key.toString() in taken} == {}
 
 
-def test_the_panel_shows_all_keys(module: Any) -> None:
-    ui = module.control.review.ui
-    assert ui.keysGroup.collapsed
+def test_the_panel_shows_all_keys(opened: Any, session: Any) -> None:
+    module, ui = opened, opened.control.review.ui
+    assert not ui.keysLabel.visible
+    session.click(ui.keysButton)
+    assert ui.keysLabel.visible
     for key in module.shortcuts._keys:
         assert f"<b>{key.sequences[0]}</b>" in ui.keysLabel.text and key.title in ui.keysLabel.text
     for button, key in ((ui.acceptButton, "K"), (ui.flagButton, "M"), (ui.skipButton, "S")):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from playing import settle, sidedLabels
+from playing import clickRow, rowOf, settle, sidedLabels
 
 from musclefm.review.leg_profile import PROFILE_TITLE
 
@@ -100,32 +100,32 @@ def test_the_plot_shows_what_the_report_shows(opened: Any, session: Any, results
     assert PROFILE_TITLE in titles and f"<h3>{PROFILE_TITLE}</h3>" in report
 
 
-def test_a_click_on_the_queue_goes_to_the_region(opened: Any, session: Any) -> None:
-    table = opened.control.review.ui.queueTable
+def test_a_click_on_a_region_goes_there(opened: Any, session: Any) -> None:
     review = opened.control.openCase.review
-    place = table.visualItemRect(table.item(2, 1)).center()
-    session.click(table.viewport(), place.x(), place.y())
-    assert review.queue.position == 2
-    region = review.queue.current.region
     case = review.case
-    areas = (case.regions == region.id).sum(axis=(1, 2))
+    wanted = review.queue.entries[2].region
+    clickRow(opened, session, rowOf(opened, wanted.id))
+    assert review.queue.position == 2 and review.queue.current.region is wanted
+    areas = (case.regions == wanted.id).sum(axis=(1, 2))
     assert areas[voxelAt(case, "Red")[2]] == areas.max()
     text = opened.control.review.ui.currentLabel.text
-    assert text.startswith("3 of ") and region.side in text and region.muscles[0] in text
+    assert text.lower().startswith(f"{wanted.side} {wanted.muscles[0]}")
+    assert "Region 3 of " in text and " mL expected wrong" in text
 
 
 def test_what_is_expected_to_be_wrong_is_a_volume_beside_its_voxels(opened: Any) -> None:
-    table, case = opened.control.review.ui.queueTable, opened.control.openCase.review.case
-    for row, entry in enumerate(case.queue.entries):
-        cell = table.item(row, 3)
+    tree, case = opened.control.review.ui.queueTree, opened.control.openCase.review.case
+    for entry in case.queue.entries:
+        item = rowOf(opened, entry.region.id)
         volume = entry.region.expected_wrong_voxels * case.grid.voxel_volume_mm3 / 1000
-        number, unit = cell.text().split()
+        number, unit = item.text(1).split()
         assert unit == "mL" and float(number) == pytest.approx(volume, abs=0.051)
-        assert cell.toolTip().startswith(f"{entry.region.expected_wrong_voxels:.0f} voxels")
-    assert table.horizontalHeaderItem(3).text() == "Expected\nwrong"
+        assert item.toolTip(1).startswith(f"{entry.region.expected_wrong_voxels:.0f} voxels")
+    assert tree.headerItem().text(1) == "Expected\nwrong"
+    assert tree.headerItem().text(2) == "Expected\nDice"
 
 
-def test_buttons_walk_and_tell_how_much_is_dealt_with(opened: Any, session: Any) -> None:
+def test_buttons_walk_and_show_how_much_is_resolved(opened: Any, session: Any) -> None:
     ui = opened.control.review.ui
     queue = opened.control.openCase.review.queue
     assert not ui.acceptButton.enabled and not ui.previousButton.enabled
@@ -134,10 +134,11 @@ def test_buttons_walk_and_tell_how_much_is_dealt_with(opened: Any, session: Any)
     session.click(ui.skipButton)
     session.click(ui.previousButton)
     session.click(ui.flagButton)
-    statuses = [entry.status for entry in queue.entries]
-    assert statuses[:3] == ["accepted", "skipped", "to do"] and queue.entries[1].flagged
-    assert ui.queueTable.item(0, 4).text() == "✓ accepted"
-    assert ui.queueTable.item(1, 4).text() == "⚑ – skipped"
+    first, second, third = queue.entries[:3]
+    assert [entry.status for entry in (first, second, third)] == ["accepted", "skipped", "to do"]
+    assert second.flagged
+    assert rowOf(opened, first.region.id).text(3) == "✓ accepted"
+    assert rowOf(opened, second.region.id).text(3) == "⚑ – skipped"
     assert ui.shareBar.value == int(100 * queue.share_done) > 0
 
 

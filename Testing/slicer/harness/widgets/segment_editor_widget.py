@@ -15,7 +15,18 @@ from harness.widgets.mrml_widgets import qMRMLWidget
 from harness.widgets.observations import Observations
 from harness.widgets.segments_table_view import qMRMLSegmentsTableView
 
-EFFECTS_IN_A_ROW = 3
+ICON_PX = 20
+
+
+def _letters(text: str) -> QtGui.QIcon:
+    """Return an icon of the first letters of an effect, in the ink of the palette."""
+    pixmap = QtGui.QPixmap(ICON_PX, ICON_PX)
+    pixmap.fill(QtCore.Qt.GlobalColor.transparent)
+    painter = QtGui.QPainter(pixmap)
+    painter.setPen(QtWidgets.QApplication.palette().color(QtGui.QPalette.ColorRole.WindowText))
+    painter.drawText(pixmap.rect(), QtCore.Qt.AlignmentFlag.AlignCenter, text[:2])
+    painter.end()
+    return QtGui.QIcon(pixmap)
 
 
 class qMRMLSegmentEditorWidget(qMRMLWidget):
@@ -38,41 +49,103 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._build()
 
     def _build(self) -> None:
+        """Lay out as Slicer does: effects at the left; table, options and masking beside them."""
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._table = qMRMLSegmentsTableView(self)
-        self._table.selectionChanged.connect(self._onTable)
-        layout.addWidget(self._table)
-        grid = QtWidgets.QGridLayout()
-        layout.addLayout(grid)
-        self._buttons: dict[str, QtWidgets.QToolButton] = {}
-        for index, name in enumerate(("", *NAMES)):
-            button = QtWidgets.QToolButton(self)
-            button.setText(name or "None")
-            button.setObjectName(f"{name or 'None'}EffectButton")
-            button.setCheckable(True)
-            button.setSizePolicy(
-                QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed
+        actions, body = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        layout.addLayout(actions)
+        layout.addLayout(body)
+        self._addButton, self._removeButton, self._show3dButton = (
+            self._named(QtWidgets.QPushButton(text, self), name)
+            for text, name in (
+                ("Add", "AddSegmentButton"),
+                ("Remove", "RemoveSegmentButton"),
+                ("Show 3D", "Show3DButton"),
             )
+        )
+        for button in (self._addButton, self._removeButton, self._show3dButton):
+            actions.addWidget(button)
+        left, right = QtWidgets.QVBoxLayout(), QtWidgets.QVBoxLayout()
+        body.addLayout(left)
+        body.addLayout(right, 1)
+        self._makeEffects(left)
+        resizable = self._named(QtWidgets.QFrame(self), "SegmentsTableResizableFrame")
+        self._table = self._named(qMRMLSegmentsTableView(resizable), "SegmentsTableView")
+        self._table.selectionChanged.connect(self._onTable)
+        QtWidgets.QVBoxLayout(resizable).addWidget(self._table)
+        right.addWidget(resizable)
+        # As high as those of Paint in Slicer, and as its masking.
+        self._options, self._masking = (
+            self._box(title, name, height)
+            for title, name, height in (
+                ("Options", "OptionsGroupBox", 170),
+                ("Masking", "MaskingGroupBox", 120),
+            )
+        )
+        right.addWidget(self._options)
+        right.addWidget(self._masking)
+        right.addStretch(1)
+        self.updateWidgetFromMRML()
+
+    def _makeEffects(self, column: QtWidgets.QVBoxLayout) -> None:
+        self._grid = QtWidgets.QGridLayout()
+        self._grid.setSpacing(2)
+        column.addLayout(self._grid)
+        self._buttons: dict[str, QtWidgets.QToolButton] = {}
+        for name in ("", *NAMES):
+            button = self._named(QtWidgets.QToolButton(self), name or "NULL")
+            button.setText(name or "None")
+            button.setToolTip(name or "No editing")
+            button.setIcon(_letters(name or "–"))
+            button.setCheckable(True)
             button.clicked.connect(lambda _=False, chosen=name: self.setActiveEffectByName(chosen))
-            grid.addWidget(button, *divmod(index, EFFECTS_IN_A_ROW))
             self._buttons[name] = button
         row = QtWidgets.QHBoxLayout()
-        layout.addLayout(row)
+        column.addLayout(row)
+        column.addStretch(1)
         self._undoButton, self._redoButton = (
-            QtWidgets.QToolButton(self),
-            QtWidgets.QToolButton(self),
+            self._named(QtWidgets.QToolButton(self), f"{text}Button") for text in ("Undo", "Redo")
         )
-        for button, text, slot in (
-            (self._undoButton, "Undo", self.undo),
-            (self._redoButton, "Redo", self.redo),
+        for button, text, icon, slot in (
+            (self._undoButton, "Undo", "↶", self.undo),
+            (self._redoButton, "Redo", "↷", self.redo),
         ):
             button.setText(text)
-            button.setObjectName(f"{text}Button")
+            button.setToolTip(text)
+            button.setIcon(_letters(icon))
             button.clicked.connect(slot)
             row.addWidget(button)
         row.addStretch(1)
-        self.updateWidgetFromMRML()
+        self._placeEffects()
+
+    def _placeEffects(self) -> None:
+        for index, button in enumerate(self._buttons.values()):
+            self._grid.addWidget(button, *divmod(index, self.effectColumnCount))
+
+    def _styleEffects(self) -> None:
+        for button in (*self._buttons.values(), self._undoButton, self._redoButton):
+            button.setToolButtonStyle(self.effectButtonStyle)
+
+    def _showActions(self) -> None:
+        for button in (self._addButton, self._removeButton):
+            button.setVisible(self.addRemoveSegmentButtonsVisible)
+        self._show3dButton.setVisible(self.show3DButtonVisible)
+
+    def _showOptions(self) -> None:
+        isActive = self.activeEffect() is not None
+        self._options.setTitle(self.activeEffect().name if isActive else "")
+        self._options.setVisible(isActive)
+        self._masking.setVisible(isActive and self.maskingSectionVisible)
+
+    def _box(self, title: str, name: str, height: int) -> QtWidgets.QGroupBox:
+        box = self._named(QtWidgets.QGroupBox(title, self), name)
+        box.setMinimumHeight(height)
+        return box
+
+    @staticmethod
+    def _named(widget: Any, name: str) -> Any:
+        widget.setObjectName(name)
+        return widget
 
     # Nodes
 
@@ -152,6 +225,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         for name, button in self._buttons.items():
             button.setEnabled(not name or bool(segmentation and volume))
             button.setChecked(name == active)
+        self._showOptions()
         self._undoButton.setEnabled(bool(segmentation) and self._logic.CanUndo())
         self._redoButton.setEnabled(bool(segmentation) and self._logic.CanRedo())
 
@@ -229,13 +303,14 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     segmentationNodeSelectorVisible = stored(bool, True)
     sourceVolumeNodeSelectorVisible = stored(bool, True)
     switchToSegmentationsButtonVisible = stored(bool, True)
-    addRemoveSegmentButtonsVisible = stored(bool, True)
+    addRemoveSegmentButtonsVisible = stored(bool, True, _showActions)
     specifyGeometryButtonVisible = stored(bool, True)
-    show3DButtonVisible = stored(bool, True)
-    maskingSectionVisible = stored(bool, True)
+    show3DButtonVisible = stored(bool, True, _showActions)
+    maskingSectionVisible = stored(bool, True, _showOptions)
     autoShowSourceVolumeNode = stored(bool, True)
     jumpToSelectedSegmentEnabled = stored(bool, False)
     unorderedEffectsVisible = stored(bool, True)
-    effectColumnCount = stored(int, 2)
+    effectColumnCount = stored(int, 2, _placeEffects)
+    effectButtonStyle = stored(object, QtCore.Qt.ToolButtonStyle.ToolButtonIconOnly, _styleEffects)
     defaultTerminologyEntrySettingsKey = stored(str, "")
     defaultTerminologyEntry = stored(str, "")
