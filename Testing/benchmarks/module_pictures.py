@@ -1,7 +1,7 @@
 """The tutorial in pictures: the shipped sample, from opening it to the saved correction.
 
 It plays the module in its window (on the widget harness) with mouse and keys and
-writes ``Resources/Screenshots/module-1-segment.png`` to ``module-5-saved.png``.
+writes ``Resources/Screenshots/module-1-segment.png`` to ``module-6-learn.png``.
 Run from the repository's root with Slicer's environment::
 
     export MUSCLEFM_LIBRARY_PYTHON=… PYTHONPATH=MuscleFMSegment
@@ -28,9 +28,10 @@ from harness.virtual_display import VirtualDisplay  # noqa: E402
 MODULE = REPOSITORY / "MuscleFMSegment" / "MuscleFMSegment.py"
 SAMPLE = REPOSITORY / "Resources" / "Samples" / "severe-thighs"
 PICTURES = REPOSITORY / "Resources" / "Screenshots"
-SIZE = (1400, 900)
+SIZE = (1600, 1000)
 PATIENCE_S = 600.0
 BRUSH_MM, DABS = 9.0, 24
+COLOURS = 96
 
 
 class Photographer:
@@ -49,7 +50,7 @@ class Photographer:
         with Image.open(path) as picture:
             # An octree keeps the few pixels of outlines and legend in their own colours.
             small = picture.convert("RGB").quantize(
-                method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+                COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
             )
         small.save(path, optimize=True)
         print(f"{path.name}: {path.stat().st_size // 1000} kB")
@@ -84,32 +85,49 @@ def play(session: Any, home: Path) -> None:
     photographer.take("3-region", panel.ui.researchLabel)
 
     review = panel.control.openCase.review
-    correct(session, panel, review)
+    first, last = review.queue.current.region.slices
+    paint(session, panel, review, review.shownSlice)
     session.click(panel.control.correct.ui.compareCheckBox)
     session.waitFor(lambda: review.queue.current.status == "corrected", PATIENCE_S)
     session.keys("Esc")
     photographer.take("4-corrected", panel.ui.researchLabel)
 
-    session.keys("n")
-    for _ in range(3):
+    session.click(panel.control.correct.ui.compareCheckBox)
+    for index in (first, last):
+        paint(session, panel, review, index)
+    session.keys("Esc")
+    session.keys("c")
+    session.waitFor(lambda: "Take" in panel.control.correct.ui.carryButton.text, PATIENCE_S)
+    review.goToSlice(first + 1)
+    session.process(300)
+    photographer.take("4-carried", panel.ui.researchLabel)
+    session.keys("c")
+    session.waitFor(lambda: not panel.background.isBusy, PATIENCE_S)
+
+    while review.queue.to_do_count:
         session.keys("k")
     extent = panel.control.saving.panel.ui.extentSelector
     extent.setCurrentIndex(extent.count - 1)
-    for section in (panel.ui.correctSection, panel.ui.worklistSection):
-        section.collapsed = True
     session.click(panel.control.saving.panel.ui.saveButton)
     session.waitFor(lambda: review.storedSample is not None, PATIENCE_S)
     session.process(300)
     photographer.take("5-saved", panel.ui.researchLabel)
+
+    panel.ui.saveSection.collapsed = True
+    panel.ui.learnSection.collapsed = False
+    session.waitFor(lambda: "1 " in panel.learn.panel.ui.learnLabel.text, PATIENCE_S)
+    photographer.take("6-learn", panel.ui.researchLabel)
     assert not session.errors, session.errors
 
 
-def correct(session: Any, panel: Any, review: Any) -> None:
-    """Paint the current region where the model has left it out, with a few dabs."""
+def paint(session: Any, panel: Any, review: Any, index: int) -> None:
+    """Go to a slice and paint the current region where the model has left it out."""
     import numpy as np
 
     case, region = review.case, review.queue.current.region
-    axis, index = region.slice_axis, review.shownSlice
+    axis = region.slice_axis
+    review.goToSlice(index)
+    session.process(100)
     left = np.moveaxis((case.regions == region.id) & (case.modelLabels == 0), 2 - axis, 0)[index]
     editor = panel.control.correct.editor
     editor.setActiveEffectByName("Paint")

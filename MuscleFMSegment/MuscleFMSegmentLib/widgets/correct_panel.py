@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
@@ -19,8 +20,8 @@ _UNDO_STEPS = 20
 # The buttons of all effects in three rows leave the width for the options of the active one.
 _EFFECTS_IN_A_ROW = 5
 
-# Slicer gives no property for its table of segments; in its form it has this name.
-_SEGMENTS_TABLE = "SegmentsTableResizableFrame"
+# Slicer gives no property for its table of segments; in its form they have these names.
+_SEGMENTS_TABLE, _MASKING = "SegmentsTableResizableFrame", "MaskingGroupBox"
 
 
 class CorrectPanel:
@@ -53,12 +54,14 @@ class CorrectPanel:
         editor.setSpecifyGeometryButtonVisible(False)
         editor.setEffectButtonStyle(qt.Qt.ToolButtonIconOnly)
         editor.setEffectColumnCount(_EFFECTS_IN_A_ROW)
-        editor.connect("currentSegmentIDChanged(QString)", lambda segmentId: onSelected())
         self.ui.segmentsButton.connect("toggled(bool)", self._showSegments)
         self._showSegments(False)
         self.ui.aloneCheckBox.connect("toggled(bool)", lambda isAlone: onSelected())
         self._isAlone = False
         self.ui.carryButton.connect("clicked()", onCarry)
+        self._onSelected = onSelected
+        self._selected: str | None = None
+        self._unfollow: Callable[[], None] = lambda: None
         self._editing: Editing | None = None
         self._isShown = False
         self.form.setEnabled(False)
@@ -73,6 +76,7 @@ class CorrectPanel:
         self._editing = editing
         self.editor.setMRMLScene(slicer.mrmlScene)
         self.editor.setMRMLSegmentEditorNode(editing.editorNode)
+        self._follow(editing.editorNode)
         self.form.setEnabled(True)
 
     def clear(self) -> None:
@@ -83,6 +87,8 @@ class CorrectPanel:
             self.editor.setSegmentationNode(None)
         self._editing = None
         self._isAlone = False
+        self._unfollow()
+        self._unfollow = lambda: None
         self.ui.aloneCheckBox.setChecked(False)
         self.editor.setMRMLSegmentEditorNode(None)
         self.showProposal(False)
@@ -103,9 +109,26 @@ class CorrectPanel:
 
     def _showSegments(self, isShown: bool) -> None:
         """Show Slicer's own table of segments and its masking, or fold them away."""
-        for table in slicer.util.findChildren(self.editor, name=_SEGMENTS_TABLE):
-            table.setVisible(isShown)
         self.editor.setMaskingSectionVisible(isShown)
+        # Slicer itself shows or hides the masking only when another effect is chosen.
+        hasMasking = isShown and self.editor.activeEffect() is not None
+        for name, isWanted in ((_SEGMENTS_TABLE, isShown), (_MASKING, hasMasking)):
+            for part in slicer.util.findChildren(self.editor, name=name):
+                part.setVisible(isWanted)
+
+    def _follow(self, editorNode: slicer.vtkMRMLSegmentEditorNode) -> None:
+        """Hear when another segment is selected, also by a key of Slicer's."""
+        self._unfollow()
+        self._selected = editorNode.GetSelectedSegmentID()
+
+        def onModified(caller: object, event: str) -> None:
+            # The node changes with each setting of a brush, too.
+            if editorNode.GetSelectedSegmentID() != self._selected:
+                self._selected = editorNode.GetSelectedSegmentID()
+                self._onSelected()
+
+        tag = editorNode.AddObserver(vtk.vtkCommand.ModifiedEvent, onModified)
+        self._unfollow = lambda: editorNode.RemoveObserver(tag)
 
     def setNeighboursKept(self, kept: bool) -> None:
         """Keep other muscles from edits, or let edits take voxels away from them."""

@@ -80,7 +80,8 @@ class ReviewPanel:
             (_STATUS, _("Regions that are corrected or accepted; an edit corrects by itself")),
         ):
             tree.headerItem().setToolTip(column, text)
-        self.ui.keysButton.connect("toggled(bool)", self.ui.keysLabel.setVisible)
+        label = self.ui.keysLabel
+        self.ui.keysButton.connect("toggled(bool)", lambda isShown: label.setVisible(isShown))
         self.ui.keysLabel.setVisible(False)
         self.clear()
 

@@ -70,7 +70,8 @@ def sidedLabels(module: Any) -> np.ndarray:
 
 
 def chooseVerified(module: Any, what: str) -> None:
-    """Choose the verified part by a word of the chooser's text."""
+    """Choose the verified part by a word of the chooser's text, Save being unfolded."""
+    module.ui.saveSection.collapsed = False
     selector = module.control.saving.panel.ui.extentSelector
     (index,) = (n for n in range(selector.count) if what in selector.itemText(n))
     selector.setCurrentIndex(index)

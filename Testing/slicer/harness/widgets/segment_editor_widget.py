@@ -194,6 +194,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         chosen = self._table.selectedSegmentIDs()
         if self._node is not None and len(chosen) == 1 and chosen[0] != self.currentSegmentID():
             self.setCurrentSegmentID(chosen[0])
+            # As in Slicer: not where the node or a key selects another segment.
+            self.currentSegmentIDChanged.emit(chosen[0])
 
     def selectNextSegment(self) -> None:
         self.selectSegmentAtOffset(1)
@@ -219,8 +221,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             self.sourceVolumeNodeChanged.emit(volume)
         if current and self._table.selectedSegmentIDs() != [current]:
             self._table.setSelectedSegmentIDs([current])
-        if current != before[2]:
-            self.currentSegmentIDChanged.emit(current)
         active = (self._node.GetActiveEffectName() or "") if self._node else ""
         for name, button in self._buttons.items():
             button.setEnabled(not name or bool(segmentation and volume))
