@@ -52,7 +52,7 @@ def test_review_and_correct_are_seen_without_scrolling(
         assert bottom(ui.correctSection, viewport) < PANEL_HEIGHT
         assert ui.researchLabel.mapTo(viewport, ui.researchLabel.rect.topLeft()).y() >= 0
         assert tree.viewport().height >= rowCount * rowHeight
-    assert opened.form.minimumSizeHint.width() <= PANEL_WIDTH
+    assert opened.form.minimumSizeHint().width() <= PANEL_WIDTH
     assert tree.horizontalScrollBar().maximum == 0
     for column in range(1, tree.columnCount):
         assert tree.columnWidth(column) > 30
