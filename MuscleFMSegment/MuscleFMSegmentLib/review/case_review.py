@@ -153,16 +153,15 @@ class CaseReview:
         self._changed()
 
     def goToMuscle(self, side: Side, labelId: int) -> None:
-        """Show a muscle where it is largest, and select it for editing."""
-        self.editing.selectMuscle(side, labelId)
-        value = labelId + (len(self.case.scheme.labels) if side == "left" else 0)
-        muscle = self.sidedVolume().array == value
-        self._views.jumpToLargest(self.case, self.case.legAxis, muscle)
-        self.visits.visitMuscle(value)
-        # What is accepted now must not be a region that is out of sight.
+        """Show a muscle as a whole where it is largest, and select it for editing."""
         self.noteTime()
+        # A region that is out of sight is not the current one.
         self.queue.go_to_muscle((side, labelId))
         self._marker.remove()
+        self.editing.selectMuscle(side, labelId)
+        value = labelId + (len(self.case.scheme.labels) if side == "left" else 0)
+        self._views.jumpToLargest(self.case, self.case.legAxis, self.sidedVolume().array == value)
+        self.visits.visitMuscle(value)
         self._listener.onQueueChanged()
 
     def peek(self, isPeeking: bool) -> None:
@@ -182,8 +181,7 @@ class CaseReview:
     def sidedVolume(self) -> Volume:
         """Return the labels ``(K, J, I) uint8``: sided values.
 
-        Those of now, or the last ones before the segmentation was deleted. Nobody may
-        write to them.
+        Those of now, or the last ones before the segmentation was deleted; read only.
         """
         case = self.case
         if self._isEdited and case.isComplete:
