@@ -153,9 +153,8 @@ class CaseReview:
         self._changed()
 
     def goToMuscle(self, side: Side, labelId: int) -> None:
-        """Show a muscle as a whole where it is largest, and select it for editing."""
+        """Leave the current region, show a muscle where it is largest, and select it."""
         self.noteTime()
-        # A region that is out of sight is not the current one.
         self.queue.go_to_muscle((side, labelId))
         self._marker.remove()
         self.editing.selectMuscle(side, labelId)

@@ -16,7 +16,7 @@ _LEFT, _TOP, _BOTTOM, _RIGHT = 34, 8, 20, 6
 _TICK_EVERY_PX = 34
 
 # Share of the palette's ink: of bars outside the regions to check, of lines, under the mouse.
-_REST, _LINE, _HOVERED = 0.4, 0.25, 0.15
+_REST, _LINE, _HOVERED = 0.4, 0.2, 0.15
 
 
 class LegProfilePlot(qt.QWidget):
