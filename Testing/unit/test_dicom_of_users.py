@@ -1,6 +1,7 @@
 """DICOM as users have it: each kind is read right, or refused in one line."""
 
 import io
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from musclefm.exchange.parametric_map import write_parametric_map
 from musclefm.exchange.source_series import find_source_series
 from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.channels import read_channels
+from musclefm.volumes.dicom import pixels as dicom_pixels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
@@ -326,3 +328,14 @@ class TestHostile:
         header.save_as(path)
         with pytest.raises(MuscleFMError, match="truncated or its compression"):
             read_volume(tmp_path)
+
+
+def test_no_second_slicer_is_started_to_read_compressed_images(monkeypatch):
+    monkeypatch.setattr(dicom_pixels.shutil, "which", lambda name: None)
+    assert dicom_pixels._python() == sys.executable
+    for running in ("/opt/Slicer with python/bin/SlicerApp-real", ""):
+        monkeypatch.setattr(dicom_pixels.sys, "executable", running)
+        with pytest.raises(MuscleFMError, match="another Python"):
+            dicom_pixels._python()
+    monkeypatch.setattr(dicom_pixels.shutil, "which", lambda name: f"/opt/Slicer/bin/{name}")
+    assert dicom_pixels._python() == "/opt/Slicer/bin/PythonSlicer"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.controllers.save_controller import SaveController
 from MuscleFMSegmentLib.process.background import Background
@@ -265,6 +266,16 @@ class ReviewController:
     def onProposed(self, isProposed: bool) -> None:
         """Show what the button does now."""
         self.correct.showProposal(isProposed)
+
+    def onMoved(self) -> None:
+        """Say that the case does not follow the volume, and offer to take the transform away."""
+        if self._open:
+            volumeNode = self._open.review.case.volumeNode
+            self._context.messages.show(
+                _("a transform was put above the volume: labels and uncertainty stay where it was"),
+                _("Take it away"),
+                lambda: volumeNode.SetAndObserveTransformNodeID(None),
+            )
 
     def onCaseLost(self) -> None:
         """Keep what is there of a case whose nodes are gone."""

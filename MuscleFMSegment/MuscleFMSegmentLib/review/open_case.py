@@ -18,6 +18,7 @@ from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.results import loadResults, removeCase
+from MuscleFMSegmentLib.scene.watching import TransformWatch
 
 # A crash costs at most that much of the reader's work.
 _AUTOSAVE_MS = 30_000
@@ -90,6 +91,7 @@ class OpenCase:
             self.review.reader = session.reader
             self.review.carrying.restore(session.unseen, labels.array)
             self.review.visits.restore(session.visited_slices, session.visited_muscles)
+        self._transformWatch = TransformWatch(volumeNode, listener.onMoved)
         self._savedState: tuple[int, int] | None = None
         self._timer = makeTimer()
         self._timer.interval = _AUTOSAVE_MS
@@ -146,6 +148,7 @@ class OpenCase:
             False while the scene itself is being closed.
         """
         self._timer.stop()
+        self._transformWatch.stop()
         self._settle()
         self.review.close(removeNodes)
         if removeNodes and self._ownsVolume:

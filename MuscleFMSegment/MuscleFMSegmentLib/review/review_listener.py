@@ -20,6 +20,9 @@ class ReviewListener(Protocol):
     def onProposed(self, isProposed: bool) -> None:
         """An outline is shown that can be taken, or no longer."""
 
+    def onMoved(self) -> None:
+        """A transform was put above the volume."""
+
     def onCaseLost(self) -> None:
         """Volume or segmentation were deleted, or the scene is being closed."""
 

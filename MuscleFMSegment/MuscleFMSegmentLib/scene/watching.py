@@ -88,3 +88,36 @@ class CaseWatch:
         if self._observed:
             self.stop()
             self._onLost()
+
+
+class TransformWatch:
+    """Reports when a transform is put above the volume of a case, once until it is taken away.
+
+    Labels, maps and views of the case stay where the volume was segmented.
+
+    Parameters
+    ----------
+    volumeNode : vtkMRMLScalarVolumeNode
+        The image of the case.
+    onMoved : callable
+        Called without arguments.
+    """
+
+    def __init__(
+        self, volumeNode: slicer.vtkMRMLScalarVolumeNode, onMoved: Callable[[], None]
+    ) -> None:
+        self._volumeNode = volumeNode
+        self._onMoved = onMoved
+        self._isMoved = False
+        event = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        self._tag = volumeNode.AddObserver(event, self._onTransform)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._volumeNode.RemoveObserver(self._tag)
+
+    def _onTransform(self, caller: vtk.vtkObject, event: str) -> None:
+        wasMoved = self._isMoved
+        self._isMoved = self._volumeNode.GetParentTransformNode() is not None
+        if self._isMoved and not wasMoved:
+            self._onMoved()

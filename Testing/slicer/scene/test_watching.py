@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import slicer
+import vtk
 from segment_editor import SegmentEditor
 
 from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
 from MuscleFMSegmentLib.scene.results import removeCase
-from MuscleFMSegmentLib.scene.watching import CaseWatch
+from MuscleFMSegmentLib.scene.watching import CaseWatch, TransformWatch
 
 
 class Ear:
@@ -90,3 +91,23 @@ def test_nothing_is_told_after_the_end(scene, opened, ear) -> None:
     opened.case.segmentationNode.RemoveSegment("left_sartorius")
     scene.RemoveNode(opened.case.segmentationNode)
     assert not ear.heard() and ear.losses == 0
+
+
+def test_a_transform_above_the_volume_is_told_once_until_it_is_gone(scene, opened):
+    volumeNode = opened.case.volumeNode
+    told: list[bool] = []
+    watch = TransformWatch(volumeNode, lambda: told.append(True))
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 5.0)
+    transform.SetMatrixTransformToParent(matrix)
+    assert told == [True]
+    volumeNode.SetAndObserveTransformNodeID(None)
+    assert told == [True]
+    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
+    assert told == [True, True]
+    volumeNode.SetAndObserveTransformNodeID(None)
+    watch.stop()
+    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
+    assert told == [True, True]

@@ -88,6 +88,17 @@ def test_a_linear_transform_is_hardened_on_a_click(
     module.run.end()
 
 
+def test_a_transform_above_the_volume_of_an_open_case_is_told_and_taken_away(
+    opened: Any, session: Any
+) -> None:
+    volumeNode = opened.control.openCase.review.case.volumeNode
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
+    assert "transform was put above the volume" in opened.messages.text
+    session.click(opened.ui.messageActionButton)
+    assert volumeNode.GetParentTransformNode() is None and opened.control.openCase
+
+
 def test_a_bent_transform_is_refused(module: Any, session: Any, water: Any) -> None:
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
     transform.SetAndObserveTransformFromParent(vtk.vtkThinPlateSplineTransform())

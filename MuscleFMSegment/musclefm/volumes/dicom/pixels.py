@@ -204,6 +204,17 @@ def _decoded(header: pydicom.FileDataset, what: str) -> npt.NDArray[np.generic]:
     return _in_child(header, frame_bytes * frames)
 
 
+def _python() -> str:
+    """Return a Python to start: the running program may be Slicer, of which one is enough."""
+    found = shutil.which("PythonSlicer") or sys.executable or ""
+    if "python" not in Path(found).name.lower():
+        raise MuscleFMError(
+            "compressed DICOM images are read in another Python, and none was found",
+            "start the library with Python, or convert the series first",
+        )
+    return found
+
+
 def _in_child(header: pydicom.FileDataset, pixel_bytes: int) -> npt.NDArray[np.generic]:
     bare = pydicom.Dataset()
     for name in _KEPT:
@@ -217,8 +228,7 @@ def _in_child(header: pydicom.FileDataset, pixel_bytes: int) -> npt.NDArray[np.g
     bare.PhotometricInterpretation = "MONOCHROME2"
     bare.file_meta = pydicom.dataset.FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = header.file_meta.TransferSyntaxUID
-    # Inside Slicer the running program is Slicer itself, not Python.
-    python = shutil.which("PythonSlicer") or sys.executable
+    python = _python()
     memory = _BYTES_OF_DECODER + _BYTES_PER_PIXEL_BYTE * pixel_bytes
     with tempfile.TemporaryDirectory() as folder:
         copy, decoded = Path(folder) / "pixels.dcm", Path(folder) / "pixels.npy"
