@@ -18,7 +18,6 @@ Run from the repository's root, with musclefm installed::
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -26,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from severe_cases import SegmentedRendering, segmented, unseen_renderings
 
+from musclefm.evaluation.review_order import RegionLooks, possible_looks, review_order
 from musclefm.models.registry import find_bundle
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.queue import ReviewQueue
@@ -33,75 +33,25 @@ from musclefm.review.queue import ReviewQueue
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-Look = tuple[int, int]
-"""A slice (index along the leg) and a muscle with its side (sided label value)."""
-
-_RANDOM_ORDERS = 20
 _SHARES = (0.1, 0.2, 0.3, 0.5)
-
-
-def wrong_by_look(case: SegmentedRendering) -> dict[Look, npt.NDArray[np.intp]]:
-    """Return the wrong voxels (flat indices) that each possible look finds."""
-    model, reference = case.sided_model, case.sided_reference
-    looks = {}
-    for k in range(len(model)):
-        for value in np.union1d(np.unique(model[k]), np.unique(reference[k])).tolist():
-            if value:
-                concerned = (model[k] == value) | (reference[k] == value)
-                found = np.flatnonzero(concerned & (model[k] != reference[k]))
-                looks[k, value] = found + k * model[k].size
-    return looks
-
-
-def order_of_regions(
-    case: SegmentedRendering, regions: Iterable[FlaggedRegion], looks: Iterable[Look]
-) -> list[Look]:
-    """Return the looks region by region, and then what is left from one end."""
-    muscles = len(case.maps.scheme.labels)
-    order: dict[Look, None] = {}
-    possible = sorted(looks)
-    for region in regions:
-        sided = {label + (muscles if region.side == "left" else 0) for label in region.label_ids}
-        first, last = region.slices
-        for look in possible:
-            if first <= look[0] <= last and look[1] in sided:
-                order.setdefault(look)
-    return list(dict.fromkeys([*order, *possible]))
-
-
-def found_shares(
-    order: Sequence[Look], looks: dict[Look, npt.NDArray[np.intp]]
-) -> npt.NDArray[np.float64]:
-    """Return the share of all wrong voxels that is found, after each look."""
-    seen: set[int] = set()
-    counts = []
-    for look in order:
-        seen.update(looks[look].tolist())
-        counts.append(len(seen))
-    return np.array(counts) / max(len(seen), 1)
 
 
 def curves(case: SegmentedRendering) -> dict[str, npt.NDArray[np.float64]]:
     """Return the found share after 0, 1 to 100 percent of the looks, by way of reading."""
-    looks = wrong_by_look(case)
-    rng = np.random.default_rng(case.seed)
-    possible = sorted(looks)
+    muscles = len(case.maps.scheme.labels)
 
-    def at(order: Sequence[Look]) -> npt.NDArray[np.float64]:
-        shares = found_shares(order, looks)
-        return np.interp(
-            np.linspace(0, 1, 101), np.arange(len(order) + 1) / len(order), [0.0, *shares]
-        )
+    def looks_of(region: FlaggedRegion) -> RegionLooks:
+        left = muscles if region.side == "left" else 0
+        return (*region.slices, {label_id + left for label_id in region.label_ids})
 
+    looks = possible_looks(case.sided_model, case.sided_reference)
     walk = [entry.region for entry in ReviewQueue(case.regions.queue).entries]
-    shuffled = [
-        at([possible[i] for i in rng.permutation(len(possible))]) for _ in range(_RANDOM_ORDERS)
-    ]
+    order = review_order(looks, map(looks_of, walk), case.seed)
     return {
-        "queue": at(order_of_regions(case, walk, looks)),
-        "by region": at(order_of_regions(case, case.regions.queue, looks)),
-        "slice by slice": at(possible),
-        "random": np.mean(shuffled, axis=0),
+        "queue": order.queue,
+        "by region": review_order(looks, map(looks_of, case.regions.queue), case.seed).queue,
+        "slice by slice": order.slice_by_slice,
+        "random": order.random,
     }
 
 

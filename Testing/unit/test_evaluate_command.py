@@ -222,13 +222,13 @@ def test_results_folders_are_judged_by_all_that_they_hold(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        ("grid", "case 'case_0': segmentation and reference lie on different grids"),
-        ("ids", "case 'case_0': the reference holds 77"),
-        ("sum", "case 'case_0': the probabilities do not sum to 1"),
-        ("labels", "case 'case_0': the reference holds no label"),
+        ("grid", "case 1 of 6 in order of name: segmentation and reference lie on different grids"),
+        ("ids", "case 1 of 6 in order of name: the reference holds 77"),
+        ("sum", "case 1 of 6 in order of name: the probabilities do not sum to 1"),
+        ("labels", "case 1 of 6 in order of name: the reference holds no label"),
         ("names", "no segmentation has the name of a reference"),
         ("list", "the data list cannot be understood"),
-        ("twice", "two references are called 'case_1'"),
+        ("twice", "two references have one name"),
         ("groups", "the table of groups has other columns"),
         ("limits", "the limits of severity do not ascend"),
         ("muscle", "has no muscle 'heart'"),

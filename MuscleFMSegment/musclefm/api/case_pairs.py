@@ -19,6 +19,7 @@ from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.labels.sided import IGNORE, check_sided_labels, without_sides
 from musclefm.results.probabilities import read_probabilities
 from musclefm.results.reading import holds_results
+from musclefm.review.queue import ReviewQueue
 from musclefm.uncertainty.maps import ClassProbabilities
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
@@ -184,9 +185,10 @@ def _of_case(case: Case | None) -> dict[str, Any]:
             for muscle in case.muscle_summaries
             if not np.isnan(muscle.expected_dice)
         },
+        # As the reader is led through them.
         "regions": [
-            (*region.slices, {value[region.side, label_id] for label_id in region.label_ids})
-            for region in case.regions
+            (*entry.region.slices, {value[entry.region.side, x] for x in entry.region.label_ids})
+            for entry in ReviewQueue(case.regions).entries
         ],
     }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from musclefm.api.case_pairs import case_pair, read_segmentation
 from musclefm.api.evaluation import muscle_ids
-from musclefm.api.matching import SINGLE, MatchedCase, match_cases, read_groups
+from musclefm.api.matching import MatchedCase, match_cases, read_groups
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.case_evaluation import evaluate_case
@@ -126,7 +126,8 @@ def evaluate_cohort(
     Raises
     ------
     MuscleFMError
-        Nothing matches, or a case cannot be evaluated: its name stands before the cause.
+        Nothing matches, or a case cannot be evaluated: its number, in order of name,
+        stands before the cause.
     WorkCancelledError
         It was cancelled.
 
@@ -157,9 +158,10 @@ def evaluate_cohort(
     summaries = []
     for chosen, done in ((cases, 0), (others, len(cases))):
         evaluated = []
-        for number, case in enumerate(chosen, start=done):
-            report(ProgressEvent("evaluate", number, total, case.name))
-            evaluated.append(_evaluated(case, rules, seed))
+        for number, case in enumerate(chosen):
+            report(ProgressEvent("evaluate", done + number, total, "cases"))
+            with _numbered(number, chosen):
+                evaluated.append(_evaluated(case, rules, seed))
         if evaluated:
             summaries.append(summarise_cohort(evaluated, limits=limits, seed=seed))
     report(ProgressEvent("evaluate", total, total, "done"))
@@ -206,9 +208,10 @@ def _rules(
     shown: set[int] = set()
     if annotated is not None:
         shown = muscle_ids(annotated, known)
-    for number, case in enumerate(cases if annotated is None else ()):
-        report(ProgressEvent("read", number, len(cases), "references"))
-        with _named(case):
+    read = list({case.reference: case for case in cases}.values())
+    for number, case in enumerate(read if annotated is None else ()):
+        report(ProgressEvent("read", number, len(read), "references"))
+        with _numbered(number, read):
             shown |= shown_muscles(
                 case.reference, known, source=source, mapping=meanings, what="the reference"
             )
@@ -217,25 +220,25 @@ def _rules(
 
 
 def _evaluated(case: MatchedCase, rules: _Rules, seed: int) -> EvaluatedCase:
-    with _named(case):
-        segmentation = read_segmentation(case.segmentation, rules.scheme)
-        pair, notes = case_pair(
-            segmentation,
-            case.reference,
-            probabilities=case.probabilities,
-            reference_scheme=rules.source,
-            mapping=rules.mapping,
-        )
-        found = evaluate_case(pair, annotated=rules.annotated, merged=rules.merged, seed=seed)
+    segmentation = read_segmentation(case.segmentation, rules.scheme)
+    pair, notes = case_pair(
+        segmentation,
+        case.reference,
+        probabilities=case.probabilities,
+        reference_scheme=rules.source,
+        mapping=rules.mapping,
+    )
+    found = evaluate_case(pair, annotated=rules.annotated, merged=rules.merged, seed=seed)
     return EvaluatedCase(case.name, case.subject, found, case.group, notes)
 
 
 @contextlib.contextmanager
-def _named(case: MatchedCase) -> Iterator[None]:
-    """Say of which case an error is."""
+def _numbered(number: int, cases: Sequence[MatchedCase]) -> Iterator[None]:
+    """Say of which case an error is: by number, as its name may name the patient."""
     try:
         yield
     except MuscleFMError as error:
-        if case.name == SINGLE:
+        if len(cases) == 1:
             raise
-        raise MuscleFMError(f"case '{case.name}': {error.cause}", error.remedy) from error
+        where = f"case {number + 1} of {len(cases)} in order of name"
+        raise MuscleFMError(f"{where}: {error.cause}", error.remedy) from error

@@ -143,7 +143,7 @@ def _by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:
     for path in sorted(paths):
         if found.setdefault(_stem(path), path) != path:
             raise MuscleFMError(
-                f"two {what} are called '{_stem(path)}'", "keep one of them in the folder"
+                f"two {what} have one name but for its ending", "keep one of them in the folder"
             )
     return found
 

@@ -84,6 +84,7 @@ def print_comparison(comparison: Comparison) -> None:
         _verdict_text(comparison.verdict),
     )
     terminal.print(table)
+    terminal.print("DSC: of a muscle, over the volume; of all, the mean over muscles.")
     terminal.print("Errors: voxels of a case that the model expects to be wrong.")
     finding = f"On {comparison.cases} cases of {comparison.subjects} subjects the new model is"
     terminal.print(
