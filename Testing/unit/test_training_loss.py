@@ -48,6 +48,55 @@ def test_the_loss_is_cross_entropy_and_dice_of_the_muscles_shown():
     assert targets.shape == (3, 5, 4, 4) and bool((weights == 1).all())
 
 
+def reference_loss(logits, labels):
+    """Return Dice and cross-entropy by their formulas, pixel for pixel, in float64.
+
+    A pixel of the logits covers some of the labels: each of these that is known counts as
+    its share of the pixel.
+    """
+    count, classes, size, _ = logits.shape
+    across = labels.shape[-1] // size
+    entropy = weight = 0.0
+    both, predicted, reference = np.zeros((3, classes))
+    for n in range(count):
+        for row in range(size):
+            for column in range(size):
+                scores = np.exp(logits[n, :, row, column] - logits[n, :, row, column].max())
+                p = scores / scores.sum()
+                rows = slice(row * across, (row + 1) * across)
+                columns = slice(column * across, (column + 1) * across)
+                for label in labels[n, rows, columns].ravel():
+                    if label != IGNORE:
+                        share = 1 / across**2
+                        entropy -= share * np.log(p[label])
+                        weight += share
+                        both[label] += share * p[label]
+                        predicted += share * p
+                        reference[label] += share
+    muscles = [c for c in range(1, classes) if reference[c] > 0]
+    dices = [2 * both[c] / (predicted[c] + reference[c]) for c in muscles]
+    return entropy / max(weight, 1) + (1 - np.mean(dices) if muscles else 0)
+
+
+@pytest.mark.parametrize("across", [1, 2, 4], ids="{0} labels across a pixel".format)
+@pytest.mark.parametrize("ignored", ["none", "some", "whole slices", "all"])
+@pytest.mark.parametrize("scale", [1.0, 20.0], ids=["unsure", "sure"])
+def test_the_loss_of_twelve_classes_is_that_of_the_formulas(across, ignored, scale):
+    rng = np.random.default_rng(across)
+    classes, size = 12, 6
+    logits = (scale * rng.normal(size=(3, classes, size, size))).astype(np.float32)
+    labels = rng.integers(0, classes, (3, size * across, size * across)).astype(np.uint8)
+    # A muscle that the batch does not show has no Dice.
+    labels[labels == 7] = 0
+    if ignored == "some":
+        labels[rng.random(labels.shape) < 0.4] = IGNORE
+    elif ignored != "none":
+        labels[: 3 if ignored == "all" else 2] = IGNORE
+    found = float(loss_of(loss_sums(torch.from_numpy(logits), torch.from_numpy(labels))))
+    # Sums of a few thousand numbers in single precision, and what keeps Dice from 0 / 0.
+    assert found == pytest.approx(reference_loss(logits.astype(np.float64), labels), rel=1e-4)
+
+
 def test_where_a_muscle_is_not_the_loss_is_its_probability_and_nothing_else():
     torch.manual_seed(3)
     logits = torch.randn(2, 4, 8, 8, requires_grad=True)
