@@ -23,7 +23,7 @@ def case(tmp_path_factory):
     bundle = tiny_bundle(folder, 2, THIGH_TILES, temperature=1.7)
     _, image = ensemble()
     images = {"water": image, "fat": Volume(image.array / 3, image.grid)}
-    channels = Channels(images, notes=(), sha256="c" * 64)
+    channels = Channels(images, notes=("the slices have gaps",), sha256="c" * 64)
     runtime = choose_runtime("cpu", "fp32")
     return segment_case(channels, bundle, runtime, silent, keep_probabilities=True)
 
@@ -50,6 +50,7 @@ def test_what_is_read_is_what_was_written(case, folder):
         np.testing.assert_array_equal(read.uncertainty[kind], array)
     assert read.regions == case.regions and read.sides == case.sides == ("right", "left")
     assert read.report() == case.report()
+    assert read.notes == case.notes and case.notes
 
 
 def test_written_again_every_file_is_the_same_byte_for_byte(folder, tmp_path):
@@ -76,11 +77,28 @@ def test_a_report_that_was_changed_is_not_passed_on(folder, tmp_path):
 
 def test_results_of_versions_that_kept_no_hashes_still_open(case, folder):
     provenance = json.loads((folder / PROVENANCE_FILE).read_text())
-    del provenance["files"]
+    del provenance["files"], provenance["notes"]
     (folder / PROVENANCE_FILE).write_text(json.dumps(provenance))
     table = (folder / "muscles.csv").read_text().splitlines()
     (folder / "muscles.csv").write_text("\n".join(row.rpartition(",")[0] for row in table) + "\n")
-    assert len(read_results(folder).muscles) == len(case.muscles)
+    read = read_results(folder)
+    assert len(read.muscles) == len(case.muscles) and read.notes == ()
+
+
+@pytest.mark.parametrize("notes", [3, "a line", [3], {"a": "b"}])
+def test_notes_that_no_run_wrote_are_refused(folder, notes):
+    provenance = json.loads((folder / PROVENANCE_FILE).read_text())
+    (folder / PROVENANCE_FILE).write_text(json.dumps({**provenance, "notes": notes}))
+    with pytest.raises(MuscleFMError, match="no results"):
+        read_results(folder)
+
+
+def test_control_characters_of_forged_notes_reach_nobody(folder):
+    provenance = json.loads((folder / PROVENANCE_FILE).read_text())
+    provenance["notes"] = ["\x1b[2Jall is well\n\u202e"]
+    (folder / PROVENANCE_FILE).write_text(json.dumps(provenance))
+    (note,) = read_results(folder).notes
+    assert "all is well" in note and not {"\x1b", "\n", "\u202e"} & set(note)
 
 
 def test_a_folder_without_results_says_what_to_give(tmp_path):

@@ -134,7 +134,7 @@ class Case:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader should know, a line each; of an opened case, its report says it."""
+        """What the reader should know, a line each; folders of earlier versions hold none."""
         return self._results.notes
 
     @property

@@ -18,6 +18,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.labels.scheme import SIDES, LabelScheme, Side, load_scheme
 from musclefm.labels.sided import without_sides
+from musclefm.plain_text import printable
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.results.files import (
     FAT_FRACTION_FILE,
@@ -86,7 +87,7 @@ class CaseResults:
     report : callable
         Returns the report as HTML; drawing it takes seconds.
     notes : tuple of str
-        Remarks for the reader, a line each; they are kept in the report alone.
+        Remarks for the reader, a line each; earlier versions kept them in the report alone.
     variance : ndarray or None
         float32: variance over members, averaged over classes; only on request.
     probabilities : callable or None
@@ -153,7 +154,8 @@ def write_results(case: CaseResults, out: Path, progress: Progress) -> None:
         atomic_text(folder / MUSCLES_FILE, muscles_table(case.muscles))
         progress(ProgressEvent("write", total - 1, total, REPORT_FILE))
         atomic_text(folder / REPORT_FILE, case.report())
-        write_provenance(folder, case.provenance)
+        notes = {"notes": list(case.notes)} if case.notes else {}
+        write_provenance(folder, {**case.provenance, **notes})
         # Called just before the results appear: whoever stops the work here gets none of them.
         progress(ProgressEvent("write", total, total, "done"))
     _log.info("wrote %d files of results", total + 3)
@@ -192,6 +194,7 @@ def read_results(folder: Path) -> CaseResults:
         fat_fraction=maps[FAT_FRACTION_FILE].array if FAT_FRACTION_FILE in maps else None,
         provenance=provenance,
         report=partial(_read_report, folder),
+        notes=tuple(map(printable, provenance.get("notes", ()))),
         variance=maps[VARIANCE_FILE].array if VARIANCE_FILE in maps else None,
         probabilities=partial(
             _read_probabilities, folder, (scheme.class_count, *labels.shape)

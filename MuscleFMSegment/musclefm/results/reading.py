@@ -39,11 +39,12 @@ class _Input(BaseModel):
 
 
 class _Provenance(BaseModel):
-    """What makes a provenance one of this library; earlier versions name no files."""
+    """What makes a provenance one of this library; earlier versions lack files and notes."""
 
     model: _Model
     input: _Input
     files: dict[str, WrittenFile] | None = None
+    notes: list[str] = []
 
 
 def read_provenance(results: Path) -> dict[str, Any]:
