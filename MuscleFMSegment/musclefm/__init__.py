@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     from musclefm.api.case import Case, open_results
     from musclefm.api.cohort_evaluation import Cohort, evaluate_cohort
     from musclefm.api.cohorts import ModelEvaluation, compare, evaluate_model
+    from musclefm.api.corrections import add_correction, export_corrections, open_corrections
     from musclefm.api.evaluation import Evaluation, evaluate
-    from musclefm.api.resources import Sample, list_models, load_model, load_sample
+    from musclefm.api.exports import export_results
+    from musclefm.api.resources import (
+        Sample,
+        export_model,
+        install_model,
+        list_models,
+        load_model,
+        load_sample,
+    )
     from musclefm.api.segmentation import segment
     from musclefm.api.training import learn, train
+    from musclefm.api.worklists import open_worklist, segment_worklist
     from musclefm.errors import MuscleFMError, MuscleFMWarning
     from musclefm.progress import ProgressEvent, WorkCancelledError
     from musclefm.volumes.volume import Volume
@@ -41,16 +51,24 @@ __all__ = [
     "Sample",
     "Volume",
     "WorkCancelledError",
+    "add_correction",
     "compare",
     "evaluate",
     "evaluate_cohort",
     "evaluate_model",
+    "export_corrections",
+    "export_model",
+    "export_results",
+    "install_model",
     "learn",
     "list_models",
     "load_model",
     "load_sample",
+    "open_corrections",
     "open_results",
+    "open_worklist",
     "segment",
+    "segment_worklist",
     "train",
 ]
 
@@ -65,16 +83,24 @@ _MODULES = {
     "Sample": "api.resources",
     "Volume": "volumes.volume",
     "WorkCancelledError": "progress",
+    "add_correction": "api.corrections",
     "compare": "api.cohorts",
     "evaluate": "api.evaluation",
     "evaluate_cohort": "api.cohort_evaluation",
     "evaluate_model": "api.cohorts",
+    "export_corrections": "api.corrections",
+    "export_model": "api.resources",
+    "export_results": "api.exports",
+    "install_model": "api.resources",
     "learn": "api.training",
     "list_models": "api.resources",
     "load_model": "api.resources",
     "load_sample": "api.resources",
+    "open_corrections": "api.corrections",
     "open_results": "api.case",
+    "open_worklist": "api.worklists",
     "segment": "api.segmentation",
+    "segment_worklist": "api.worklists",
     "train": "api.training",
 }
 

@@ -9,6 +9,7 @@ import musclefm
 # In this order: what the first one writes is opened by those that follow.
 MODULES = (
     "segmentation", "case", "resources", "evaluation", "cohort_evaluation", "cohorts", "training",
+    "exports", "corrections", "worklists",
 )  # fmt: skip
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from musclefm.defaults import DEFAULT_MODEL
 from musclefm.demo.sample import SAMPLE_NAME, sample_channels, sample_labels
 from musclefm.labels.scheme import LabelScheme
 from musclefm.models.bundle import Bundle
 from musclefm.models.registry import ListedBundle, find_bundle, list_bundles
+from musclefm.storage.targets import require_new_folder
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.volume import Volume
 
@@ -59,6 +61,66 @@ def list_models() -> tuple[ListedBundle, ...]:
     ['thigh-demo']
     """
     return list_bundles()
+
+
+def install_model(path: str | os.PathLike[str], name: str | None = None) -> Bundle:
+    """Install a model, or a new version of one, which is then in use; the former one stays.
+
+    Parameters
+    ----------
+    path : path
+        A model's folder, or a ``.zip`` of :func:`export_model`.
+    name : str, optional
+        To install it under; by default its own.
+
+    Returns
+    -------
+    Bundle
+        As it is installed.
+
+    Raises
+    ------
+    MuscleFMError
+        It is no model, a file of it is damaged, or it cannot be written.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> musclefm.export_model("thigh-demo", "thigh-demo.zip")
+    >>> musclefm.install_model("thigh-demo.zip", "thigh-copy").manifest.name
+    'thigh-copy'
+    """
+    from musclefm.models.installation import install_version
+
+    return install_version(Path(path), name)
+
+
+def export_model(model: str | os.PathLike[str] | Bundle, out: str | os.PathLike[str]) -> None:
+    """Write a model as a folder, or as a ``.zip``, for another computer.
+
+    Parameters
+    ----------
+    model : str, path or Bundle
+        As :func:`load_model` takes it.
+    out : path
+        To be made; ends in ``.zip`` for one.
+
+    Raises
+    ------
+    MuscleFMError
+        Something is there, or it cannot be written.
+
+    Examples
+    --------
+    >>> import musclefm, os
+    >>> musclefm.export_model("thigh-demo", "exported-model")
+    >>> "model.json" in os.listdir("exported-model")
+    True
+    """
+    from musclefm.models.archive import export_bundle
+
+    require_new_folder(Path(out))
+    export_bundle(load_model(model), Path(out))
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ def export_samples(
     to: str,
     source: SourceSeries | None = None,
     on_left_out: Callable[[str], object] | None = None,
-) -> None:
-    """Export samples as they are, a folder each.
+) -> int:
+    """Export samples as they are, a folder each, and return how many.
 
     Parameters
     ----------
@@ -115,6 +115,7 @@ def export_samples(
             f"{chosen.title} is exported one sample at a time, for the series that was segmented",
             "give one ID and the series with --image",
         )
+    count = 0
     with staged_folder(out) as staged:
         for sample, case in undamaged_cases(store, samples, on_left_out):
             folder = staged if chosen.needs_source else staged / sample.id
@@ -128,3 +129,5 @@ def export_samples(
                 source=source,
             )
             chosen.write(folder, scan)
+            count += 1
+    return count

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
+from musclefm.api.corrections import add_correction
 from musclefm.cli.terminal import output
-from musclefm.cli.terminal.inputs import add_image_choices, read_input
+from musclefm.cli.terminal.inputs import add_image_choices, input_paths
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.results.files import REGIONS_FILE
-
-if TYPE_CHECKING:
-    from musclefm.corrections.case import Reviewed
-    from musclefm.labels.scheme import LabelScheme
-    from musclefm.volumes.grid import Grid
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -95,35 +90,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Store the case and print its id."""
-    from musclefm.corrections.corrected_case import (
-        CorrectionFiles,
-        carry_between_slices,
-        read_corrected_case,
-    )
-    from musclefm.corrections.store import CorrectionStore
-
     _check_reviewed(arguments)
-    case, notes = read_corrected_case(
-        read_input(arguments),
-        CorrectionFiles(
-            labels=arguments.labels,
-            scheme=arguments.scheme,
-            mapping=arguments.mapping,
-            model_labels=arguments.model_labels,
-            results=arguments.results,
-        ),
-        lambda scheme, grid: _reviewed(arguments, scheme, grid),
+    stored = add_correction(
+        input_paths(arguments),
+        arguments.labels,
+        results=arguments.results,
+        model_labels=arguments.model_labels,
+        scheme=arguments.scheme,
+        mapping=arguments.mapping,
+        reviewed=arguments.reviewed,
+        slices=arguments.slices or "",
+        muscles=arguments.muscles.split(",") if arguments.muscles else (),
+        carry=arguments.carry,
         reader=arguments.reader,
+        subject=arguments.subject,
         parent=arguments.parent,
+        series=arguments.series,
+        echo=arguments.echo,
+        store=arguments.store,
+        on_note=lambda line: output.note(f"note: {line}"),
     )
-    if arguments.carry:
-        case, carried = carry_between_slices(case)
-        notes = (*notes, *carried)
-    stored = CorrectionStore(arguments.store).add(case, subject=arguments.subject)
     if not arguments.reviewed:
-        notes = (*notes, "nothing is marked as reviewed, so nothing is learned from it")
-    for note in notes:
-        output.note(f"note: {note}")
+        output.note("note: nothing is marked as reviewed, so nothing is learned from it")
     output.say(stored.id)
 
 
@@ -141,37 +129,3 @@ def _check_reviewed(arguments: argparse.Namespace) -> None:
             "--carry needs the corrected slices and what the model had labelled",
             "add --reviewed slices --slices LIST, and --results DIR or --model-labels FILE",
         )
-
-
-def _reviewed(arguments: argparse.Namespace, scheme: LabelScheme, grid: Grid) -> Reviewed:
-    from musclefm.corrections.case import Reviewed
-    from musclefm.review.muscle_slices import parse_slices
-    from musclefm.volumes.orientation import canonical_view
-
-    if arguments.reviewed == "all":
-        return Reviewed("all")
-    if arguments.reviewed == "muscles":
-        return Reviewed("muscles", muscles=_muscles(arguments.muscles, scheme))
-    axes: tuple[Literal[0, 1, 2], ...] = (2, 1, 0)
-    axis = axes[canonical_view(grid).axes[0]]
-    return Reviewed("slices", slices=parse_slices(arguments.slices or ""), slice_axis=axis)
-
-
-def _muscles(text: str, scheme: LabelScheme) -> tuple[int, ...]:
-    from musclefm.exchange.label_mapping import parse_target
-
-    values: set[int] = set()
-    for part in text.split(","):
-        target = parse_target(part, scheme)
-        found = {
-            value
-            for value, (side, label) in scheme.labels_of_sides().items()
-            if target and label.id == target.label_id and target.side in (None, side)
-        }
-        if not found:
-            raise MuscleFMError(
-                f"'{part}' is no muscle of '{scheme.name}'",
-                "write e.g. left_vastus_lateralis,gracilis",
-            )
-        values |= found
-    return tuple(sorted(values))

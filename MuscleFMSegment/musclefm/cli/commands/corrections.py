@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from musclefm.api.corrections import export_corrections, open_corrections
 from musclefm.cli.commands import add_correction
-from musclefm.cli.terminal.inputs import add_image_choices, choice_of
+from musclefm.cli.terminal.inputs import add_image_choices
 from musclefm.cli.terminal.output import console, note, say
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.formats import DATASET_FORMATS, FORMATS
@@ -17,7 +18,7 @@ from musclefm.plain_text import figures
 
 if TYPE_CHECKING:
     from musclefm.corrections.record import SampleRecord
-    from musclefm.corrections.store import CorrectionStore, StoredSample
+    from musclefm.corrections.store import CorrectionStore
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -138,38 +139,20 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from musclefm.corrections.export import export_dataset, export_samples
-    from musclefm.exchange.source_series import find_source_series
-    from musclefm.storage.atomic import check_folder
-    from musclefm.volumes.reading import voxels_sha256
-
-    check_folder(arguments.out)
-    store = _store(arguments)
-    samples = _chosen(store, arguments.samples)
-    # Who names samples wants these.
-    on_left_out = None if arguments.samples else note
-    for line in () if arguments.samples else store.left_out():
-        note(line)
+    count = export_corrections(
+        arguments.out,
+        arguments.format,
+        store=arguments.store,
+        samples=arguments.samples,
+        sided=arguments.sided,
+        image=arguments.image,
+        series=arguments.series,
+        echo=arguments.echo,
+        on_note=note,
+    )
     if arguments.format in DATASET_FORMATS:
-        count = export_dataset(
-            store,
-            samples,
-            arguments.out,
-            arguments.format,
-            sided=arguments.sided,
-            on_left_out=on_left_out,
-        )
-        say(f"{count} of {len(samples)} samples exported: those that were reviewed.")
-        return
-    source = None
-    if FORMATS[arguments.format].needs_source and arguments.image:
-        segmented = [
-            voxels_sha256(image)
-            for sample in samples[:1]
-            for image in store.load(sample.id).channels.values()
-        ]
-        source = find_source_series(arguments.image, choice_of(arguments), segmented)
-    export_samples(store, samples, arguments.out, arguments.format, source, on_left_out)
+        total = len(set(arguments.samples)) or len(_store(arguments).newest())
+        say(f"{count} of {total} samples exported: those that were reviewed.")
 
 
 def _remove(arguments: argparse.Namespace) -> None:
@@ -180,14 +163,8 @@ def _remove(arguments: argparse.Namespace) -> None:
         store.remove(name)
 
 
-def _chosen(store: CorrectionStore, names: list[str]) -> tuple[StoredSample, ...]:
-    return tuple(map(store.sample, dict.fromkeys(names))) if names else store.newest()
-
-
 def _store(arguments: argparse.Namespace) -> CorrectionStore:
-    from musclefm.corrections.store import CorrectionStore
-
-    return CorrectionStore(arguments.store)
+    return open_corrections(arguments.store)
 
 
 def _reviewed(record: SampleRecord) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from musclefm.cli.terminal.inputs import choice_of
+from musclefm.api.exports import export_results
 from musclefm.exchange.formats import FORMATS
-from musclefm.results.reading import read_provenance
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,13 +35,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Export the case."""
-    from musclefm.exchange.source_series import find_source_series
-    from musclefm.results.export import check_export_folder, export_case
-
-    check_export_folder(arguments.out, arguments.format)
-    source = None
-    if FORMATS[arguments.format].needs_source and arguments.image:
-        # Results of earlier versions do not say which images of a series they were made from.
-        segmented = read_provenance(arguments.case)["input"].get("voxels_sha256", {}).values()
-        source = find_source_series(arguments.image, choice_of(arguments), segmented)
-    export_case(arguments.case, arguments.out, arguments.format, source)
+    export_results(
+        arguments.case,
+        arguments.out,
+        arguments.format,
+        image=arguments.image,
+        series=arguments.series,
+        echo=arguments.echo,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from musclefm.api.corrections import open_corrections
 from musclefm.api.resources import load_model
 from musclefm.api.training import learn
 from musclefm.cli.commands.compare import print_comparison
@@ -49,11 +50,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Learn, or tell how things stand."""
-    from musclefm.corrections.store import CorrectionStore
     from musclefm.training.learning.folder import LearningFolder, default_learning_folder
     from musclefm.training.learning.status import learning_status
 
-    store, model = CorrectionStore(arguments.store), load_model(arguments.model)
+    store, model = open_corrections(arguments.store), load_model(arguments.model)
     folder = LearningFolder(arguments.out or default_learning_folder(model.manifest.name))
     if arguments.status:
         say_json(learning_status(store, model, folder).model_dump(mode="json"))

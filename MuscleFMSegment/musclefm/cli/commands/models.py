@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from musclefm.api.resources import export_model, install_model, list_models, load_model
 from musclefm.cli.commands import download_model
 from musclefm.cli.terminal.output import console, say
 from musclefm.errors import MuscleFMError
@@ -73,12 +74,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from musclefm.models.registry import list_bundles, list_versions
+    from musclefm.models.registry import list_versions
 
     table = Table()
     for heading in ("Name", "Version", "Members", "Scheme", "Role", "Origin", "Versions"):
         table.add_column(heading, no_wrap=True)
-    listed = list_bundles()
+    listed = list_models()
     for entry in listed:
         manifest = entry.bundle.manifest if entry.bundle else None
         table.add_row(
@@ -95,10 +96,8 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    from musclefm.models.registry import find_bundle
-
     try:
-        _print_card(find_bundle(arguments.model))
+        _print_card(load_model(arguments.model))
     finally:
         # Of a damaged model too: one of them is the way out.
         _print_versions(arguments.model)
@@ -178,10 +177,9 @@ def _import(arguments: argparse.Namespace) -> None:
 
 
 def _install(path: Path, name: str | None) -> None:
-    from musclefm.models.installation import install_version
     from musclefm.models.registry import versions_in_use
 
-    bundle = install_version(path, name)
+    bundle = install_model(path, name)
     name = bundle.manifest.name
     *former, version = versions_in_use(name)
     say(
@@ -191,12 +189,7 @@ def _install(path: Path, name: str | None) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from musclefm.models.archive import export_bundle
-    from musclefm.models.registry import find_bundle
-    from musclefm.storage.targets import require_new_folder
-
-    require_new_folder(arguments.out)
-    export_bundle(find_bundle(arguments.model), arguments.out)
+    export_model(arguments.model, arguments.out)
 
 
 def _rollback(arguments: argparse.Namespace) -> None:

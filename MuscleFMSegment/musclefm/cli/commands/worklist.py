@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from musclefm.cli.terminal.inputs import add_series_options, choice_of
+from musclefm.api.worklists import open_worklist, segment_worklist
+from musclefm.cli.terminal.inputs import add_series_options
 from musclefm.cli.terminal.output import console
 from musclefm.cli.terminal.progress_output import progress_output
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_MODEL
 from musclefm.errors import MuscleFMError
-from musclefm.pipeline.worklist import Worklist
-from musclefm.progress import Progress
 from musclefm.results.reading import holds_results
+
+if TYPE_CHECKING:
+    from musclefm.pipeline.worklist import Worklist
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,16 +59,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Segment all cases and tell what came of them."""
     with progress_output(arguments.progress) as progress:
-        worklist = Worklist(
+        worklist = open_worklist(
             arguments.folder,
             arguments.out,
-            progress,
-            choice=choice_of(arguments),
+            series=arguments.series,
+            echo=arguments.echo,
             choices=arguments.choices,
+            progress=progress,
         )
     run_heavy(
         arguments,
-        lambda progress: process(worklist, arguments, progress),
+        lambda progress: segment_worklist(
+            worklist,
+            model=arguments.model,
+            device=arguments.device,
+            precision=arguments.precision,
+            progress=progress,
+        ),
         kept=lambda: kept_cases(worklist),
     )
     if arguments.progress == "bar":
@@ -77,18 +87,6 @@ def run(arguments: argparse.Namespace) -> None:
             f"{len(failed)} of {len(worklist.cases)} cases failed (the first one: {cause})",
             "fix them and rerun: the others are not segmented twice",
         )
-
-
-def process(worklist: Worklist, arguments: argparse.Namespace, progress: Progress) -> None:
-    """Segment what is to be segmented."""
-    # Imported late: torch takes seconds, and a folder without scans is refused before that.
-    from musclefm.inference.device import choose_runtime
-    from musclefm.models.registry import find_bundle
-    from musclefm.pipeline.process_worklist import process_worklist
-
-    bundle = find_bundle(arguments.model)
-    runtime = choose_runtime(arguments.device, arguments.precision)
-    process_worklist(worklist, bundle, runtime, progress)
 
 
 def kept_cases(worklist: Worklist) -> str:

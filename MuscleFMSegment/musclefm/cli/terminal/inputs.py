@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes.channels import CHANNEL_NAMES, Channels, read_channels
+from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.formats.decoded import SeriesChoice
 
 
@@ -47,18 +47,6 @@ def add_series_options(parser: argparse.ArgumentParser) -> None:
         help="which of several images at the same place, from 1: an echo, a time point, "
         "a volume of a 4-D file",
     )
-
-
-def read_input(arguments: argparse.Namespace) -> Channels:
-    """Read the images that the arguments name.
-
-    Raises
-    ------
-    MuscleFMError
-        No image is named, or too many; or one cannot be read.
-    """
-    paths = input_paths(arguments)
-    return read_channels(paths, choices=dict.fromkeys(paths, choice_of(arguments)))
 
 
 def choice_of(arguments: argparse.Namespace) -> SeriesChoice:

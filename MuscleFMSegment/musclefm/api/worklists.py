@@ -1,0 +1,122 @@
+"""A folder of scans: which there are, and all of them segmented."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musclefm.api.resources import load_model
+from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
+from musclefm.pipeline.worklist import CaseState, Worklist
+from musclefm.progress import ProgressEvent, watched
+from musclefm.volumes.formats.decoded import SeriesChoice
+
+if TYPE_CHECKING:
+    from musclefm.models.bundle import Bundle
+
+
+def open_worklist(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    series: int | None = None,
+    echo: int | None = None,
+    choices: str | os.PathLike[str] | None = None,
+    progress: Callable[[ProgressEvent], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Worklist:
+    """Find the scans of a folder, and open the list of how far each is, or begin one.
+
+    Parameters
+    ----------
+    folder : path
+        Images, DICOM folders, or folders with ``water.nii.gz``, ``fat.nii.gz`` and the like.
+    out : path
+        Folder of the worklist, with the results of each case; apart from the scans.
+    series, echo : int, optional
+        As of :func:`segment`, of all cases of which ``choices`` says nothing.
+    choices : path, optional
+        CSV of the columns case (path in ``folder``), series and echo; by default
+        ``worklist.csv`` in ``folder``, if there is one.
+    progress, cancel
+        As of :func:`segment`.
+
+    Returns
+    -------
+    Worklist
+        Its ``cases``; ``states()`` tells how far each is.
+
+    Raises
+    ------
+    MuscleFMError
+        There is no scan, or the worklist cannot be read or written.
+
+    Examples
+    --------
+    >>> import musclefm, pathlib, shutil
+    >>> pathlib.Path("scans").mkdir()
+    >>> _ = shutil.copy("copy/uncertainty.nii.gz", "scans/thigh.nii.gz")
+    >>> worklist = musclefm.open_worklist("scans", "worklist")
+    >>> [state.status for state in worklist.states()]
+    ['waiting']
+    """
+    return Worklist(
+        Path(folder),
+        Path(out),
+        watched(progress, cancel),
+        choice=SeriesChoice(series=series, echo=echo),
+        choices=None if choices is None else Path(choices),
+    )
+
+
+def segment_worklist(
+    worklist: Worklist,
+    *,
+    model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
+    device: str = DEFAULT_DEVICE,
+    precision: str = "auto",
+    progress: Callable[[ProgressEvent], object] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> tuple[CaseState, ...]:
+    """Segment the cases of a worklist that are not segmented yet; one that fails stops no other.
+
+    Stopped or cancelled, it resumes where it was when it is called again.
+
+    Parameters
+    ----------
+    worklist : Worklist
+        Of :func:`open_worklist`.
+    model, device, precision, progress, cancel
+        As of :func:`segment`.
+
+    Returns
+    -------
+    tuple of CaseState
+        Most expected wrong voxels first; ``fault`` says why one failed, ``results`` is its
+        results folder for :func:`open_results`.
+
+    Raises
+    ------
+    MuscleFMError
+        The model cannot segment, another program is at the worklist, or it cannot be written.
+    WorkCancelledError
+        It was cancelled; cases that are done stay.
+
+    Examples
+    --------
+    >>> import musclefm
+    >>> worklist = musclefm.open_worklist("scans", "worklist")
+    >>> musclefm.segment_worklist(worklist, model="no-such-model")
+    Traceback (most recent call last):
+    musclefm.errors.MuscleFMError: there is no model 'no-such-model': ...
+    """
+    report = watched(progress, cancel)
+    bundle = load_model(model)
+    # Imported late: torch takes seconds.
+    from musclefm.inference.device import choose_runtime
+    from musclefm.pipeline.process_worklist import process_worklist
+
+    process_worklist(worklist, bundle, choose_runtime(device, precision), report)
+    return worklist.states(processing=False)
