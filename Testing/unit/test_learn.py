@@ -15,11 +15,11 @@ from musclefm.models.bundle import open_bundle
 from musclefm.models.installation import install_version, roll_back
 from musclefm.models.registry import find_bundle
 from musclefm.progress import silent
+from musclefm.storage.work_folder import TRAINING_RECORD
 from musclefm.training.data.split import split_subjects
 from musclefm.training.learning.folder import LearningFolder, default_learning_folder
 from musclefm.training.learning.learn import learn
 from musclefm.training.learning.status import LEAST_SUBJECTS, learning_status
-from musclefm.training.train import RECORD_FILE
 
 CPU = choose_runtime("cpu", "fp32")
 RECIPE = replace(SHORT, held_out=0.2)
@@ -104,7 +104,7 @@ def test_a_stopped_learning_goes_on_where_it_was(store, folder, stage):
     with pytest.raises(MuscleFMError, match=r"comparison\.json of the learning is damaged"):
         run(store, folder, pytest.fail)
     folder.comparison.unlink()
-    (folder.work / RECORD_FILE).write_text('{"subjects": []}')
+    (folder.work / TRAINING_RECORD).write_text('{"subjects": []}')
     with pytest.raises(MuscleFMError, match=r"training\.json of the learning is damaged"):
         run(store, folder, pytest.fail)
 
