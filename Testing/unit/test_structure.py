@@ -139,11 +139,10 @@ def test_every_import_goes_down_the_layers() -> None:
 
 # What every command may use beside the API: words, numbers, checks of a place before work.
 BESIDE_THE_API = {
-    "musclefm.api", "musclefm.cli", "musclefm.defaults", "musclefm.errors", "musclefm.plain_text",
-    "musclefm.progress", "musclefm.storage",
-}  # fmt: skip
-# Names of files and formats, for help texts; and what keeps stored things, shows facts or is
-# of the project's own making, for which the API has no second name (decision 9).
+    *("musclefm.api", "musclefm.cli", "musclefm.defaults", "musclefm.errors"),
+    *("musclefm.plain_text", "musclefm.progress", "musclefm.storage"),
+}
+# Names for help texts, and what decision 9 gives no second name in the API.
 FURTHER = {
     "add_correction": {"musclefm.results.files"},
     "corrections": {"musclefm.corrections.verification", "musclefm.exchange.formats"},
@@ -165,9 +164,8 @@ def imported_to_run(module: str) -> set[str]:
     """Return what a module imports of the library, but for what only type checkers do."""
     tree = ast.parse(MODULES[module].read_text("utf-8"))
     tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     found: set[str] = set()
-    for node in names:
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
         inner = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
         found |= inner or {str(node.module)}
     return {name for name in found if name.startswith("musclefm")}
