@@ -6,33 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_ensemble import TINY as LARGER
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import Bundle, open_bundle, save_bundle
 from musclefm.models.manifest import BundleCard, ModelInput, schema_text
 from musclefm.models.member_files import SHARED_ENCODER_FILE, MemberState
-from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.sam import MultiClassSam
 from musclefm.storage.regular_file import sha256_of
 from musclefm.storage.resources import resource_folder
 
-TINY = SamArchitecture(
-    input_size=32,
-    trained_size=32,
-    input_channels=1,
-    patch_size=8,
-    embed_dim=16,
-    depth=1,
-    heads=2,
-    global_blocks=(),
-    window=0,
-    relative_positions=False,
-    stem=(8, 8),
-    decoder_dim=32,
-    decoder_depth=1,
-    decoder_heads=2,
-    decoder_mlp=32,
-)
+TINY = LARGER.model_copy(update={"embed_dim": 16, "stem": (8, 8)})
 
 
 def card(**changes: object) -> BundleCard:

@@ -1,16 +1,17 @@
 """Flagged regions: what is flagged, where it is said to lie, and in which order."""
 
-from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
 import pytest
+from made_report_case import stored as stored_as
 
 from musclefm.labels.scheme import load_scheme
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.review.regions import FlagRule, flag_regions
 from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
+from musclefm.volumes.volume import Volume
 
 SCHEME = load_scheme("thigh-11")
 LN_CLASSES = np.log(SCHEME.class_count)
@@ -91,45 +92,6 @@ def _varied_maps():
     return maps
 
 
-def _stored(maps, axes, flips):
-    """Return the same scan with its array axes permuted, then flipped."""
-
-    def turned(array):
-        return np.ascontiguousarray(np.flip(np.transpose(array, axes), np.flatnonzero(flips)))
-
-    grid = maps.grid
-    matrix = grid.ijk_to_lps
-    first = [0, 0, 0]
-    for axis, flip in zip(axes, flips, strict=True):
-        first[2 - axis] = grid.shape[axis] - 1 if flip else 0
-    steps = [
-        matrix[:3, 2 - axis] * (-1 if flip else 1) for axis, flip in zip(axes, flips, strict=True)
-    ]
-    spacing = [grid.spacing[2 - axis] for axis in axes][::-1]
-    direction = np.stack(steps[::-1], axis=1) / spacing
-    origin = (matrix @ [*first, 1.0])[:3]
-    arrays = (
-        "labels",
-        "top_muscle",
-        "sides",
-        "total",
-        "aleatoric",
-        "epistemic",
-        "variance",
-        "least_confidence",
-    )
-    return replace(
-        maps,
-        grid=Grid(
-            tuple(grid.shape[axis] for axis in axes),
-            tuple(spacing),
-            tuple(origin),
-            tuple(direction.ravel()),
-        ),
-        **{name: turned(getattr(maps, name)) for name in arrays},
-    )
-
-
 ORIENTATIONS = list(product(permutations(range(3)), product((False, True), repeat=3)))
 
 
@@ -138,7 +100,7 @@ def test_the_queue_does_not_depend_on_how_the_scan_is_stored(axes, flips):
     maps = _varied_maps()
     expected = flag_regions(maps)
     assert len(expected.queue) >= 8
-    stored = _stored(maps, axes, flips)
+    stored, _ = stored_as(maps, Volume(maps.total, maps.grid), axes, flips)
     found = flag_regions(stored)
     for region, same in zip(found.queue, expected.queue, strict=True):
         assert region.centroid_ras == pytest.approx(same.centroid_ras, abs=1e-6)
