@@ -32,7 +32,7 @@ def assert_alike(one: Bundle, other: Bundle) -> None:
 def test_training_by_command_and_by_function(tmp_path, model):
     store = made_store(tmp_path / "store")
     recipe = replace(
-        RECIPES["fast"], trained="full", slice_size=32, members=2, folds=2, epochs=2, batch=4,
+        RECIPES["fast"], trained="full", slice_size=32, members=1, folds=2, epochs=1, batch=4,
         learning_rate=5e-3, held_out=0.0, seed=3,
     )  # fmt: skip
     made = musclefm.train(
@@ -52,7 +52,7 @@ def test_training_by_command_and_by_function(tmp_path, model):
 
 def test_learning_by_command_and_by_function(tmp_path, model, monkeypatch):
     store = made_store(tmp_path / "store", 5)
-    monkeypatch.setitem(RECIPES, "fast", replace(SHORT, held_out=0.2, epochs=2))
+    monkeypatch.setitem(RECIPES, "fast", replace(SHORT, held_out=0.2, epochs=1))
     found = musclefm.learn(store=store, model=model, out=tmp_path / "by-function", **CPU)
     out = tmp_path / "by-command"
     command = ["learn", "--store", str(store), "--model", str(model.folder), "--out", str(out)]
