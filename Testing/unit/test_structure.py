@@ -148,6 +148,7 @@ FURTHER = {
     "corrections": {"musclefm.corrections.verification", "musclefm.exchange.formats"},
     "demo": {"musclefm.demo", "musclefm.inference.device"},
     "download_model": {"musclefm.models.imports"},
+    "evaluate": {"musclefm.evaluation.cohort", "musclefm.results.evaluation.files"},
     "export": {"musclefm.exchange.formats"},
     "info": {"musclefm.anatomy.thighs", "musclefm.volumes"},
     "inventory": {"musclefm.inference.inventory"},
@@ -211,9 +212,7 @@ STARTED_WITHOUT_TORCH = [
     "musclefm.api.evaluation",
     "musclefm.api.cohort_evaluation",
     "musclefm.api.training",
-    "musclefm.api.corrections",
-    "musclefm.api.exports",
-    "musclefm.api.worklists",
+    *("musclefm.api.corrections", "musclefm.api.exports", "musclefm.api.worklists"),
 ]
 
 

@@ -139,17 +139,17 @@ def train_again(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace, progress: Progress) -> None:
+    from musclefm.api.resources import load_model
     from musclefm.demo.rendering import SliceRecipe
     from musclefm.demo.train import DemoRecipe, train_demo
     from musclefm.inference.device import choose_runtime
-    from musclefm.models.registry import find_bundle
 
     recipe = DemoRecipe(
         seed=arguments.seed,
         members=arguments.members,
         steps=arguments.steps,
         slices=SliceRecipe(count=arguments.slices),
-        start=find_bundle(arguments.start) if arguments.start else None,
+        start=load_model(arguments.start) if arguments.start else None,
         unlabelled=tuple(arguments.unlabelled),
     )
     work, runtime = _work(arguments), choose_runtime(arguments.device, arguments.precision)
