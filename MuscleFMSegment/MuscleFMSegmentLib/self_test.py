@@ -43,7 +43,7 @@ def playThrough(panel: ModulePanel, show: Callable[[str], None]) -> None:
 
     show(_("Segmenting, in a process of its own"))
     panel.segment.ui.applyButton.click()
-    _wait(lambda: not panel.run.isRunning, panel)
+    _wait(lambda: not (panel.run.isRunning or panel.control.isOpening), panel)
     opened = panel.control.openCase
     assert opened, "there are no results"
     review, case = opened.review, opened.review.case

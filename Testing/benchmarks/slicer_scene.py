@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "slicer"), str(HERE.parent / "slicer" / "scene")]
 
@@ -31,15 +33,15 @@ from offscreen import ORIENTATIONS, OffscreenSliceView  # noqa: E402
 from segment_editor import SegmentEditor  # noqa: E402
 
 from musclefm.results.case import read_results  # noqa: E402
-from musclefm.review.changes import changed_regions  # noqa: E402
-from musclefm.review.measures import measure_muscles  # noqa: E402
+from musclefm.review.changes import find_changes  # noqa: E402
+from musclefm.review.measures import MuscleTally  # noqa: E402
 from musclefm.volumes.grid import Grid  # noqa: E402
 from MuscleFMSegmentLib.scene.editing import Editing  # noqa: E402
 from MuscleFMSegmentLib.scene.input_volume import exportInput  # noqa: E402
 from MuscleFMSegmentLib.scene.labels import applySidedLabels, sidedLabels  # noqa: E402
 from MuscleFMSegmentLib.scene.outlines import showStatuses  # noqa: E402
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker  # noqa: E402
-from MuscleFMSegmentLib.scene.results import addResults, removeCase  # noqa: E402
+from MuscleFMSegmentLib.scene.results import addResults, heatmapImages, removeCase  # noqa: E402
 from MuscleFMSegmentLib.scene.slice_views import SliceViews  # noqa: E402
 from MuscleFMSegmentLib.scene.uncertainty.heatmap import Heatmap  # noqa: E402
 
@@ -78,9 +80,11 @@ def main() -> None:
     for _ in range(3):
         start = time.perf_counter()
         results = read_results(folder / "results")
+        heatmaps = heatmapImages(results)
         reads.append(time.perf_counter() - start)
         start = time.perf_counter()
-        case = addResults(scene, folder / "results", results, volumeNode)
+        labels = results.sided_labels
+        case = addResults(scene, folder / "results", results, heatmaps, labels, volumeNode)
         adds.append(time.perf_counter() - start)
         if len(adds) < 3:
             removeCase(scene, case)
@@ -108,6 +112,7 @@ def main() -> None:
 
     editor = SegmentEditor(application, editing.editorNode, case)
     region = case.queue.entries[0].region
+    tally, before = MuscleTally(case.scheme, len(case.modelLabels)), case.modelLabels
     strokes, reads, refreshes = [], [], []
     for number in range(5):
         where = case.regions == region.id
@@ -117,9 +122,13 @@ def main() -> None:
         labels = sidedLabels(case.segmentationNode, case.scheme, volumeNode)
         reads.append(time.perf_counter() - start)
         start = time.perf_counter()
-        changed = changed_regions(case.modelLabels, labels, case.regions)
+        changed = find_changes(case.modelLabels, labels, case.regions).regions
         case.queue.follow_changes(changed)
-        measure_muscles(labels, case.scheme, case.grid.voxel_volume_mm3, case.fatFraction)
+        for k in range(len(labels)):
+            if not np.array_equal(labels[k], before[k]):
+                tally.count(k, labels[k], case.fatFraction[k])
+        tally.measures(case.grid.voxel_volume_mm3)
+        before = labels
         showStatuses(case.segmentationNode, case.scheme, case.queue.entries)
         refreshes.append(time.perf_counter() - start)
         draw()

@@ -19,7 +19,7 @@ from musclefm import __version__
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import open_bundle
 from musclefm.results.tables import muscles_from_csv
-from musclefm.review.measures import measure_muscles
+from musclefm.review.measures import MuscleTally
 from musclefm.volumes.reading import read_volume, voxels_sha256
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.writing import write_volume
@@ -98,7 +98,10 @@ def test_the_fat_fraction_is_that_of_the_table(segmented) -> None:
     fat = read_stored(out / "fat_fraction.nii.gz", "the fat fraction").array
     assert np.isnan(fat).any() and np.nanmin(fat) >= 0 and np.nanmax(fat) <= 1
     sided = read_stored(out / "labels.seg.nrrd", "the labels").array.astype(np.uint8)
-    measures = measure_muscles(sided, load_scheme("thigh-11"), 48.0, fat)
+    tally = MuscleTally(load_scheme("thigh-11"), len(sided))
+    for k, labels in enumerate(sided):
+        tally.count(k, labels, fat[k])
+    measures = tally.measures(48.0)
     rows = muscles_from_csv((out / "muscles.csv").read_text())
     table = {(row.side, row.label_id): row for row in rows}
     seen = [measure for measure in measures if measure.fat_fraction is not None]

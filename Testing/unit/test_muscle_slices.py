@@ -1,18 +1,20 @@
 """Which slices a reader has corrected, and which carried ones nobody has looked at yet."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from musclefm.errors import MuscleFMError
-from musclefm.review.changes import changed_regions
+from musclefm.review.changes import find_changes
 from musclefm.review.muscle_slices import (
     MuscleSlices,
     corrected_slices,
     parse_slices,
     slices_text,
     unseen_voxels,
+    voxels_of_largest_slice,
 )
 from musclefm.volumes.grid import Grid
 
@@ -84,11 +86,44 @@ def test_a_region_with_an_unseen_change_is_not_taken_for_corrected(model):
     labels = model.copy()
     for k, value in ((1, MUSCLE), (3, MUSCLE), (4, OTHER)):
         labels[k][labels[k] == value] = 0
-    assert changed_regions(model, labels, regions) == {1, 2, 3}
+    assert find_changes(model, labels, regions).regions == {1, 2, 3}
     unseen = [MuscleSlices(MUSCLE, (3, 4))]
-    assert changed_regions(model, labels, regions, unseen) == {1, 3}
+    assert find_changes(model, labels, regions, unseen).regions == {1, 3}
+    sagittal = [MuscleSlices(MUSCLE, tuple(range(3, 12)), 0)]
+    assert find_changes(model, labels, regions, sagittal).regions == {3}
     seen = [muscle.without({3}, 2) for muscle in unseen]
-    assert changed_regions(model, labels, regions, seen) == {1, 2, 3}
+    assert find_changes(model, labels, regions, seen).regions == {1, 2, 3}
+
+
+@pytest.mark.parametrize("slice_axis", [0, 1, 2])
+def test_a_muscle_is_shown_in_its_largest_slice_along_any_axis(slice_axis):
+    labels = np.zeros((6, 20, 30), np.uint8)
+    labels[1:4, 5:8, 10:14] = MUSCLE
+    # One slice a little larger along each axis, and another muscle that is larger still.
+    labels[3, 8, 13] = labels[3, 9, 13] = MUSCLE
+    labels[0] = OTHER
+    found = voxels_of_largest_slice(labels, MUSCLE, slice_axis)
+    own = labels == MUSCLE
+    areas = own.sum(axis=tuple(axis for axis in range(3) if axis != 2 - slice_axis))
+    assert (found[:, slice_axis] == areas.argmax()).all() and len(found) == areas.max()
+    assert own[tuple(found[:, ::-1].T)].all()
+    assert voxels_of_largest_slice(labels, 9, slice_axis).shape == (0, 3)
+
+
+def test_the_largest_slice_is_found_without_a_list_of_all_voxels():
+    labels = np.zeros((40, 256, 256), np.uint8)
+    labels[5:35, 20:200, 30:220] = MUSCLE
+
+    def cpu(work):
+        times = []
+        for _ in range(3):
+            begun = time.thread_time()
+            work()
+            times.append(time.thread_time() - begun)
+        return min(times)
+
+    listing = cpu(lambda: np.argwhere(labels == MUSCLE))
+    assert cpu(lambda: voxels_of_largest_slice(labels, MUSCLE, 2)) < 0.5 * listing
 
 
 @pytest.mark.parametrize(

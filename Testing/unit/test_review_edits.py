@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from musclefm.labels.scheme import load_scheme
-from musclefm.review.changes import changed_regions
+from musclefm.review.changes import find_changes
 from musclefm.review.leg_profile import leg_profile
-from musclefm.review.measures import measure_muscles
+from musclefm.review.measures import MuscleTally
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
@@ -32,6 +32,14 @@ def regions():
     return regions
 
 
+def measure_muscles(labels, scheme, voxel_volume_mm3, fat=None):
+    """Count every slice, and return the measures."""
+    tally = MuscleTally(scheme, len(labels))
+    for k, part in enumerate(labels):
+        tally.count(k, part, None if fat is None else fat[k])
+    return tally.measures(voxel_volume_mm3)
+
+
 def measure(measures, side, label_id):
     (found,) = (x for x in measures if (x.side, x.label_id) == (side, label_id))
     return found
@@ -39,25 +47,33 @@ def measure(measures, side, label_id):
 
 def test_only_regions_whose_voxels_differ_are_changed(labels, regions):
     edited = labels.copy()
-    assert changed_regions(labels, edited, regions) == frozenset()
+    assert find_changes(labels, edited, regions).regions == frozenset()
     edited[2, 5, 5] = 0
-    assert changed_regions(labels, edited, regions) == {1}
+    assert find_changes(labels, edited, regions).regions == {1}
     edited[3, 17, 20] = LEFT_LATERALIS
-    assert changed_regions(labels, edited, regions) == {1, 300}
+    assert find_changes(labels, edited, regions).regions == {1, 300}
     edited[5, 0, 0] = 3
-    assert changed_regions(labels, edited, regions) == {1, 300}, "no region lies there"
+    assert find_changes(labels, edited, regions).regions == {1, 300}, "no region lies there"
     edited[2, 5, 5] = 3
-    assert changed_regions(labels, edited, regions) == {300}, "an edit was undone"
+    assert find_changes(labels, edited, regions).regions == {300}, "an edit was undone"
 
 
 def test_a_muscle_painted_as_another_is_a_change(labels, regions):
     swapped = np.where(labels == 3, np.uint8(4), labels)
-    assert changed_regions(labels, swapped, regions) == {1, 2}
+    assert find_changes(labels, swapped, regions).regions == {1, 2}
+
+
+def test_the_muscles_that_an_edit_touched_are_known_outside_of_regions_too(labels, regions):
+    assert find_changes(labels, labels, regions).muscles == frozenset()
+    edited = labels.copy()
+    edited[4, 15, 3:6] = 5
+    edited[1, 10, 20] = 0
+    assert find_changes(labels, edited, regions).muscles == {3, 5, LEFT_LATERALIS}
 
 
 def test_arrays_of_other_scans_are_not_compared(labels, regions):
     with pytest.raises(ValueError, match="shapes differ"):
-        changed_regions(labels, labels[:5], regions)
+        find_changes(labels, labels[:5], regions)
 
 
 def test_volumes_follow_an_edit_and_every_muscle_has_a_row(labels):
@@ -83,6 +99,22 @@ def test_fat_is_averaged_where_it_is_defined(labels):
     measures = measure_muscles(labels, SCHEME, 45.0, fat)
     assert measure(measures, "right", 3).fat_fraction == pytest.approx(0.4)
     assert measure(measures, "left", 3).fat_fraction is None
+
+
+def test_counting_the_slices_of_an_edit_anew_gives_what_counting_all_gives(labels):
+    fat = np.linspace(0.0, 1.0, labels.size, dtype=np.float32).reshape(labels.shape)
+    fat[:, ::3] = np.nan
+    tally = MuscleTally(SCHEME, len(labels))
+    for k, part in enumerate(labels):
+        tally.count(k, part, fat[k])
+    edited = labels.copy()
+    edited[2, 4:16, 3:12] = 0
+    edited[2, 6:9, 14:16] = 7
+    tally.count(2, edited[2], fat[2])
+    assert tally.measures(45.0) == measure_muscles(edited, SCHEME, 45.0, fat)
+    tally.count(2, np.zeros_like(labels[2]), fat[2])
+    edited[2] = 0
+    assert tally.measures(45.0) == measure_muscles(edited, SCHEME, 45.0, fat)
 
 
 def test_a_label_of_another_scheme_is_not_counted_as_anything(labels):

@@ -66,11 +66,12 @@ class ExportController:
                 return
             command += ["--image", str(series)]
         if folder:
-            with self._messages.shown():
-                opened.keep()
-                self._panel.ui.savedLabel.text = _("Exporting…")
-                command += ["--out", str(folder)]
-                self._runner.ask(command, self._onExported, self._onFailed)
+            self._panel.ui.savedLabel.text = _("Exporting…")
+            command += ["--out", str(folder)]
+            opened.keep(
+                lambda: self._runner.ask(command, self._onExported, self._onFailed),
+                self._onFailed,
+            )
 
     def exportTable(self, text: str) -> None:
         """Write the muscle table into a file that the user chooses.

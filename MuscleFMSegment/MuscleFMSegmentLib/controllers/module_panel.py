@@ -174,7 +174,8 @@ class ModulePanel:
     def sceneClosed(self) -> None:
         """Begin anew, and offer to resume what was not saved."""
         self.sections.follow()
-        self._offerInterrupted()
+        # Once what was open is on the disk.
+        self.background.then(self._offerInterrupted)
 
     def cleanup(self) -> None:
         """End all that runs, and keep what is open."""
@@ -275,10 +276,11 @@ class ModulePanel:
         self.control.followParameters()
 
     def _onResults(self, folder: ReviewFolder, run: SegmentationRun) -> None:
-        self.control.open(folder, run.volumeNode)
+        self.control.open(folder, run.volumeNode, onFailed=folder.remove)
 
     def _onOpened(self) -> None:
         self.resume.release()
+        self.worklist.refresh()
         self._offerInputs()
         self.sections.begin()
 
@@ -286,7 +288,7 @@ class ModulePanel:
         self.sections.follow()
         if not slicer.mrmlScene.IsClosing():
             self.messages.show(_("the case was deleted from the scene: its review is kept"))
-            self._offerInterrupted()
+            self.background.then(self._offerInterrupted)
 
     def _onSaved(self) -> None:
         self.messages.clear()

@@ -73,12 +73,9 @@ class ResumeController:
         if not self._interrupted:
             return
         review = self._interrupted.pop(0)
+        self._show()
         with self._messages.shown():
-            try:
-                self._control.openStored(review.folder, _("Resumed MR"))
-            except BaseException:
-                self._show()
-                raise
+            self._control.opening.beginStored(review.folder, _("Resumed MR"))
 
     def _discard(self) -> None:
         if not self._interrupted:

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from MuscleFMSegmentLib.controllers.save_controller import SaveController
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
+from MuscleFMSegmentLib.review.opening import CaseToOpen, Opening
 from MuscleFMSegmentLib.widgets.correct_panel import CorrectPanel
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 from MuscleFMSegmentLib.widgets.muscles_panel import MusclesPanel
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from MuscleFMSegmentLib.review.case_review import CaseReview
     from MuscleFMSegmentLib.review.open_case import OpenCase
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
+    from MuscleFMSegmentLib.review.stored_case import StoredCase
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class ReviewController:
     def __init__(self, context: ReviewContext) -> None:
         self._context = context
         self._open: OpenCase | None = None
+        self.opening = Opening(
+            context.background,
+            lambda: self._open,
+            self._show,
+            context.messages.showError,
+        )
         self.review = ReviewPanel(
             onPrevious=self.previous,
             onNext=self.next,
@@ -97,13 +105,21 @@ class ReviewController:
         """The case that is open."""
         return self._open
 
+    @property
+    def isOpening(self) -> bool:
+        """Whether a case is on its way from the disk."""
+        return self.opening.isBusy
+
     def open(
         self,
         folder: ReviewFolder,
         volumeNode: slicer.vtkMRMLScalarVolumeNode,
         ownsVolume: bool = False,
+        onFailed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Show a case in place of the one before.
+        """Show a case in place of the one before, which stays until this one is read.
+
+        What goes wrong is shown; the case before then stays.
 
         Parameters
         ----------
@@ -113,26 +129,22 @@ class ReviewController:
             Its image, in the scene.
         ownsVolume : bool
             Whether the volume goes with the case.
-
-        Raises
-        ------
-        MuscleFMError
-            Its results or its session cannot be read, or the case before cannot be
-            kept; that one stays.
+        onFailed : callable
+            Called without arguments where the case is not opened.
         """
+        self.opening.begin(CaseToOpen(folder, volumeNode, ownsVolume, onFailed))
+
+    def _show(self, wanted: CaseToOpen, stored: StoredCase) -> None:
         from MuscleFMSegmentLib.review.open_case import OpenCase
 
         context = self._context
-        if self._open:
-            self._open.keep()
-        opened = OpenCase(
-            folder, volumeNode, ownsVolume, context.background, context.makeTimer, self
-        )
-        self.close()
+        place = (wanted.folder, stored, wanted.volumeNode, wanted.ownsVolume)
+        opened = OpenCase(*place, context.background, context.makeTimer, self)
+        self._clear()
         self._open = opened
         review = opened.review
         self.correct.show(review.editing)
-        self.uncertainty.show(review.case.legProfile())
+        self.uncertainty.show(opened.legProfile)
         self.muscles.show(review.case.muscles)
         self.saving.begin(opened)
         self.followParameters()
@@ -140,32 +152,12 @@ class ReviewController:
         opened.autosave()
         context.onOpened()
 
-    def openStored(self, folder: ReviewFolder, name: str) -> None:
-        """Show a case from the disk, with its image where the scene does not have that.
-
-        Parameters
-        ----------
-        folder : ReviewFolder
-            This Slicer's; it is released where the case cannot be opened.
-        name : str
-            Of a volume that is new in the scene.
-
-        Raises
-        ------
-        MuscleFMError
-            As for :meth:`open`, or its image cannot be read.
-        """
-        from MuscleFMSegmentLib.scene.input_volume import volumeOfImages
-
-        try:
-            volumeNode, isNew = volumeOfImages(folder.input, name)
-            self.open(folder, volumeNode, ownsVolume=isNew)
-        except BaseException:
-            folder.release()
-            raise
-
     def close(self, removeNodes: bool = True) -> None:
         """Close the case; what is not saved is kept on the disk."""
+        self.opening.cancel()
+        self._clear(removeNodes)
+
+    def _clear(self, removeNodes: bool = True) -> None:
         opened, self._open = self._open, None
         self.correct.clear()
         self.review.clear()
@@ -279,7 +271,7 @@ class ReviewController:
 
     def onCaseLost(self) -> None:
         """Keep what is there of a case whose nodes are gone."""
-        self.close(removeNodes=not slicer.mrmlScene.IsClosing())
+        self._clear(removeNodes=not slicer.mrmlScene.IsClosing())
         self._context.onLost()
 
     def onFailed(self, error: Exception) -> None:

@@ -160,7 +160,7 @@ class SaveController:
         from MuscleFMSegmentLib.review.correction_saving import Correction
 
         review = opened.review
-        review.settleEdits()
+        review.followEdits()
         review.noteTime()
         verified = self._verified(opened)
         if verified is None:

@@ -134,8 +134,8 @@ class WorklistController:
         return opened is not None and opened.folder.path == state.folder
 
     def _open(self, cases: WorklistCases, state: CaseState) -> None:
-        self._control.openStored(cases.claim(state), _("Case of the worklist"))
-        self.refresh()
+        if not self._control.isOpening:
+            self._control.opening.beginStored(cases.claim(state), _("Case of the worklist"))
 
     def _onProgress(self, update: ProgressUpdate) -> None:
         self.panel.showProcessing(True, update.text)

@@ -68,6 +68,13 @@ class Background:
         if len(self._tasks) == 1:
             self._start()
 
+    def then(self, act: Callable[[], None]) -> None:
+        """Call a function once all work so far is done and reported: now, where there is none."""
+        if self._tasks:
+            self.run(lambda: None, lambda nothing: act(), lambda error: None)
+        else:
+            act()
+
     def poll(self) -> None:
         """Look after the work; called by the timer."""
         if not self._tasks:

@@ -115,8 +115,12 @@ class Carrying:
                     self._outline.show(proposal.labels == value, self._case.grid)
                     self._context.listener.onProposed(True)
 
+            def failed(error: Exception) -> None:
+                if self._attempt == attempt and self._case.isComplete:
+                    self._context.listener.onFailed(error)
+
             work = self._work(value, self._labels())
-            self._context.background.run(work, show, self._context.listener.onFailed)
+            self._context.background.run(work, show, failed)
 
     def drop(self) -> None:
         """Take the proposed outline away, if there is one."""

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 
 from musclefm.labels.scheme import Side
-from musclefm.review.changes import changed_regions
-from musclefm.review.measures import MuscleMeasure, measure_muscles
+from musclefm.review.changes import find_changes
+from musclefm.review.measures import MuscleMeasure
 from musclefm.review.queue import ReviewEntry, ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.review.carrying import Carrying, CarryingContext
+from MuscleFMSegmentLib.review.measuring import Measuring
 from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.review.visits import Visits
 from MuscleFMSegmentLib.scene.case import CaseInScene
@@ -35,8 +37,6 @@ _AFTER_EDIT_MS = 250
 # A reader who looks at one region for longer has left the desk.
 _LONGEST_LOOK_S = 300.0
 
-_Measured = tuple[frozenset[int], tuple[MuscleMeasure, ...], frozenset[int]]
-
 
 class CaseReview:
     """A case under review.
@@ -49,8 +49,8 @@ class CaseReview:
         Of Slicer.
     case : CaseInScene
         The case.
-    background : Background
-        Measures.
+    labels : ndarray
+        ``(K, J, I) uint8``: the sided labels of its segmentation; nobody may write to them.
     makeTimer : callable
         Returns a new ``qt.QTimer``.
     listener : ReviewListener
@@ -62,7 +62,7 @@ class CaseReview:
         scene: slicer.vtkMRMLScene,
         applicationLogic: slicer.vtkMRMLApplicationLogic,
         case: CaseInScene,
-        background: Background,
+        labels: npt.NDArray[np.uint8],
         makeTimer: Callable[[], Any],
         listener: ReviewListener,
         clock: Callable[[], float] = time.monotonic,
@@ -71,22 +71,22 @@ class CaseReview:
         self.heatmap = Heatmap(scene, case.heatmapNodes)
         self.comparison = Comparison(scene, case)
         self.editing = Editing(scene, case)
-        self.measures: tuple[MuscleMeasure, ...] = ()
         self.revision = 0
         self.storedSample: str | None = None
         self.reader = ""
         self._scene = scene
-        self._background = background
         self._listener = listener
-        self._labels = Volume(case.modelLabels, case.grid)
-        self._isEdited = True
+        self._labels = Volume(labels, case.grid)
+        self._isEdited = False
         self._clock = clock
         self._lookedSince = clock()
         self._views = SliceViews(scene, applicationLogic)
         self._marker = RegionMarker(scene)
-        self._watch = CaseWatch(case, self._onEdited, self._onLost)
+        self._watch = CaseWatch(case, self._onEdited, listener.onCaseLost)
+        # Of its own: a save need not wait until an outline is found.
+        self._proposing = Background(makeTimer())
         seen = CarryingContext(
-            scene, case, self._views, self.editing, background, listener, self._onChanged
+            scene, case, self._views, self.editing, self._proposing, listener, self._onChanged
         )
         self.carrying = Carrying(seen, lambda: self.sidedVolume().array)
         self.visits = Visits(case, self._views, makeTimer(), listener)
@@ -94,12 +94,23 @@ class CaseReview:
         self._timer = makeTimer()
         self._timer.setSingleShot(True)
         self._timer.interval = _AFTER_EDIT_MS
-        self._timer.connect("timeout()", self._measure)
+        self._timer.connect("timeout()", self._follow)
+        self._measuring = Measuring(case, makeTimer(), self._onMeasured)
 
     @property
     def queue(self) -> ReviewQueue:
         """The queue."""
         return self.case.queue
+
+    @property
+    def measures(self) -> tuple[MuscleMeasure, ...]:
+        """Volume and fat fraction of each muscle, as far as they have followed the edits."""
+        return self._measuring.measures
+
+    @property
+    def isSettled(self) -> bool:
+        """Whether statuses and measures have followed all edits, and no outline is looked for."""
+        return not (self._timer.active or self._measuring.isBusy or self._proposing.isBusy)
 
     @property
     def isTouched(self) -> bool:
@@ -116,7 +127,7 @@ class CaseReview:
         """Show the case from its first region that is to do, or from where it was left."""
         self._views.showVolume(self.case.volumeNode)
         self.heatmap.apply()
-        self._measure()
+        self._follow()
         self._showStatuses()
         if self.queue.current is not None:
             self._show(self.queue.current)
@@ -159,7 +170,7 @@ class CaseReview:
         self._marker.remove()
         self.editing.selectMuscle(side, labelId)
         value = labelId + (len(self.case.scheme.labels) if side == "left" else 0)
-        self._views.jumpToLargest(self.case, self.case.legAxis, self.sidedVolume().array == value)
+        self._views.jumpToLargest(self.case, self.case.legAxis, self.sidedVolume().array, value)
         self.visits.visitMuscle(value)
         self._listener.onQueueChanged()
 
@@ -212,19 +223,19 @@ class CaseReview:
         self.storedSample = sample
         self.revision += 1
 
-    def settleEdits(self) -> None:
-        """Let statuses and measures follow an edit now."""
+    def followEdits(self) -> None:
+        """Let the statuses follow an edit now; volumes and fat fractions come later."""
         if self._timer.active:
             self._timer.stop()
-            self._measure()
-        self._background.wait()
+            self._follow()
 
     def close(self, removeNodes: bool = True) -> None:
         """Let go of the case, and take it out of the scene unless that is being closed.
 
         The volume is the user's and stays.
         """
-        self._timer.stop()
+        self.followEdits()
+        self._measuring.stop()
         self.visits.stop()
         self._watch.stop()
         self._views.release()
@@ -270,31 +281,19 @@ class CaseReview:
         self.storedSample = None
         self._timer.start()
 
-    def _measure(self) -> None:
-        case, labels, unseen = self.case, self.sidedVolume().array, self.carrying.unseen
-
-        def measured() -> _Measured:
-            changed = changed_regions(case.modelLabels, labels, case.regions, unseen)
-            mm3 = case.grid.voxel_volume_mm3
-            measures = measure_muscles(labels, case.scheme, mm3, case.fatFraction)
-            differs = labels != case.modelLabels
-            edited = np.union1d(labels[differs], case.modelLabels[differs]).tolist()
-            return changed, measures, frozenset(edited) - {0}
-
-        self._background.run(measured, self._onMeasured, self._listener.onFailed)
-
-    def _onMeasured(self, found: _Measured) -> None:
-        if not self.case.isComplete:
+    def _follow(self) -> None:
+        case, labels = self.case, self.sidedVolume().array
+        if not case.isComplete:
             return
-        changed, self.measures, edited = found
-        self.visits.noteEdited(edited)
+        changes = find_changes(case.modelLabels, labels, case.regions, self.carrying.unseen)
+        self.visits.noteEdited(changes.muscles)
         before = self.queue.entries
-        self.queue.follow_changes(changed)
+        self.queue.follow_changes(changes.regions)
         if self.queue.entries != before:
             self._showStatuses()
             self._listener.onQueueChanged()
-        self._listener.onMeasured()
+        self._measuring.follow(labels)
 
-    def _onLost(self) -> None:
-        self._timer.stop()
-        self._listener.onCaseLost()
+    def _onMeasured(self) -> None:
+        if self.case.isComplete:
+            self._listener.onMeasured()

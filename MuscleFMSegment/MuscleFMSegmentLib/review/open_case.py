@@ -7,17 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import slicer
-from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from musclefm.review.session_file import load_session, remove_session, save_session
+from musclefm.review.session_file import remove_session, save_session
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.review.case_review import CaseReview
 from MuscleFMSegmentLib.review.review_folders import ReviewFolder
 from MuscleFMSegmentLib.review.review_listener import ReviewListener
-from MuscleFMSegmentLib.scene.labels import applySidedLabels
+from MuscleFMSegmentLib.review.stored_case import StoredCase
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
-from MuscleFMSegmentLib.scene.results import loadResults, removeCase
+from MuscleFMSegmentLib.scene.results import addResults
 from MuscleFMSegmentLib.scene.watching import TransformWatch
 
 # A crash costs at most that much of the reader's work.
@@ -34,12 +33,14 @@ class OpenCase:
     ----------
     folder : ReviewFolder
         Holds images, results and the session.
+    stored : StoredCase
+        What was read of it.
     volumeNode : vtkMRMLScalarVolumeNode
         The image that was segmented, in the scene.
     ownsVolume : bool
         Whether the volume goes with the case.
     background : Background
-        Measures and writes.
+        Writes.
     makeTimer : callable
         Returns a new ``qt.QTimer``.
     listener : ReviewListener
@@ -48,12 +49,13 @@ class OpenCase:
     Raises
     ------
     MuscleFMError
-        The results or the session cannot be read; the scene is as before.
+        The results lie on another grid than the volume; the scene is as before.
     """
 
     def __init__(
         self,
         folder: ReviewFolder,
+        stored: StoredCase,
         volumeNode: slicer.vtkMRMLScalarVolumeNode,
         ownsVolume: bool,
         background: Background,
@@ -61,35 +63,22 @@ class OpenCase:
         listener: ReviewListener,
     ) -> None:
         self.folder = folder
+        self.legProfile = stored.legProfile
         self._ownsVolume = ownsVolume
         self._background = background
         self._listener = listener
-        scene = slicer.mrmlScene
-        case = loadResults(scene, folder.results, volumeNode)
-        try:
-            saved = load_session(folder.results)
-            if saved:
-                session, labels = saved
-                if not session.belongs_to(case.provenance):
-                    raise MuscleFMError(
-                        _("the saved review belongs to other results"),
-                        _("segment the volume again"),
-                    )
-                regions = [entry.region for entry in case.queue.entries]
-                case = replace(case, queue=session.queue(regions))
-                applySidedLabels(case.segmentationNode, case.scheme, volumeNode, labels.array)
-        except BaseException:
-            removeCase(scene, case)
-            raise
+        scene, labels, session = slicer.mrmlScene, stored.labels, stored.session
+        results = folder.results
+        case = addResults(scene, results, stored.results, stored.heatmaps, labels, volumeNode)
+        case = replace(case, queue=stored.queue)
         self.review = CaseReview(
-            scene, slicer.app.applicationLogic(), case, background, makeTimer, listener
+            scene, slicer.app.applicationLogic(), case, labels, makeTimer, listener
         )
-        if saved:
+        if session:
             self.review.revision = 1
-            session, labels = saved
             self.review.storedSample = session.stored_sample
             self.review.reader = session.reader
-            self.review.carrying.restore(session.unseen, labels.array)
+            self.review.carrying.restore(session.unseen, labels)
             self.review.visits.restore(session.visited_slices, session.visited_muscles)
         self._transformWatch = TransformWatch(volumeNode, listener.onMoved)
         self._savedState: tuple[int, int] | None = None
@@ -110,37 +99,31 @@ class OpenCase:
 
     def autosave(self) -> None:
         """Write the review to the disk in the background, unless it is there already."""
-        state = self._state
-        if state == self._savedState:
-            return
-        session, labels = self.review.session(), self.review.sidedVolume()
+        self.review.followEdits()
+        if self._state != self._savedState:
+            self._write(lambda: None, self._listener.onFailed)
 
-        def written(nothing: None) -> None:
-            self._savedState = state
+    def keep(self, kept: Callable[[], None], failed: Callable[[Exception], None]) -> None:
+        """Write the review to the disk, and call a function once it is there as it is then.
 
-        self._background.run(
-            lambda: save_session(self.folder.results, session, labels),
-            written,
-            self._listener.onFailed,
-        )
-
-    def keep(self) -> None:
-        """Write the review to the disk now, and wait for it.
-
-        Raises
-        ------
-        MuscleFMError
-            It could not be written; the case should stay open.
+        Parameters
+        ----------
+        kept : callable
+            Called without arguments: at once, where the review is on the disk already.
+        failed : callable
+            Given the exception where it could not be written; the case should stay open.
         """
-        self._settle()
-        if self._savedState != self._state:
-            raise MuscleFMError(
-                _("the open review cannot be kept on the disk"),
-                _("make room there, or save the case first"),
-            )
+        self.review.followEdits()
+        if self._state == self._savedState:
+            kept()
+        else:
+            # Whatever the reader does meanwhile is written, too.
+            self._write(lambda: self.keep(kept, failed), failed)
 
     def close(self, removeNodes: bool = True) -> None:
         """End the review; keep its folder where work in it is not saved as a correction.
+
+        What is not on the disk yet is written there in the background.
 
         Parameters
         ----------
@@ -149,19 +132,41 @@ class OpenCase:
         """
         self._timer.stop()
         self._transformWatch.stop()
-        self._settle()
         self.review.close(removeNodes)
         if removeNodes and self._ownsVolume:
             removeDisplayed(slicer.mrmlScene, self.review.case.volumeNode)
-        if self.review.revision == 0:
-            # Looking at a case is no review.
-            remove_session(self.folder.results)
+        # A save that is under way ends first: what it saved is not kept twice.
+        self._background.then(self._leave)
+
+    def _leave(self) -> None:
+        try:
+            if self.review.revision == 0:
+                # Looking at a case is no review.
+                remove_session(self.folder.results)
+        except MuscleFMError as error:
+            self._releaseUnwritten(error)
+            return
+        if self.isSaved and (self.folder.isDisposable or self.review.revision == 0):
+            self.folder.remove()
+        else:
+            self.keep(self._release, self._releaseUnwritten)
+
+    def _release(self) -> None:
         if self.isSaved:
             self.folder.remove()
         else:
             self.folder.release()
 
-    def _settle(self) -> None:
-        self.review.settleEdits()
-        self.autosave()
-        self._background.wait()
+    def _releaseUnwritten(self, error: Exception) -> None:
+        self.folder.release()
+        self._listener.onFailed(error)
+
+    def _write(self, then: Callable[[], None], failed: Callable[[Exception], None]) -> None:
+        state, session, labels = self._state, self.review.session(), self.review.sidedVolume()
+
+        def written(nothing: None) -> None:
+            self._savedState = state
+            then()
+
+        results = self.folder.results
+        self._background.run(lambda: save_session(results, session, labels), written, failed)

@@ -16,7 +16,6 @@ from scipy import ndimage
 from musclefm.labels.scheme import SIDES, LabelScheme
 from musclefm.labels.segment_names import segment_id
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
-from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.muscle_slices import SliceAxis
 from musclefm.review.queue import Muscle, ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
@@ -131,8 +130,3 @@ class CaseInScene:
                 bounds[:, axis] = np.clip((first - around, last + around), 0, size[axis] - 1)
             found.append(bounds)
         return tuple(found)
-
-    def legProfile(self) -> tuple[SliceUncertainty, ...]:
-        """Return the uncertain volume slice by slice, from inferior to superior."""
-        uncertainty = slicer.util.arrayFromVolume(self.heatmapNodes["total"])
-        return leg_profile(uncertainty, self.regions, self.grid)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from musclefm.volumes.affine import grid_of_affine
 from musclefm.volumes.grid import Grid
@@ -59,8 +59,9 @@ def voxels(imageData: vtk.vtkImageData) -> npt.NDArray[Any]:
 def setVoxels(imageData: vtk.vtkImageData, array: npt.NDArray[Any]) -> None:
     """Give an image (oriented or not) a copy of an array ``(K, J, I)`` as its scalars."""
     imageData.SetDimensions(array.shape[::-1])
-    scalars = numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
-    imageData.GetPointData().SetScalars(scalars)
+    imageData.AllocateScalars(get_vtk_array_type(array.dtype), 1)
+    # VTK's own copy takes longer, and would keep Python's lock.
+    voxels(imageData)[:] = array
 
 
 def orientedImage(

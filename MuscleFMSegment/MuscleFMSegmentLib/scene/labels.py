@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,17 +64,16 @@ def sidedLabels(
         (segmentation.GetSegmentIDsForLayer(layer), segmentation.GetLayerDataObject(layer))
         for layer in range(segmentation.GetNumberOfLayers())
     ]
+    isTaken = False
     for segmentIds, image in sorted(layers, key=lambda layer: -len(layer[0])):
         wanted = [segmentId for segmentId in segmentIds if segmentId in values]
         if not wanted or image.IsEmpty():
             continue
         stored, box = _onGridOf(volumeNode, image)
-        lookup = np.zeros(int(stored.max(initial=0)) + 1, np.uint8)
-        for segmentId in wanted:
-            value = segmentation.GetSegment(segmentId).GetLabelValue()
-            if value < len(lookup):
-                lookup[value] = values[segmentId]
-        np.copyto(labels[box], lookup[stored], where=labels[box] == 0)
+        meant = {segmentation.GetSegment(x).GetLabelValue(): values[x] for x in wanted}
+        translated = _translated(stored, meant)
+        np.copyto(labels[box], translated, where=labels[box] == 0 if isTaken else True)
+        isTaken = True
     return labels
 
 
@@ -160,6 +159,21 @@ def _addMuscle(
     segment.SetLabelValue(value)
     segment.AddRepresentation(BINARY_LABELMAP, layer)
     segmentation.AddSegment(segment, segment_id(side, label))
+
+
+def _translated(
+    stored: npt.NDArray[Any], meant: Mapping[int, int]
+) -> npt.NDArray[np.uint8] | npt.NDArray[Any]:
+    """Return what the voxels of a layer mean; values without a meaning are background."""
+    lookup = np.zeros(max(int(stored.max(initial=0)), *meant) + 1, np.uint8)
+    lookup[list(meant)] = list(meant.values())
+    if stored.dtype == np.uint8 and (lookup == np.arange(len(lookup))).all():
+        # As the module made the layer, and as edits leave it.
+        return stored
+    sided = np.empty(stored.shape, np.uint8)
+    for rows, translated in zip(stored, sided, strict=True):
+        np.take(lookup, rows, out=translated, mode="clip")
+    return sided
 
 
 def _onGridOf(

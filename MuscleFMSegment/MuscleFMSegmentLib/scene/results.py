@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import slicer
 import vtk
@@ -12,6 +13,7 @@ from slicer.i18n import tr as _
 
 from musclefm.defaults import UNCERTAIN_FROM
 from musclefm.errors import MuscleFMError
+from musclefm.labels.scheme import SIDES
 from musclefm.results.case import CaseResults, read_results
 from musclefm.review.queue import ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
@@ -36,13 +38,26 @@ def loadResults(
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
 ) -> CaseInScene:
     """Load a results folder, see :func:`read_results` and :func:`addResults`."""
-    return addResults(scene, folder, read_results(folder), volumeNode)
+    results = read_results(folder)
+    return addResults(
+        scene, folder, results, heatmapImages(results), results.sided_labels, volumeNode
+    )
+
+
+def heatmapImages(results: CaseResults) -> dict[UncertaintyKind, vtk.vtkImageData]:
+    """Return the uncertainty as images, made without the scene: a second thread may do so."""
+    images = {kind: vtk.vtkImageData() for kind in results.uncertainty}
+    for kind, array in results.uncertainty.items():
+        setVoxels(images[kind], array)
+    return images
 
 
 def addResults(
     scene: slicer.vtkMRMLScene,
     folder: Path,
     results: CaseResults,
+    heatmaps: Mapping[UncertaintyKind, vtk.vtkImageData],
+    labels: npt.NDArray[np.uint8],
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
 ) -> CaseInScene:
     """Add the results of a case to the scene.
@@ -58,6 +73,10 @@ def addResults(
         Where the results lie.
     results : CaseResults
         What was read.
+    heatmaps : mapping
+        See :func:`heatmapImages`; the nodes take them over.
+    labels : ndarray
+        ``(K, J, I) uint8``: sided values, the model's or as a review left them.
     volumeNode : vtkMRMLScalarVolumeNode
         The image that was segmented.
 
@@ -81,10 +100,10 @@ def addResults(
     try:
         layer = orientedImage(results.sided_labels, ijkToRas(volumeNode))
         modelNode = addModelOutlines(scene, results.scheme, layer)
-        segmentationNode = _addSegmentation(scene, results, volumeNode)
+        segmentationNode = _addSegmentation(scene, results, labels, volumeNode)
         heatmapNodes = {
-            kind: _addHeatmap(scene, kind, names[kind], array, volumeNode)
-            for kind, array in results.uncertainty.items()
+            kind: _addHeatmap(scene, kind, names[kind], image, volumeNode)
+            for kind, image in heatmaps.items()
         }
     except BaseException:
         for node in set(nodesOfClass(scene, "vtkMRMLNode")) - before:
@@ -114,12 +133,19 @@ def removeCase(scene: slicer.vtkMRMLScene, case: CaseInScene) -> None:
 
 
 def _addSegmentation(
-    scene: slicer.vtkMRMLScene, results: CaseResults, volumeNode: slicer.vtkMRMLScalarVolumeNode
+    scene: slicer.vtkMRMLScene,
+    results: CaseResults,
+    labels: npt.NDArray[np.uint8],
+    volumeNode: slicer.vtkMRMLScalarVolumeNode,
 ) -> slicer.vtkMRMLSegmentationNode:
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(scene.GenerateUniqueName(_("Thigh muscles")))
-    layer = orientedImage(results.sided_labels, ijkToRas(volumeNode))
-    addMuscles(node.GetSegmentation(), results.scheme, results.sides, layer)
+    layer = orientedImage(labels, ijkToRas(volumeNode))
+    sides = set(results.sides)
+    if len(sides) < len(SIDES):
+        # A reader may have drawn a muscle of the other side.
+        sides |= {results.scheme.labels_of_sides()[x][0] for x in np.unique(labels) if x}
+    addMuscles(node.GetSegmentation(), results.scheme, sides, layer)
     node = scene.AddNode(node)
     # Painting and saving follow the volume's grid, not the box of what is labelled now.
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
@@ -131,11 +157,9 @@ def _addHeatmap(
     scene: slicer.vtkMRMLScene,
     kind: UncertaintyKind,
     name: str,
-    array: npt.NDArray[Any],
+    image: vtk.vtkImageData,
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
 ) -> slicer.vtkMRMLScalarVolumeNode:
-    image = vtk.vtkImageData()
-    setVoxels(image, array)
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName(scene.GenerateUniqueName(name))
     node.SetAttribute(ROLE_ATTRIBUTE, f"uncertainty-{kind}")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import slicer
 
 from musclefm.review.findings import FlaggedRegion
-from musclefm.review.muscle_slices import SliceAxis
+from musclefm.review.muscle_slices import SliceAxis, voxels_of_largest_slice
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.nodes import slicesOfLayout
 from MuscleFMSegmentLib.scene.view_watch import watchViews
@@ -102,7 +102,9 @@ class SliceViews:
             if abs(_axes(sliceNode)[2] @ along) > _ALONG:
                 sliceNode.JumpSliceByOffsetting(*point.tolist())
 
-    def jumpToLargest(self, case: CaseInScene, axis: int, muscle: npt.NDArray[np.bool_]) -> None:
+    def jumpToLargest(
+        self, case: CaseInScene, axis: SliceAxis, labels: npt.NDArray[np.uint8], value: int
+    ) -> None:
         """Go to a muscle, in the slice along an axis that holds most of it.
 
         Parameters
@@ -111,13 +113,13 @@ class SliceViews:
             The case.
         axis : int
             0 for i, 1 for j, 2 for k.
-        muscle : ndarray
-            ``(K, J, I) bool``; where it is empty the views stay.
+        labels : ndarray
+            ``(K, J, I) uint8``: sided values.
+        value : int
+            That of the muscle; where it is empty the views stay.
         """
-        found = np.argwhere(muscle)
+        found = voxels_of_largest_slice(labels, value, axis)
         if len(found):
-            along = found[:, 2 - axis]
-            found = found[along == np.bincount(along).argmax(), ::-1]
             box = np.stack((found.min(axis=0), found.max(axis=0)))
             self._lookAt(case, found.mean(axis=0), box)
 

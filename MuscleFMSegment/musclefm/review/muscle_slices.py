@@ -57,11 +57,11 @@ class MuscleSlices:
         before, after : ndarray
             ``(K, J, I) uint8``: sided values.
         """
-        differs = (self.slices_first(before) == self.value) != (
-            self.slices_first(after) == self.value
-        )
-        kept = np.flatnonzero(~differs.any(axis=(1, 2))).tolist()
-        return replace(self, slices=tuple(self.slices[at] for at in kept))
+        if before is after:
+            return self
+        was, now = (np.moveaxis(array, 2 - self.slice_axis, 0) for array in (before, after))
+        kept = (k for k in self.slices if not _differs(was[k], now[k], self.value))
+        return replace(self, slices=tuple(kept))
 
 
 def corrected_slices(
@@ -105,6 +105,35 @@ def corrected_slices(
     return min(found, key=lambda muscle: len(muscle.slices))
 
 
+def voxels_of_largest_slice(
+    labels: npt.NDArray[np.uint8], value: int, slice_axis: int
+) -> npt.NDArray[np.intp]:
+    """Return the voxels of a muscle in the slice that holds most of it.
+
+    Parameters
+    ----------
+    labels : ndarray
+        ``(K, J, I) uint8``: sided values.
+    value : int
+        Sided value of the muscle.
+    slice_axis : int
+        The axis that slices are counted along: 0 for i, 1 for j, 2 for k.
+
+    Returns
+    -------
+    ndarray
+        ``(N, 3)``: voxel indices ``(i, j, k)``; none where the muscle is empty.
+    """
+    axis = 2 - slice_axis
+    if axis == 0:
+        areas = np.array([np.count_nonzero(rows == value) for rows in labels])
+    else:
+        areas = np.sum([np.count_nonzero(rows == value, axis=2 - axis) for rows in labels], axis=0)
+    index = int(areas.argmax())
+    at = np.argwhere(labels.take(index, axis) == value)
+    return np.insert(at, axis, index, axis=1)[:, ::-1]
+
+
 def unseen_voxels(
     unseen: Iterable[MuscleSlices],
     labels: npt.NDArray[np.uint8],
@@ -135,6 +164,10 @@ def unseen_voxels(
             found |= muscle.slices_first(model_labels) == muscle.value
         np.moveaxis(mask, 2 - muscle.slice_axis, 0)[list(muscle.slices)] |= found
     return mask
+
+
+def _differs(was: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8], value: int) -> bool:
+    return bool(((was == value) != (now == value)).any())
 
 
 def slices_text(slices: Iterable[int]) -> str:

@@ -241,7 +241,7 @@ class ReviewQueue:
         ----------
         changed : collection of int
             All regions whose voxels now differ from the model's, see
-            :func:`musclefm.review.changes.changed_regions`.
+            :func:`musclefm.review.changes.find_changes`.
 
         Raises
         ------

@@ -10,6 +10,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume
+from MuscleFMSegmentLib.scene import input_volume
 from MuscleFMSegmentLib.scene.geometry import ijkToRas
 from MuscleFMSegmentLib.scene.input_volume import (
     TransformAboveError,
@@ -91,6 +92,20 @@ def test_a_ct_is_warned_of(scene, image) -> None:
     air = np.where(image.array < 100, -1000, image.array).astype(np.int16)
     (warning,) = checkInput(addVolume(scene, Volume(air, AXIAL)))
     assert "looks like CT" in warning
+
+
+def test_a_large_volume_is_judged_by_some_of_its_rows(scene, monkeypatch) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(
+        input_volume, "looks_like_ct", lambda array: looked_at.append(array.size) or False
+    )
+    grid = Grid((4, 512, 32), AXIAL.spacing, AXIAL.origin, AXIAL.direction)
+    array = np.arange(4 * 512 * 32, dtype=np.int32).reshape(grid.shape)
+    assert checkInput(addVolume(scene, Volume(array, grid))) == ()
+    assert sum(looked_at) <= array.size / 8
+    # What differs lies in a row that is left out at first.
+    array[:], array[2, 3, 4] = 7, 8
+    assert checkInput(addVolume(scene, Volume(array, grid))) == ()
 
 
 def test_a_linear_transform_is_hardened_on_request_without_resampling(scene, volumeNode) -> None:

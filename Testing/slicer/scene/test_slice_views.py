@@ -161,7 +161,7 @@ def test_going_to_a_muscle_does_not_magnify_either(sliceViews, views, opened) ->
     zoom(views["Red"], 1.4)
     fields = [field_of(view) for view in views.values()]
     for value in (1, 13):
-        sliceViews.jumpToLargest(case, 2, case.modelLabels == value)
+        sliceViews.jumpToLargest(case, 2, case.modelLabels, value)
         pixels = rows_and_columns(views["Red"], positions(case, case.modelLabels == value))
         assert pixels.min() >= 0 and pixels.max() < 400
     assert [field_of(view) for view in views.values()] == fields

@@ -21,8 +21,9 @@ from musclefm.volumes.writing import write_volume
 def export(module: Any, session: Any, index: int, *answers: str) -> None:
     session.answer(*answers)
     module.control.saving.panel.exportMenu.actions()[index].trigger()
-    session.waitFor(lambda: not module._exporter.isRunning)
+    # The labels are written first, then they are exported.
     settle(module, session)
+    session.waitFor(lambda: not module._exporter.isRunning)
 
 
 def test_a_labelmap_holds_the_corrected_labels(opened: Any, session: Any, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_deleted_segmentation_comes_back(opened: Any, session: Any) -> None:
     review = opened.control.openCase.review
     labels = sidedLabels(opened)
     slicer.mrmlScene.RemoveNode(review.case.segmentationNode)
-    session.process(100)
+    settle(opened, session)
     assert opened.control.openCase is None
     assert "deleted" in opened.messages.text and opened.ui.resumeFrame.visible
     assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [review.case.volumeNode]
@@ -107,6 +107,7 @@ def test_a_discarded_review_is_gone_only_after_a_yes(opened: Any, session: Any, 
 
     session.keys("n")
     session.closeScene()
+    settle(opened, session)
     session.answer(qt.QMessageBox.No)
     session.click(opened.ui.discardButton)
     assert opened.ui.resumeFrame.visible and len(list((home / "reviews").iterdir())) == 1
@@ -117,12 +118,14 @@ def test_a_discarded_review_is_gone_only_after_a_yes(opened: Any, session: Any, 
 
 def test_a_case_that_nobody_touched_is_not_kept(opened: Any, session: Any, home: Path) -> None:
     session.closeScene()
+    settle(opened, session)
     assert not opened.ui.resumeFrame.visible and not list((home / "reviews").iterdir())
 
 
 def test_a_damaged_review_is_left_alone(opened: Any, session: Any, home: Path) -> None:
     session.keys("n")
     session.closeScene()
+    settle(opened, session)
     (folder,) = (home / "reviews").iterdir()
     opened.resume.release()
     (folder / "results" / "session.json").write_text("{")
@@ -140,6 +143,7 @@ def test_no_name_of_the_volume_reaches_the_disk(
     session.keys("n")
     settle(module, session)
     session.closeScene()
+    settle(module, session)
     for path in home.rglob("*"):
         assert "Doe" not in path.name
         assert not path.is_file() or b"Doe^Jane" not in path.read_bytes()

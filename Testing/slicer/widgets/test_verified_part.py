@@ -154,6 +154,7 @@ def test_visits_are_kept_with_the_review(shown: Any, session: Any) -> None:
     visited = shown.control.openCase.review.visits.slices
     assert {0, 3} <= visited
     session.closeScene()
+    settle(shown, session)
     session.click(shown.ui.resumeButton)
     settle(shown, session)
     assert shown.control.openCase.review.visits.slices >= visited

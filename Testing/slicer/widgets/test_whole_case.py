@@ -133,6 +133,7 @@ def test_an_unsaved_review_is_offered_after_the_scene_was_closed(opened: Any, se
     queue = opened.control.openCase.review.queue
     labels = sided(opened)
     session.closeScene()
+    settle(opened, session)
     assert opened.control.openCase is None
     assert opened.ui.resumeFrame.visible
     session.click(opened.ui.resumeButton)
