@@ -11,11 +11,13 @@ from made_report_case import ensemble
 from tiny_ensemble import THIGH_TILES, tiny_bundle
 
 import musclefm
+from musclefm.api.case_pairs import case_pair, read_segmentation
 from musclefm.cli.main import main
 from musclefm.inference.device import choose_runtime
 from musclefm.pipeline.segment import segment_case
 from musclefm.progress import silent
 from musclefm.results.case import write_results
+from musclefm.review.queue import ReviewQueue
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
@@ -95,7 +97,7 @@ def test_a_cohort_is_matched_by_name_and_written_whole(cohort) -> None:
     assert "auroc_total" not in everyone and "ece" in everyone
     document = json.loads((out / "evaluation.json").read_text())
     assert document["groups"][0]["scores"].keys() == {s for s in everyone if "dice_" not in s}
-    assert document["notes"] == ["1 references are left out: no segmentation has the name"]
+    assert document["notes"] == ["1 of 7 references left out: no segmentation of the same name"]
 
 
 def test_the_mean_and_the_pool_are_named_apart_in_every_file(cohort) -> None:
@@ -216,6 +218,11 @@ def test_results_folders_are_judged_by_all_that_they_hold(tmp_path) -> None:
     assert "Not measured" not in (tmp_path / "out" / "evaluation.html").read_text()
     found = musclefm.evaluate(tmp_path / "found" / "a", tmp_path / "truth" / "a.nii.gz")
     assert f"{found.mean_dice:.6g}" == row["mean_dice"]
+    # The reader's own way is judged, not another order of the same regions.
+    opened = musclefm.open_results(tmp_path / "found" / "a")
+    pair, _ = case_pair(read_segmentation(opened), tmp_path / "truth" / "a.nii.gz")
+    led = [entry.region.slices for entry in ReviewQueue(opened.regions).entries]
+    assert [region[:2] for region in pair.regions] == led
     assert set(found.details.detection) == {"total", "aleatoric", "epistemic", "variance"}
 
 

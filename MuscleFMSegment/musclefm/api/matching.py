@@ -167,12 +167,13 @@ def _matched(
             "name each results folder or file of labels as the reference's file",
         )
     notes = [
-        f"{figures(len(left))} {what} left out: no {other} has the name"
-        for left, what, other in (
-            (found.keys() - truth.keys(), "segmentations are", "reference"),
-            (truth.keys() - found.keys(), "references are", "segmentation"),
+        f"{figures(len(named) - len(cases))} of {figures(len(named))} {what} left out:"
+        f" no {other} of the same name"
+        for named, what, other in (
+            (found, "segmentations", "reference"),
+            (truth, "references", "segmentation"),
         )
-        if left
+        if len(named) > len(cases)
     ]
     return tuple(cases), tuple(notes)
 
