@@ -243,7 +243,7 @@ def sequence_signal(name: str, tissue: Labels, fat: Floats, rng: Rng) -> npt.NDA
         for t1, t2, density in (_WATER, _LIPID, _BLOOD)
     )
     phase = {"out-of-phase": np.pi * rng.uniform(0.85, 1.0)}.get(name, 0.0)
-    suppressed = rng.uniform(0.03, 0.3) if name == "water" else 1.0
+    suppressed = rng.uniform(0.04, 0.4) * water / lipid if name == "water" else 1.0
     flow = rng.uniform(0, 1.2)
     share = np.clip(fat, 0, 1)
     body = fat >= 0
