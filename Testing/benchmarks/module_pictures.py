@@ -31,7 +31,7 @@ PICTURES = REPOSITORY / "Resources" / "Screenshots"
 SIZE = (1600, 1000)
 PATIENCE_S = 600.0
 BRUSH_MM, DABS = 9.0, 24
-COLOURS = 96
+COLOURS = 48
 
 
 class Photographer:

@@ -144,9 +144,9 @@ class LearnPanel:
             setCell(table, row, _WRONG, errors, isNumber=True)
             setCell(table, row, _P, _pText(figure["p"]), isNumber=True)
             verdict = {
-                "better": _("▲ better"),
+                "better": _("better"),
                 "not different": _("not different"),
-                "worse": _("▼ worse"),
+                "worse": _("worse"),
             }[figure["verdict"]]
             setCell(table, row, _VERDICT, verdict)
         ui.useButton.setVisible(comparison["not_worse"])

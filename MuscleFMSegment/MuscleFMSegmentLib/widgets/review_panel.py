@@ -7,10 +7,9 @@ from html import escape
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-import qt
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.widgets.table_cells import prepareTree, setSwatch, setTreeCell
+from MuscleFMSegmentLib.widgets.table_cells import newTreeRow, prepareTree, setSwatch, setTreeCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
@@ -173,10 +172,10 @@ class ReviewPanel:
         tree.clear()
         self._muscles, self._regionIds, self._unfolded = names, regionIds, None
         for ids in regionIds:
-            item = qt.QTreeWidgetItem()
+            item = newTreeRow(_MUSCLE)
             tree.addTopLevelItem(item)
             for _id in ids:
-                item.addChild(qt.QTreeWidgetItem())
+                item.addChild(newTreeRow(_MUSCLE))
 
     def _showMuscle(self, item: Any, muscle: MuscleEntry, voxelMl: float) -> None:
         side, _label = muscle.muscle

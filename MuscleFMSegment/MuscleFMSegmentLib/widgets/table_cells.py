@@ -50,6 +50,14 @@ def setCell(
     item.setToolTip(plainToolTip(toolTip or text))
 
 
+def newTreeRow(stretched: int) -> Any:
+    """Return a row for a tree that :func:`prepareTree` was given."""
+    item = qt.QTreeWidgetItem()
+    # The other columns are as wide as their texts.
+    item.setSizeHint(stretched, qt.QSize(0, _ROW_PX))
+    return item
+
+
 def setTreeCell(
     item: Any, column: int, text: str, *, isNumber: bool = False, toolTip: str = ""
 ) -> None:
@@ -65,7 +73,6 @@ def setTreeCell(
     text = printable(text)
     if item.text(column) == text:
         return
-    item.setSizeHint(column, qt.QSize(0, _ROW_PX))
     item.setText(column, text)
     item.setToolTip(column, plainToolTip(toolTip or text))
     if isNumber:

@@ -41,11 +41,11 @@ class WorklistPanel:
         # Made once: Slicer looks each text up with its file.
         self._statuses = {
             "waiting": _("waiting"),
-            "running": _("… running"),
-            "ready": _("● ready"),
-            "in review": _("✎ in review"),
-            "saved": _("✓ saved"),
-            "failed": _("✕ failed"),
+            "running": _("running"),
+            "ready": _("ready"),
+            "in review": _("in review"),
+            "saved": _("saved"),
+            "failed": _("failed"),
         }
         ui = self.ui
         ui.worklistPath.connect("currentPathChanged(QString)", onFolder)

@@ -56,6 +56,10 @@ def test_review_and_correct_are_seen_without_scrolling(
     assert tree.horizontalScrollBar().maximum == 0
     for column in range(1, tree.columnCount):
         assert tree.columnWidth(column) > 30
+    session.keys("k")
+    session.keys("Shift+N")
+    shown = tree.fontMetrics().horizontalAdvance(tree.currentItem().text(3))
+    assert tree.currentItem().text(3) == "✓ accepted" and tree.columnWidth(3) > shown
     longest = max(
         tree.fontMetrics().horizontalAdvance(tree.topLevelItem(n).text(0))
         for n in range(tree.topLevelItemCount)
