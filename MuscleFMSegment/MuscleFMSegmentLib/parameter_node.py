@@ -41,6 +41,17 @@ class HeatKindChoice(Enum):
         }[self.value]
 
 
+class HeatStyle(Enum):
+    """How the uncertainty is drawn."""
+
+    HEAT = "heat"
+    CONTOURS = "contours"
+
+    def label(self) -> str:
+        """Return the text in the chooser."""
+        return {"heat": _("Heat"), "contours": _("Contours")}[self.value]
+
+
 class ReviewedExtent(Enum):
     """The verified part of a saved sample."""
 
@@ -69,7 +80,7 @@ class MuscleFMSegmentParameterNode:
         What the two are.
     modelName, deviceName : str
         As the library calls them.
-    heatVisible, heatKind, heatOpacity, heatThreshold
+    heatVisible, heatStyle, heatKind, heatOpacity, heatThreshold
         How the uncertainty is shown.
     protectNeighbours : bool
         Whether an edit leaves other muscles alone.
@@ -85,6 +96,7 @@ class MuscleFMSegmentParameterNode:
     modelName: str = DEFAULT_MODEL
     deviceName: str = DEFAULT_DEVICE
     heatVisible: bool = True
+    heatStyle: HeatStyle = HeatStyle.HEAT
     heatKind: HeatKindChoice = HeatKindChoice.TOTAL
     heatOpacity: Share = HEAT_OPACITY
     heatThreshold: Share = UNCERTAIN_FROM

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from MuscleFMSegmentLib.review.open_case import OpenCase
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
     from MuscleFMSegmentLib.review.stored_case import StoredCase
+    from MuscleFMSegmentLib.scene.watching import CaseFault
 
 
 @dataclass(frozen=True)
@@ -176,14 +177,7 @@ class ReviewController:
         if not self._open or parameters is None:
             return
         review = self._open.review
-        review.heatmap.show(
-            parameters.heatKind.value,
-            parameters.heatOpacity,
-            parameters.heatThreshold,
-            parameters.heatVisible,
-        )
-        if review.comparison.isVisible != parameters.compareWithModel:
-            review.comparison.setVisible(parameters.compareWithModel)
+        review.display.follow(parameters)
         self.correct.setNeighboursKept(parameters.protectNeighbours)
         self.saving.showVerified()
 
@@ -209,11 +203,16 @@ class ReviewController:
 
     def carry(self) -> None:
         """Show the selected muscle's proposed outline in the slices between, or take it."""
-        self._do(lambda review: review.carrying.carry(self.correct.editor.saveStateForUndo))
+
+        def carry(review: CaseReview) -> None:
+            review.labels.requireSound()
+            review.carrying.carry(self.correct.editor.saveStateForUndo)
+
+        self._do(carry)
 
     def peek(self, isPeeking: bool) -> None:
-        """Show the image without heat and region line, or with them again."""
-        self._do(lambda review: review.peek(isPeeking))
+        """Show the image without uncertainty and region line, or with them again."""
+        self._do(lambda review: review.display.peek(isPeeking))
         if not isPeeking:
             self.followParameters()
 
@@ -259,20 +258,21 @@ class ReviewController:
         """Show what the button does now."""
         self.correct.showProposal(isProposed)
 
-    def onMoved(self) -> None:
-        """Say that the case does not follow the volume, and offer to take the transform away."""
-        if self._open:
-            volumeNode = self._open.review.case.volumeNode
-            self._context.messages.show(
-                _("a transform was put above the volume: labels and uncertainty stay where it was"),
-                _("Take it away"),
-                lambda: volumeNode.SetAndObserveTransformNodeID(None),
-            )
-
     def onCaseLost(self) -> None:
         """Keep what is there of a case whose nodes are gone."""
         self._clear(removeNodes=not slicer.mrmlScene.IsClosing())
         self._context.onLost()
+
+    def onFault(self, fault: CaseFault | None) -> None:
+        """Say what the user has to put right; while image and labels lie apart, edit nothing."""
+        self.correct.setPaused(fault is not None and fault.isMoved)
+        messages = self._context.messages
+        if fault is None or self._open is None:
+            messages.clear()
+        elif self._open.review.case.isTransformed:
+            messages.show(str(fault), _("Take it away"), self._open.review.case.untransform)
+        else:
+            messages.showError(fault)
 
     def onFailed(self, error: Exception) -> None:
         """Show what went wrong in the background."""

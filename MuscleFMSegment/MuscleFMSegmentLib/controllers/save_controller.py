@@ -86,7 +86,9 @@ class SaveController:
     def export(self, exportFormat: str) -> None:
         """Write the labels as they are now into a folder that the user chooses."""
         if opened := self._openCase():
-            self.exporter.export(opened, exportFormat)
+            with self._messages.shown():
+                opened.review.labels.requireSound()
+                self.exporter.export(opened, exportFormat)
 
     def show(self) -> None:
         """Show what would be verified, and whether the case is saved as it is."""
@@ -161,6 +163,7 @@ class SaveController:
 
         review = opened.review
         review.followEdits()
+        review.labels.requireSound()
         review.noteTime()
         verified = self._verified(opened)
         if verified is None:

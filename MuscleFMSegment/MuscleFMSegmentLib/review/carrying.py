@@ -110,7 +110,7 @@ class Carrying:
 
             def show(proposal: Carried) -> None:
                 # An edit or another region meanwhile makes it a proposal for something else.
-                if self._attempt == attempt and self._case.isComplete:
+                if self._attempt == attempt and self._case.isInPlace:
                     self._proposal = proposal
                     self._outline.show(proposal.labels == value, self._case.grid)
                     self._context.listener.onProposed(True)
@@ -132,7 +132,7 @@ class Carrying:
 
     def look(self) -> None:
         """Note that the reader has looked at the slices which the views show."""
-        if self._taken and self._case.isComplete:
+        if self._taken and self._case.isInPlace:
             for axis, index in self._context.views.shownSlices(self._case):
                 self._see([muscle.without({index}, axis) for muscle, _labels in self._taken])
 

@@ -18,19 +18,16 @@ from musclefm.review.session import ReviewSession
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.review.carrying import Carrying, CarryingContext
+from MuscleFMSegmentLib.review.case_display import CaseDisplay
+from MuscleFMSegmentLib.review.current_labels import CurrentLabels
 from MuscleFMSegmentLib.review.measuring import Measuring
 from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.review.visits import Visits
 from MuscleFMSegmentLib.scene.case import CaseInScene
-from MuscleFMSegmentLib.scene.comparison import Comparison
 from MuscleFMSegmentLib.scene.editing import Editing
-from MuscleFMSegmentLib.scene.labels import sidedVolume
 from MuscleFMSegmentLib.scene.outlines import showStatuses, showSurfaces
-from MuscleFMSegmentLib.scene.region_marker import RegionMarker
 from MuscleFMSegmentLib.scene.results import removeCase
-from MuscleFMSegmentLib.scene.slice_views import SliceViews, regionVoxel
-from MuscleFMSegmentLib.scene.uncertainty.heatmap import Heatmap
-from MuscleFMSegmentLib.scene.watching import CaseWatch
+from MuscleFMSegmentLib.scene.slice_views import regionVoxel
 
 _AFTER_EDIT_MS = 250
 
@@ -68,21 +65,19 @@ class CaseReview:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.case = case
-        self.heatmap = Heatmap(scene, case.heatmapNodes)
-        self.comparison = Comparison(scene, case)
+        self.display = CaseDisplay(scene, applicationLogic, case)
+        self.labels = CurrentLabels(
+            case, labels, self._onEdited, listener.onCaseLost, listener.onFault
+        )
         self.editing = Editing(scene, case)
         self.revision = 0
         self.storedSample: str | None = None
         self.reader = ""
         self._scene = scene
         self._listener = listener
-        self._labels = Volume(labels, case.grid)
-        self._isEdited = False
         self._clock = clock
         self._lookedSince = clock()
-        self._views = SliceViews(scene, applicationLogic)
-        self._marker = RegionMarker(scene)
-        self._watch = CaseWatch(case, self._onEdited, listener.onCaseLost)
+        self._views = self.display.views
         # Of its own: a save need not wait until an outline is found.
         self._proposing = Background(makeTimer())
         seen = CarryingContext(
@@ -125,14 +120,12 @@ class CaseReview:
 
     def begin(self) -> None:
         """Show the case from its first region that is to do, or from where it was left."""
-        self._views.showVolume(self.case.volumeNode)
-        self.heatmap.apply()
+        self.display.begin()
         self._follow()
         self._showStatuses()
         if self.queue.current is not None:
-            self._show(self.queue.current)
-        elif self.queue.entries:
-            self._views.jumpThrough(self.case, self.queue.entries[0].region)
+            self._select(self.queue.current)
+        self.labels.begin()
         self.visits.follow()
         self._listener.onQueueChanged()
 
@@ -150,6 +143,7 @@ class CaseReview:
 
     def accept(self) -> None:
         """Leave the current region as it is and go on."""
+        self.labels.requireSound()
         if self.queue.current is not None:
             self.carrying.accept(self.queue.current.region)
         self._go(self.queue.accept)
@@ -167,18 +161,12 @@ class CaseReview:
         """Leave the current region, show a muscle where it is largest, and select it."""
         self.noteTime()
         self.queue.go_to_muscle((side, labelId))
-        self._marker.remove()
-        self.editing.selectMuscle(side, labelId)
         value = labelId + (len(self.case.scheme.labels) if side == "left" else 0)
-        self._views.jumpToLargest(self.case, self.case.legAxis, self.sidedVolume().array, value)
+        self.labels.restore(value)
+        self.display.goToMuscle(value, self.sidedVolume().array)
+        self.editing.selectMuscle(side, labelId)
         self.visits.visitMuscle(value)
         self._listener.onQueueChanged()
-
-    def peek(self, isPeeking: bool) -> None:
-        """Take heat and region line away, or bring the line back."""
-        if isPeeking:
-            self.heatmap.setVisible(False)
-        self._marker.setVisible(not isPeeking)
 
     def show3d(self, isShown: bool) -> None:
         """Show the muscles in 3-D, or no more."""
@@ -191,13 +179,9 @@ class CaseReview:
     def sidedVolume(self) -> Volume:
         """Return the labels ``(K, J, I) uint8``: sided values.
 
-        Those of now, or the last ones before the segmentation was deleted; read only.
+        See :class:`CurrentLabels`. Nobody may write to them.
         """
-        case = self.case
-        if self._isEdited and case.isComplete:
-            self._isEdited = False
-            self._labels = sidedVolume(case.segmentationNode, case.scheme, case.volumeNode)
-        return self._labels
+        return self.labels.volume()
 
     def session(self) -> ReviewSession:
         """Return the state of the review, for saving."""
@@ -237,14 +221,11 @@ class CaseReview:
         self.followEdits()
         self._measuring.stop()
         self.visits.stop()
-        self._watch.stop()
-        self._views.release()
-        self.heatmap.release()
+        self.labels.stop()
+        self.display.close(removeNodes)
         if not removeNodes:
             return
         self.carrying.stop()
-        self.comparison.remove()
-        self._marker.remove()
         self.editing.release()
         removeCase(self._scene, self.case)
 
@@ -252,14 +233,13 @@ class CaseReview:
         self.noteTime()
         entry = step()
         if entry is not None:
-            self._show(entry)
+            self.carrying.drop()
+            self.display.goTo(entry.region)
+            self._select(entry)
             self._changed()
 
-    def _show(self, entry: ReviewEntry) -> None:
+    def _select(self, entry: ReviewEntry) -> None:
         region = entry.region
-        self.carrying.drop()
-        self._marker.show(self.case, region)
-        self._views.showRegion(self.case, region)
         self.editing.selectMuscle(region.side, region.label_ids[0])
 
     def _changed(self) -> None:
@@ -272,7 +252,6 @@ class CaseReview:
         showStatuses(self.case.segmentationNode, self.case.scheme, self.queue.entries)
 
     def _onEdited(self) -> None:
-        self._isEdited = True
         self.carrying.drop()
         self._onChanged()
 

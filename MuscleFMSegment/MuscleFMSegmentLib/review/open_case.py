@@ -17,7 +17,6 @@ from MuscleFMSegmentLib.review.review_listener import ReviewListener
 from MuscleFMSegmentLib.review.stored_case import StoredCase
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.results import addResults
-from MuscleFMSegmentLib.scene.watching import TransformWatch
 
 # A crash costs at most that much of the reader's work.
 _AUTOSAVE_MS = 30_000
@@ -80,7 +79,6 @@ class OpenCase:
             self.review.reader = session.reader
             self.review.carrying.restore(session.unseen, labels)
             self.review.visits.restore(session.visited_slices, session.visited_muscles)
-        self._transformWatch = TransformWatch(volumeNode, listener.onMoved)
         self._savedState: tuple[int, int] | None = None
         self._timer = makeTimer()
         self._timer.interval = _AUTOSAVE_MS
@@ -131,7 +129,6 @@ class OpenCase:
             False while the scene itself is being closed.
         """
         self._timer.stop()
-        self._transformWatch.stop()
         self.review.close(removeNodes)
         if removeNodes and self._ownsVolume:
             removeDisplayed(slicer.mrmlScene, self.review.case.volumeNode)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from MuscleFMSegmentLib.scene.watching import CaseFault
+
 
 class ReviewListener(Protocol):
     """Shows what changes in a case under review."""
@@ -20,11 +22,11 @@ class ReviewListener(Protocol):
     def onProposed(self, isProposed: bool) -> None:
         """An outline is shown that can be taken, or no longer."""
 
-    def onMoved(self) -> None:
-        """A transform was put above the volume."""
-
     def onCaseLost(self) -> None:
         """Volume or segmentation were deleted, or the scene is being closed."""
+
+    def onFault(self, fault: CaseFault | None) -> None:
+        """The user changed what must not be, or nothing of that is left."""
 
     def onFailed(self, error: Exception) -> None:
         """Something in the background went wrong."""

@@ -60,7 +60,7 @@ class Visits:
 
     def follow(self) -> None:
         """Note which slices the views show from now on."""
-        if not self._case.isComplete:
+        if not self._case.isInPlace:
             return
         axis = self._case.legAxis
         inside = range(self._sliceCount)
@@ -129,7 +129,7 @@ class Visits:
 
     def _look(self) -> None:
         new = self._shown - self.slices
-        if new and self._case.isComplete:
+        if new and self._case.isInPlace:
             self.slices |= new
             self._listener.onVisited()
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import slicer
 from scipy import ndimage
 
+from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import SIDES, LabelScheme
 from musclefm.labels.segment_names import segment_id
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
@@ -21,6 +22,7 @@ from musclefm.review.queue import Muscle, ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
+from MuscleFMSegmentLib.scene.geometry import volumeGrid
 
 # Skin and fat around the muscles.
 _AROUND_MM = 20.0
@@ -83,6 +85,35 @@ class CaseInScene:
         return all(node.GetScene() for node in (self.volumeNode, self.segmentationNode))
 
     @property
+    def isOnItsGrid(self) -> bool:
+        """Whether the volume has the voxels and the place that it was segmented with.
+
+        Transforms above it are left out.
+        """
+        try:
+            return bool(self.volumeNode.GetImageData()) and self.grid.matches(
+                volumeGrid(self.volumeNode)
+            )
+        except MuscleFMError:
+            return False
+
+    @property
+    def isInPlace(self) -> bool:
+        """Whether image and muscles are in the scene, and lie where they were segmented."""
+        return self.isComplete and self.isOnItsGrid and not self.isTransformed
+
+    @property
+    def isTransformed(self) -> bool:
+        """Whether a transform lies above the image or the muscles."""
+        nodes = (self.volumeNode, self.segmentationNode)
+        return any(node.GetParentTransformNode() for node in nodes)
+
+    def untransform(self) -> None:
+        """Take image and muscles out of all transforms."""
+        for node in (self.volumeNode, self.segmentationNode):
+            node.SetAndObserveTransformNodeID(None)
+
+    @property
     def hasSurfaces(self) -> bool:
         """Whether the muscles are shown in 3-D."""
         name = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
@@ -103,11 +134,30 @@ class CaseInScene:
         )
         return {muscle: segment.GetColor() for muscle, segment in found if segment}
 
+    def likeliestMuscle(self, region: FlaggedRegion) -> int:
+        """Return the sided value of the muscle that a region concerns most."""
+        shift = len(self.scheme.labels) if region.side == "left" else 0
+        return region.label_ids[0] + shift
+
     @property
     def legAxis(self) -> SliceAxis:
         """The axis of the image that runs along the leg: 0 for i, 1 for j, 2 for k."""
         axes: tuple[SliceAxis, ...] = (2, 1, 0)
         return axes[canonical_view(self.grid).axes[0]]
+
+    @cached_property
+    def muscleBoxes(self) -> dict[int, tuple[slice, ...]]:
+        """The box (k, j, i) of each muscle as the model drew it, by sided value.
+
+        To the voxel or one more.
+        """
+        # Every second voxel is enough, and takes an eighth of the time.
+        boxes = enumerate(ndimage.find_objects(self.modelLabels[::2, ::2, ::2]), start=1)
+        return {
+            value: tuple(slice(max(2 * s.start - 1, 0), 2 * s.stop) for s in box)
+            for value, box in boxes
+            if box
+        }
 
     @cached_property
     def limbs(self) -> tuple[npt.NDArray[np.float64], ...]:
@@ -116,17 +166,15 @@ class CaseInScene:
         Along the leg it is as long as the image; without labels, a leg is the image.
         """
         size = np.array(self.grid.shape[::-1])
-        # Every second voxel is enough, and takes an eighth of the time.
-        boxes = ndimage.find_objects(self.modelLabels[::2, ::2, ::2])
         sides = self.scheme.labels_of_sides()
         found = []
         for side in SIDES:
             bounds = np.stack((0 * size, size - 1)).astype(float)
-            ofSide = [box for value, box in enumerate(boxes, 1) if box and sides[value][0] == side]
-            for axis in {0, 1, 2} - {self.legAxis} if ofSide else ():
+            boxes = [box for value, box in self.muscleBoxes.items() if sides[value][0] == side]
+            for axis in {0, 1, 2} - {self.legAxis} if boxes else ():
                 around = _AROUND_MM / self.grid.spacing[axis]
-                first = min(2 * box[2 - axis].start for box in ofSide)
-                last = max(2 * box[2 - axis].stop for box in ofSide)
+                first = min(box[2 - axis].start for box in boxes)
+                last = max(box[2 - axis].stop for box in boxes)
                 bounds[:, axis] = np.clip((first - around, last + around), 0, size[axis] - 1)
             found.append(bounds)
         return tuple(found)

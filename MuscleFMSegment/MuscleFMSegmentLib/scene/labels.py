@@ -143,6 +143,29 @@ def addMuscles(
             _addMuscle(segmentation, side, label, layer, value)
 
 
+def restoreMuscle(
+    segmentationNode: slicer.vtkMRMLSegmentationNode,
+    scheme: LabelScheme,
+    volumeNode: slicer.vtkMRMLScalarVolumeNode,
+    value: int,
+    mask: npt.NDArray[np.bool_],
+) -> None:
+    """Add the segment of a muscle again that was deleted.
+
+    Parameters
+    ----------
+    segmentationNode, scheme, volumeNode
+        As in :func:`sidedLabels`.
+    value : int
+        Its sided value.
+    mask : ndarray
+        ``(K, J, I) bool``: its voxels; there may be none.
+    """
+    side, label = scheme.labels_of_sides()[value]
+    layer = orientedImage(mask * np.uint8(value), ijkToRas(volumeNode))
+    _addMuscle(segmentationNode.GetSegmentation(), side, label, layer, value)
+
+
 def _addMuscle(
     segmentation: slicer.vtkSegmentation,
     side: Side,

@@ -6,27 +6,52 @@ from collections.abc import Callable
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
+from musclefm.errors import MuscleFMError
+from musclefm.labels.scheme import segment_name
+from musclefm.labels.segment_names import segment_id
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.labels import BINARY_LABELMAP
 
 
-class CaseWatch:
-    """Reports when the voxels of a case's segments change, and when its nodes vanish.
+class CaseFault(MuscleFMError):
+    """What is not as the module left it, and how the user puts it right.
 
-    A change of a name, a colour or a status is none of the voxels. Undo and
-    redo count as changes. A stroke may be reported several times: whoever listens
-    gathers what comes within a moment.
+    Attributes
+    ----------
+    isMoved : bool
+        Whether image and labels lie apart, so that nothing may be edited.
+    isHarmless : bool
+        Whether what would be saved is right all the same.
+    """
+
+    def __init__(
+        self, cause: str, remedy: str, isMoved: bool = False, isHarmless: bool = False
+    ) -> None:
+        super().__init__(cause, remedy)
+        self.isMoved = isMoved
+        self.isHarmless = isHarmless
+
+
+class CaseWatch:
+    """Reports when the voxels of a case's segments change, and when its nodes vanish or move.
+
+    A change of a colour or a status is none of the voxels. Undo and redo count as
+    changes. A stroke may be reported several times: whoever listens gathers what
+    comes within a moment.
 
     Parameters
     ----------
     case : CaseInScene
-        The case.
+        The case, with all its segments.
     onLabelsChanged : callable
         Called without arguments after an edit.
     onLost : callable
         Called once without arguments when the volume or the segmentation was
         deleted, or the scene is being closed. Nothing more is reported afterwards.
+    onFault : callable
+        Called without arguments when :attr:`fault` is another than before.
     """
 
     def __init__(
@@ -34,12 +59,22 @@ class CaseWatch:
         case: CaseInScene,
         onLabelsChanged: Callable[[], None],
         onLost: Callable[[], None],
+        onFault: Callable[[], None],
     ) -> None:
+        self._case = case
         self._onLabelsChanged = onLabelsChanged
         self._onLost = onLost
+        self._onFault = onFault
         self._nodes = (case.volumeNode, case.segmentationNode)
         self._segmentation = case.segmentationNode.GetSegmentation()
+        ofSides = case.scheme.labels_of_sides().items()
+        self._names = {segment_id(*muscle): segment_name(*muscle) for _value, muscle in ofSides}
+        self._values = {segment_id(*muscle): value for value, muscle in ofSides}
+        self._expected = [
+            name for name in self._segmentation.GetSegmentIDs() if name in self._names
+        ]
         self._seen = self._voxelTimes()
+        self.fault = self._findFault()
         scene = case.segmentationNode.GetScene()
         self._observed: list[tuple[vtk.vtkObject, int]] = [
             (scene, scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, self._onNodeRemoved)),
@@ -54,6 +89,20 @@ class CaseWatch:
         ):
             tag = self._segmentation.AddObserver(event, self._onSegmentation)
             self._observed.append((self._segmentation, tag))
+        # The first is of a transform above the node, the other of its own matrix.
+        moves = (
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+            vtk.vtkCommand.ModifiedEvent,
+        )
+        for node in self._nodes:
+            for event in moves:
+                self._observed.append((node, node.AddObserver(event, self._onMoved)))
+
+    @property
+    def deleted(self) -> tuple[int, ...]:
+        """Sided values of the muscles whose segments the user deleted."""
+        there = set(self._segmentation.GetSegmentIDs())
+        return tuple(self._values[name] for name in self._expected if name not in there)
 
     def stop(self) -> None:
         """Listen no more."""
@@ -70,11 +119,60 @@ class CaseWatch:
             times[segmentId] = (labelmap.GetMTime() if labelmap else 0, segment.GetLabelValue())
         return times
 
+    def _findFault(self) -> CaseFault | None:
+        remedy = _("take it out of the transform; until then nothing is edited or saved")
+        if self._nodes[0].GetParentTransformNode():
+            return CaseFault(_("a transform lies above the volume"), remedy, isMoved=True)
+        if self._nodes[1].GetParentTransformNode():
+            return CaseFault(_("a transform lies above the muscles"), remedy, isMoved=True)
+        if not self._case.isOnItsGrid:
+            return CaseFault(
+                _("the volume is not where it was segmented"),
+                _("move it back, or segment it again where it is"),
+                isMoved=True,
+            )
+        for segmentId in self._expected:
+            segment = self._segmentation.GetSegment(segmentId)
+            muscle = self._names[segmentId]
+            if segment is None:
+                return CaseFault(
+                    _("the segment {muscle} was deleted").format(muscle=muscle),
+                    _("undo that, or click on the muscle in the muscle table to get it back"),
+                )
+            # While an undo brings a segment back it has no name for a moment.
+            name = segment.GetName() or muscle
+            if name != muscle and name in self._names.values():
+                return CaseFault(
+                    _("the segment of {muscle} was renamed {name}, another muscle").format(
+                        muscle=muscle, name=name
+                    ),
+                    _("give it its name back, and move voxels between the segments instead"),
+                )
+            if name != muscle:
+                return CaseFault(
+                    _("the segment of {muscle} was renamed {name}").format(
+                        muscle=muscle, name=name
+                    ),
+                    _("it is saved as {muscle} all the same").format(muscle=muscle),
+                    isHarmless=True,
+                )
+        return None
+
+    def _checkFault(self) -> None:
+        before, self.fault = self.fault, self._findFault()
+        if str(before) != str(self.fault):
+            self._onFault()
+
     def _onSegmentation(self, caller: vtk.vtkObject, event: str) -> None:
+        self._checkFault()
         times = self._voxelTimes()
         if times != self._seen:
             self._seen = times
             self._onLabelsChanged()
+
+    def _onMoved(self, caller: vtk.vtkObject, event: str) -> None:
+        if self._case.isComplete:
+            self._checkFault()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, caller: vtk.vtkObject, event: str, node: vtk.vtkObject) -> None:
@@ -88,36 +186,3 @@ class CaseWatch:
         if self._observed:
             self.stop()
             self._onLost()
-
-
-class TransformWatch:
-    """Reports when a transform is put above the volume of a case, once until it is taken away.
-
-    Labels, maps and views of the case stay where the volume was segmented.
-
-    Parameters
-    ----------
-    volumeNode : vtkMRMLScalarVolumeNode
-        The image of the case.
-    onMoved : callable
-        Called without arguments.
-    """
-
-    def __init__(
-        self, volumeNode: slicer.vtkMRMLScalarVolumeNode, onMoved: Callable[[], None]
-    ) -> None:
-        self._volumeNode = volumeNode
-        self._onMoved = onMoved
-        self._isMoved = False
-        event = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
-        self._tag = volumeNode.AddObserver(event, self._onTransform)
-
-    def stop(self) -> None:
-        """Listen no more."""
-        self._volumeNode.RemoveObserver(self._tag)
-
-    def _onTransform(self, caller: vtk.vtkObject, event: str) -> None:
-        wasMoved = self._isMoved
-        self._isMoved = self._volumeNode.GetParentTransformNode() is not None
-        if self._isMoved and not wasMoved:
-            self._onMoved()

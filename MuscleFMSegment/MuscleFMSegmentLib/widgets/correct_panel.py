@@ -94,6 +94,15 @@ class CorrectPanel:
         self.showProposal(False)
         self.form.setEnabled(False)
 
+    def setPaused(self, isPaused: bool) -> None:
+        """Take no edits, or take them again."""
+        self.form.setEnabled(self._editing is not None and not isPaused)
+        if isPaused:
+            self.editor.setActiveEffectByName("")
+            self.editor.uninstallKeyboardShortcuts()
+        elif self._isShown:
+            self.editor.installKeyboardShortcuts()
+
     def showProposal(self, isProposed: bool) -> None:
         """Show whether the button proposes an outline or takes the one that is shown."""
         self.ui.carryButton.text = (

@@ -9,7 +9,7 @@ from segment_editor import SegmentEditor
 from MuscleFMSegmentLib.scene.editing import Editing
 from MuscleFMSegmentLib.scene.labels import applySidedLabels
 from MuscleFMSegmentLib.scene.results import removeCase
-from MuscleFMSegmentLib.scene.watching import CaseWatch, TransformWatch
+from MuscleFMSegmentLib.scene.watching import CaseWatch
 
 
 class Ear:
@@ -17,13 +17,17 @@ class Ear:
 
     def __init__(self, case) -> None:
         self.changes = self.losses = 0
-        self.watch = CaseWatch(case, self._changed, self._lost)
+        self.faults: list[str] = []
+        self.watch = CaseWatch(case, self._changed, self._lost, self._faulty)
 
     def _changed(self) -> None:
         self.changes += 1
 
     def _lost(self) -> None:
         self.losses += 1
+
+    def _faulty(self) -> None:
+        self.faults.append(str(self.watch.fault or ""))
 
     def heard(self) -> bool:
         """Tell whether anything changed since the last time."""
@@ -67,6 +71,81 @@ def test_names_colours_and_statuses_are_no_edits(opened, ear) -> None:
     assert not ear.heard()
 
 
+def a_transform(scene, x_mm: float = 0.0):
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, x_mm)
+    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    node.SetMatrixTransformToParent(matrix)
+    return node
+
+
+@pytest.mark.parametrize("moved", ["volumeNode", "segmentationNode"])
+def test_a_transform_above_the_case_is_told_with_the_remedy(scene, opened, ear, moved) -> None:
+    node = getattr(opened.case, moved)
+    transform = a_transform(scene)
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    assert ear.watch.fault.isMoved and not opened.case.isInPlace
+    (told,) = ear.faults
+    assert told.startswith("a transform lies above") and "take it out" in told
+    # Told once, whatever the transform does meanwhile.
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(1, 3, 40.0)
+    transform.SetMatrixTransformToParent(matrix)
+    assert len(ear.faults) == 1
+    node.SetAndObserveTransformNodeID(None)
+    assert ear.faults[1:] == [""] and ear.watch.fault is None and opened.case.isInPlace
+    assert not ear.heard(), "a transform is no edit"
+
+
+def test_a_deleted_transform_is_none_any_more(scene, opened, ear) -> None:
+    transform = a_transform(scene)
+    opened.case.volumeNode.SetAndObserveTransformNodeID(transform.GetID())
+    scene.RemoveNode(transform)
+    assert ear.faults[1:] == [""]
+
+
+def test_a_volume_that_was_moved_for_good_is_told(scene, opened, ear) -> None:
+    volumeNode = opened.case.volumeNode
+    volumeNode.SetAndObserveTransformNodeID(a_transform(scene, 30.0).GetID())
+    volumeNode.HardenTransform()
+    assert "not where it was segmented" in ear.faults[-1] and ear.watch.fault.isMoved
+    origin = opened.case.grid.ijk_to_ras[:3, 3]
+    volumeNode.SetOrigin(*origin.tolist())
+    assert ear.faults[-1] == ""
+
+
+def test_a_volume_that_was_under_a_transform_from_the_start_is_told(scene, opened) -> None:
+    opened.case.volumeNode.SetAndObserveTransformNodeID(a_transform(scene).GetID())
+    assert Ear(opened.case).watch.fault.isMoved
+
+
+def test_a_deleted_segment_is_told_until_its_deletion_was_undone(application, opened, ear) -> None:
+    case = opened.case
+    editing = Editing(application.scene, case)
+    editor = SegmentEditor(application, editing.editorNode, case)
+    editor.logic.SaveStateForUndo()
+    case.segmentationNode.GetSegmentation().RemoveSegment("left_sartorius")
+    (told,) = ear.faults
+    assert told.startswith("the segment Left sartorius was deleted: undo that")
+    assert [case.scheme.labels_of_sides()[value][0] for value in ear.watch.deleted] == ["left"]
+    editor.logic.Undo()
+    assert ear.faults[1:] == [""] and not ear.watch.deleted
+    editor.logic.Redo()
+    assert "was deleted" in ear.faults[-1]
+
+
+def test_a_renamed_segment_is_told_and_harmless_unless_it_takes_anothers_name(opened, ear) -> None:
+    segment = opened.case.segmentationNode.GetSegmentation().GetSegment("left_sartorius")
+    segment.SetName("Sartorius links")
+    assert "renamed Sartorius links: it is saved as Left sartorius" in ear.faults[-1]
+    assert ear.watch.fault.isHarmless
+    segment.SetName("Left gracilis")
+    assert "another muscle: give it its name back" in ear.faults[-1]
+    assert not ear.watch.fault.isHarmless
+    segment.SetName("Left sartorius")
+    assert ear.faults[-1] == "" and not ear.heard()
+
+
 @pytest.mark.parametrize("gone", ["segmentationNode", "volumeNode"])
 def test_a_deleted_node_is_told_once(scene, opened, ear, gone) -> None:
     scene.RemoveNode(getattr(opened.case, gone))
@@ -91,23 +170,3 @@ def test_nothing_is_told_after_the_end(scene, opened, ear) -> None:
     opened.case.segmentationNode.RemoveSegment("left_sartorius")
     scene.RemoveNode(opened.case.segmentationNode)
     assert not ear.heard() and ear.losses == 0
-
-
-def test_a_transform_above_the_volume_is_told_once_until_it_is_gone(scene, opened):
-    volumeNode = opened.case.volumeNode
-    told: list[bool] = []
-    watch = TransformWatch(volumeNode, lambda: told.append(True))
-    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    matrix = vtk.vtkMatrix4x4()
-    matrix.SetElement(0, 3, 5.0)
-    transform.SetMatrixTransformToParent(matrix)
-    assert told == [True]
-    volumeNode.SetAndObserveTransformNodeID(None)
-    assert told == [True]
-    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    assert told == [True, True]
-    volumeNode.SetAndObserveTransformNodeID(None)
-    watch.stop()
-    volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    assert told == [True, True]

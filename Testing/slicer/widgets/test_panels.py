@@ -146,9 +146,9 @@ def test_the_models_outlines_come_and_go(opened: Any, session: Any) -> None:
     review = opened.control.openCase.review
     box = opened.control.correct.ui.compareCheckBox
     session.click(box)
-    assert review.comparison.isVisible
+    assert review.display.comparison.isVisible
     session.click(box)
-    assert not review.comparison.isVisible
+    assert not review.display.comparison.isVisible
 
 
 def test_protection_is_the_editors_masking(opened: Any, session: Any) -> None:

@@ -94,7 +94,7 @@ def test_a_transform_above_the_volume_of_an_open_case_is_told_and_taken_away(
     volumeNode = opened.control.openCase.review.case.volumeNode
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    assert "transform was put above the volume" in opened.messages.text
+    assert "transform lies above the volume" in opened.messages.text
     session.click(opened.ui.messageActionButton)
     assert volumeNode.GetParentTransformNode() is None and opened.control.openCase
 

@@ -1,0 +1,98 @@
+"""All that is shown of a case under review in the slice views."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+
+from musclefm.review.findings import FlaggedRegion
+from musclefm.uncertainty.maps import UncertaintyKind
+from MuscleFMSegmentLib.parameter_node import HeatStyle, MuscleFMSegmentParameterNode
+from MuscleFMSegmentLib.scene.case import CaseInScene
+from MuscleFMSegmentLib.scene.comparison import Comparison
+from MuscleFMSegmentLib.scene.region_marker import RegionMarker
+from MuscleFMSegmentLib.scene.slice_views import SliceViews
+from MuscleFMSegmentLib.scene.uncertainty.contours import UncertaintyContours
+from MuscleFMSegmentLib.scene.uncertainty.heatmap import Heatmap
+
+
+class CaseDisplay:
+    """Heat or contours, the model's outlines, the line around the region, and the views.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Holds the case.
+    applicationLogic : vtkMRMLApplicationLogic
+        Of Slicer.
+    case : CaseInScene
+        The case.
+    """
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        applicationLogic: slicer.vtkMRMLApplicationLogic,
+        case: CaseInScene,
+    ) -> None:
+        self.heatmap = Heatmap(scene, case.heatmapNodes)
+        self.contours = UncertaintyContours(scene, case)
+        self.comparison = Comparison(scene, case)
+        self.views = SliceViews(scene, applicationLogic)
+        self._case = case
+        self._marker = RegionMarker(scene)
+
+    def begin(self) -> None:
+        """Show the image, and the first region around it."""
+        self.views.showVolume(self._case.volumeNode)
+        self.heatmap.apply()
+        queue = self._case.queue
+        if queue.current is not None:
+            self.goTo(queue.current.region)
+        elif queue.entries:
+            self.views.jumpThrough(self._case, queue.entries[0].region)
+
+    def goTo(self, region: FlaggedRegion) -> None:
+        """Go to a region and mark it."""
+        self._marker.show(self._case, region)
+        self.contours.setMuscle(self._case.likeliestMuscle(region))
+        self._showMarker()
+        self.views.showRegion(self._case, region)
+
+    def goToMuscle(self, value: int, labels: npt.NDArray[np.uint8]) -> None:
+        """Go to a muscle as a whole, where it is largest, given its sided value and the labels."""
+        self._marker.remove()
+        self.contours.setMuscle(value)
+        self.views.jumpToLargest(self._case, self._case.legAxis, labels, value)
+
+    def follow(self, parameters: MuscleFMSegmentParameterNode) -> None:
+        """Show uncertainty and comparison as the parameter node has them."""
+        kind: UncertaintyKind = parameters.heatKind.value
+        threshold, isHeat = parameters.heatThreshold, parameters.heatStyle is HeatStyle.HEAT
+        isShown = parameters.heatVisible
+        self.heatmap.show(kind, parameters.heatOpacity, threshold, isShown and isHeat)
+        self.contours.show(kind, threshold, isShown and not isHeat)
+        self._showMarker()
+        if self.comparison.isVisible != parameters.compareWithModel:
+            self.comparison.setVisible(parameters.compareWithModel)
+
+    def peek(self, isPeeking: bool) -> None:
+        """Take heat, contours and region line away, or bring the line back."""
+        if isPeeking:
+            self.heatmap.setVisible(False)
+            self.contours.setVisible(False)
+        self._marker.setVisible(not isPeeking)
+
+    def close(self, removeNodes: bool) -> None:
+        """Give the views back, and take out of the scene what was added to it."""
+        self.views.release()
+        self.heatmap.release()
+        if removeNodes:
+            self.contours.remove()
+            self.comparison.remove()
+            self._marker.remove()
+
+    def _showMarker(self) -> None:
+        # A third line beside the contours would say again where they part.
+        self._marker.setVisible(not self.contours.isVisible)
