@@ -121,14 +121,19 @@ class _Limb:
         array = voxels(volumeNode.GetImageData())
         self._toIjk = np.linalg.inv(ijkToRas(volumeNode))
         self._shape = array.shape
-        self._factors = [-(-size // _VOXELS_AT_MOST) for size in array.shape]
+        # Two voxels along each axis stand for all of a coarse one: a mean of all takes long.
+        self._steps = [-(-size // (2 * _VOXELS_AT_MOST)) for size in array.shape]
+        self._factors = [
+            2 * step if size > _VOXELS_AT_MOST else 1
+            for step, size in zip(self._steps, array.shape, strict=True)
+        ]
         self._mask = self._limb(array, int(np.argmax(volumeNode.GetSpacing()[::-1])))
 
     def _limb(self, array: npt.NDArray[Any], sliceAxis: int) -> npt.NDArray[np.bool_]:
         """Return the mask, coarse; holes are filled in slices along an axis of the array."""
-        coarse = array
-        for axis, factor in enumerate(self._factors):
-            starts = np.arange(0, array.shape[axis], factor)
+        coarse = array[tuple(slice(None, None, step) for step in self._steps)]
+        for axis, (factor, step) in enumerate(zip(self._factors, self._steps, strict=True)):
+            starts = np.arange(0, coarse.shape[axis], factor // step)
             coarse = np.add.reduceat(coarse, starts, axis=axis, dtype=np.float32)
         # The square root draws dark fat and bright spots near a coil together.
         root = np.sqrt(np.maximum(coarse - min(float(coarse.min()), 0.0), 0.0))
