@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from playing import sidedLabels as sided
 from musclefm.corrections.store import CorrectionStore
 from musclefm.review.measures import MuscleTally
 from musclefm.review.session_file import load_session
-from MuscleFMSegmentLib.review import measuring, open_case, stored_case
 from MuscleFMSegmentLib.review.review_folders import ReviewFolders
 from MuscleFMSegmentLib.scene.input_volume import exportInput
 
@@ -23,9 +23,11 @@ EDITED = 2
 
 
 class Held:
-    """Something that does not go on before it may."""
+    """Something of the module's review that does not go on before it may."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, file: str, name: str) -> None:
+        # The module is imported once the window is open.
+        module = import_module(f"MuscleFMSegmentLib.review.{file}")
         work = getattr(module, name)
         self.begun, self._may = threading.Event(), threading.Event()
 
@@ -82,7 +84,7 @@ def test_a_save_does_not_wait_for_the_muscles_to_be_measured(
     session.keys("n")
     review = opened.control.openCase.review
     # There is never time for a slice.
-    monkeypatch.setattr(measuring, "_PIECE_S", -1.0)
+    monkeypatch.setattr("MuscleFMSegmentLib.review.measuring._PIECE_S", -1.0)
     labels = edit(opened)
     session.click(opened.control.saving.panel.ui.saveButton)
     session.waitFor(lambda: review.storedSample is not None)
@@ -99,7 +101,7 @@ def test_a_case_is_read_while_the_reader_goes_on_with_the_one_before(
     opened: Any, session: Any, water: Any, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = opened.control.openCase
-    held = Held(monkeypatch, stored_case, "read_results")
+    held = Held(monkeypatch, "stored_case", "read_results")
     folder = ReviewFolders().make()
     exportInput({"water": water}, folder.input)
     folder.results.symlink_to(results)
@@ -125,7 +127,7 @@ def test_a_closing_scene_does_not_wait_for_the_disk(
 ) -> None:
     session.keys("n")
     labels = edit(opened)
-    held = Held(monkeypatch, open_case, "save_session")
+    held = Held(monkeypatch, "open_case", "save_session")
     folder = opened.control.openCase.folder.results
     session.closeScene()
     assert held.begun.wait(60.0)
@@ -139,7 +141,7 @@ def test_a_closing_scene_does_not_wait_for_the_disk(
 def test_a_scene_that_is_closed_meanwhile_gets_no_case(
     module: Any, session: Any, water: Any, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = Held(monkeypatch, stored_case, "read_results")
+    held = Held(monkeypatch, "stored_case", "read_results")
     folder = ReviewFolders().make()
     folder.results.symlink_to(results)
     failed: list[bool] = []
