@@ -191,7 +191,7 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> B
     return BundleCard(
         name=DEFAULT_MODEL,
         title="Thigh demo ensemble",
-        version="3",
+        version="4",
         description=(
             "Small SAM networks with a convolutional stem, trained on renderings; none learned "
             "from a real labelled scan. They show the way from a scan to a review queue; a model "
