@@ -13,12 +13,12 @@ from MuscleFMSegmentLib.scene.labels import BINARY_LABELMAP
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
 
-PROPOSAL_COLOUR = (1.0, 1.0, 0.0)
-"""Yellow: no muscle's colour, and neither the model's."""
+PROPOSAL_COLOUR = (0.6, 1.0, 0.0)
+"""Lime: no muscle's colour, and neither the model's."""
 
 
 class ProposalOutline:
-    """A yellow outline over those of the muscles; it is not saved and cannot be edited.
+    """A lime outline over those of the muscles; it is not saved and cannot be edited.
 
     Parameters
     ----------
