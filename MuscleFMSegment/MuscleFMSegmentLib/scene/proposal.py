@@ -13,7 +13,7 @@ from MuscleFMSegmentLib.scene.labels import BINARY_LABELMAP
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.outlines import showOutlines
 
-PROPOSAL_COLOUR = (0.6, 1.0, 0.0)
+PROPOSAL_COLOUR = (0.65, 1.0, 0.0)
 """Lime: no muscle's colour, and neither the model's."""
 
 

@@ -209,8 +209,11 @@ def _step(
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
     if context.size > 1:
-        whole = context.all_reduce_sum(nn.utils.parameters_to_vector(gradients))
-        nn.utils.vector_to_parameters(whole, gradients)
+        # Not by torch's parameters_to_vector: it fails where channels come last.
+        whole = context.all_reduce_sum(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        parts = whole.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
     nn.utils.clip_grad_norm_(parameters, _LARGEST_NORM)
     optimiser.step()
     return loss.item()
