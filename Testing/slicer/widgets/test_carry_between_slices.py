@@ -49,7 +49,7 @@ def test_it_is_shown_first_and_taken_as_one_step_that_can_be_undone(
 
     session.keys("c")
     settle(module, session)
-    assert outlines() == shown + 1 and "yellow" in button.text
+    assert outlines() == shown + 1 and "proposed" in button.text
     assert np.array_equal(sided(module), before), "a preview changes nothing"
     preview = slicer.mrmlScene.GetFirstNodeByName("Proposed outline").GetSegmentation()
     assert preview.GetNumberOfSegments() == 1
