@@ -106,7 +106,9 @@ class CorrectPanel:
     def showProposal(self, isProposed: bool) -> None:
         """Show whether the button proposes an outline or takes the one that is shown."""
         self.ui.carryButton.text = (
-            _("Take the proposed outline (C)") if isProposed else _("Carry to the slices between (C)")
+            _("Take the proposed outline (C)")
+            if isProposed
+            else _("Carry to the slices between (C)")
         )
 
     def showAlone(self, editing: Editing) -> None:
