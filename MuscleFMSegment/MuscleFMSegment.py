@@ -63,10 +63,10 @@ class MuscleFMSegment(ScriptedLoadableModule):
         )
         parent.acknowledgementText = _(
             "<p>This module implements the method of the paper below; please cite it. The module "
-            "is independent work, not the authors'.</p><p>{paper}</p><p>The shipped ensemble was "
-            "trained on rendered images only, made from label maps of {anatomies} (Apache-2.0). "
-            "The sample is rendered, too. Research use only, not for clinical use. Licence: "
-            "Apache-2.0.</p>"
+            "is independent work, not the authors'.</p><p>{paper}</p><p>The shipped ensemble "
+            "learned from rendered images, made from label maps of {anatomies} (Apache-2.0), and "
+            "from four real scans without labels of mfroeling/QMRITools (BSD-3-Clause). The "
+            "sample is rendered. Research use only, not for clinical use. Licence: Apache-2.0.</p>"
         ).format(paper=paper, anatomies=anatomies)
         slicer.app.connect("startupCompleted()", _register)
 

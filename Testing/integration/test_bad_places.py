@@ -11,7 +11,7 @@ import pytest
 from refusals import Refused
 
 
-def test_a_bad_place_for_results_is_told_before_the_image_is_read(
+def test_a_bad_place_for_results_is_reported_before_the_image_is_read(
     refused: Refused, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("mine")
@@ -45,7 +45,7 @@ def test_a_folder_without_access_is_refused(
 
 
 @pytest.mark.parametrize("out", [".", "new/out"])
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_reported(
     out: str, scan: Path, model: Path, refused_process: Refused, small_disk: Path
 ) -> None:
     image = scan / "water.nii.gz"
@@ -54,7 +54,7 @@ def test_a_full_disk_is_told(
     assert not list(small_disk.iterdir())
 
 
-def test_a_file_that_may_not_grow_is_told_like_a_full_disk(
+def test_a_file_that_may_not_grow_is_reported_like_a_full_disk(
     scan: Path, model: Path, refused_process: Refused
 ) -> None:
     def limit() -> None:

@@ -93,7 +93,7 @@ def test_segments_the_sample(bundle: Bundle, predictor: EnsemblePredictor) -> No
     reference = read_volume(paths["water"].with_name("labels.nii.gz")).volume.array
     found = dice(maps.labels, reference.astype(np.uint8), bundle.scheme.class_count)[1:]
     assert np.nanmean(found) > 0.75, found
-    # Doubt is worth showing only if it is higher where the labels are wrong.
+    # Uncertainty is worth showing only if it is higher where the labels are wrong.
     near = (reference > 0) | (maps.labels > 0)
     wrong = near & (maps.labels != reference)
     right = near & (maps.labels == reference)

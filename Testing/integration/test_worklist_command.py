@@ -57,8 +57,8 @@ def test_a_case_that_fails_stops_no_other_and_is_tried_again(
     assert not failed.results.exists()
     ready = [state for state in worklist.states() if state.status == "ready"]
     assert len(ready) == 2
-    doubts = [state.expected_wrong_voxels or 0.0 for state in ready]
-    assert doubts == sorted(doubts, reverse=True) and min(doubts) > 0
+    wrong = [state.expected_wrong_voxels or 0.0 for state in ready]
+    assert wrong == sorted(wrong, reverse=True) and min(wrong) > 0
     for state in ready:
         document = regions_from_json((state.results / "regions.json").read_text())
         assert document.expected_wrong_voxels == state.expected_wrong_voxels

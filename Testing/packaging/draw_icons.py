@@ -45,21 +45,21 @@ MUSCLES: tuple[tuple[float, float, float, float, Colour], ...] = (
     (196, 231, 0.50, 0.84, (90, 180, 150)),
     (183, 273, 0.22, 0.47, (30, 110, 130)),
 )
-# From the centre of the doubt to its rim, in shares of its radius.
-DOUBT: tuple[tuple[float, Colour], ...] = (
+# From the centre of the uncertain spot to its rim, in shares of its radius.
+UNCERTAINTY: tuple[tuple[float, Colour], ...] = (
     (0.00, (255, 252, 220)),
     (0.30, (255, 214, 90)),
     (0.60, (246, 120, 62)),
     (1.00, (205, 36, 38)),
 )
-_DOUBT_CENTRE = (0.37, 0.32)
-_DOUBT_SEMIAXES = (0.44, 0.33)
-_DOUBT_TURN = np.radians(-38)
-_DOUBT_EDGE = 0.12
+_SPOT_CENTRE = (0.37, 0.32)
+_SPOT_SEMIAXES = (0.44, 0.33)
+_SPOT_TURN = np.radians(-38)
+_SPOT_EDGE = 0.12
 
 
 def draw_icon() -> Image.Image:
-    """Draw a thigh in cross-section, its muscles, and one warm spot of doubt."""
+    """Draw a thigh in cross-section, its muscles, and one warm spot of uncertainty."""
     size = ICON_SIZE * _OVERSAMPLING
     axis = (np.arange(size) + 0.5) / size * 2 - 1
     x, y = np.meshgrid(axis, axis)
@@ -80,19 +80,19 @@ def draw_icon() -> Image.Image:
         paint(gaussian_filter(wedge.astype(float), size / 60) > 0.55, colour)
     paint(radius < 0.19, BONE)
     paint(radius < 0.09, MARROW)
-    _paint_doubt(canvas, x, y)
+    _paint_spot(canvas, x, y)
     image = Image.fromarray(np.round(canvas).astype(np.uint8), "RGBA")
     return image.resize((ICON_SIZE, ICON_SIZE), Image.Resampling.LANCZOS)
 
 
-def _paint_doubt(canvas: Floats, x: Floats, y: Floats) -> None:
+def _paint_spot(canvas: Floats, x: Floats, y: Floats) -> None:
     """Lay a warm ellipse over a ``(J, I, 4)`` picture, up to the fascia."""
-    right, down = x - _DOUBT_CENTRE[0], y - _DOUBT_CENTRE[1]
-    along = right * np.cos(_DOUBT_TURN) + down * np.sin(_DOUBT_TURN)
-    across = down * np.cos(_DOUBT_TURN) - right * np.sin(_DOUBT_TURN)
-    share = np.hypot(along / _DOUBT_SEMIAXES[0], across / _DOUBT_SEMIAXES[1])
-    strength = np.clip((1 - share) / _DOUBT_EDGE, 0, 1) * (np.hypot(x, y) < 0.86)
-    stops, colours = zip(*DOUBT, strict=True)
+    right, down = x - _SPOT_CENTRE[0], y - _SPOT_CENTRE[1]
+    along = right * np.cos(_SPOT_TURN) + down * np.sin(_SPOT_TURN)
+    across = down * np.cos(_SPOT_TURN) - right * np.sin(_SPOT_TURN)
+    share = np.hypot(along / _SPOT_SEMIAXES[0], across / _SPOT_SEMIAXES[1])
+    strength = np.clip((1 - share) / _SPOT_EDGE, 0, 1) * (np.hypot(x, y) < 0.86)
+    stops, colours = zip(*UNCERTAINTY, strict=True)
     for channel, values in enumerate(zip(*colours, strict=True)):
         warm = np.interp(share, stops, values)
         canvas[..., channel] += strength * (warm - canvas[..., channel])

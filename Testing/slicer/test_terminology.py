@@ -79,7 +79,7 @@ def test_segments_of_results_are_found_in_it(logic, tmp_path: Path) -> None:
         assert tuple(side.GetRecommendedDisplayRGBValue()) == shown
 
 
-def test_a_terminology_that_slicer_cannot_read_is_told(monkeypatch, tmp_path: Path) -> None:
+def test_a_terminology_that_slicer_cannot_read_is_reported(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
         "MuscleFMSegmentLib.startup.registration._TERMINOLOGY", tmp_path / "absent.term.json"
     )

@@ -1,4 +1,4 @@
-"""Segments a worklist whose cases take as long as they are told to; run as a script.
+"""Segments a worklist whose cases take as long as they are asked to; run as a script.
 
 Arguments: folders of the scans, of the worklist and of the model, and a file. Every case
 that is begun adds the line "PROCESS CASE" to it, and lasts until FILE.CASE is there.

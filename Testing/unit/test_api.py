@@ -202,7 +202,7 @@ def test_a_folder_that_cannot_take_the_results_is_refused_before_any_work(file, 
         musclefm.segment(file, model=model, out=file, progress=pytest.fail)
 
 
-def test_progress_is_told_of_every_stage(file, model, tmp_path):
+def test_progress_is_reported_of_every_stage(file, model, tmp_path):
     events = []
     musclefm.segment(file, model=model, out=tmp_path / "out", progress=events.append, **TINY)
     assert all(isinstance(event, musclefm.ProgressEvent) for event in events)

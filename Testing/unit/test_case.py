@@ -137,7 +137,7 @@ def test_results_do_not_depend_on_any_of_48_ways_to_store_a_case(
         sides_are_the_patients(maps)
 
 
-def test_statistics_are_told_by_the_patients_side(
+def test_statistics_are_reported_by_the_patients_side(
     case: Volume, ensembles: dict[str, EnsembleOnCpu]
 ) -> None:
     maps = ensembles["thigh"].run(case)

@@ -167,7 +167,7 @@ class TestGapsAndDuplicates:
         with pytest.raises(MuscleFMError, match="irregular distances"):
             read_volume(tmp_path)
 
-    def test_a_little_unevenness_is_told(self, tmp_path, volume):
+    def test_a_little_unevenness_is_reported(self, tmp_path, volume):
         paths = write_series(tmp_path, volume)
         shift_slice(paths[3], volume, along=0.2)
         read = read_volume(tmp_path)
@@ -235,7 +235,7 @@ class TestFolders:
         with pytest.raises(MuscleFMError, match="truncated"):
             read_volume(tmp_path)
 
-    def test_a_file_cut_in_its_header_is_told(self, tmp_path, volume):
+    def test_a_file_cut_in_its_header_is_reported(self, tmp_path, volume):
         """Even the last one, which leaves no gap behind."""
         path = write_series(tmp_path, volume)[6]
         path.write_bytes(path.read_bytes()[:600])

@@ -121,7 +121,7 @@ class TestChannels:
 
 
 class TestWhatElseLiesThere:
-    def test_localizers_and_other_objects_are_left_out_and_told(self, tmp_path, volume):
+    def test_localizers_and_other_objects_are_left_out_and_reported(self, tmp_path, volume):
         write_series(tmp_path, volume)
         kind = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
         write_series(tmp_path, volume, prefix="a", ImageType=kind, SeriesNumber=1)
@@ -169,7 +169,7 @@ class TestWhatElseLiesThere:
         with pytest.raises(MuscleFMError, match="without a position, spacing or"):
             read_volume(tmp_path)
 
-    def test_gaps_between_slices_are_told(self, tmp_path, volume):
+    def test_gaps_between_slices_are_reported(self, tmp_path, volume):
         write_series(tmp_path / "thin", volume, SliceThickness=1)
         channels = read_channels({"image": tmp_path / "thin"})
         assert channels.has_gaps

@@ -118,7 +118,7 @@ def test_a_server_that_cannot_resume_and_always_breaks_is_given_up(
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_file_that_is_not_there_is_told_at_once(
+def test_a_file_that_is_not_there_is_reported_at_once(
     server: FileServer, tmp_path: Path, status: int
 ) -> None:
     server.statuses = [status]
@@ -126,7 +126,7 @@ def test_a_file_that_is_not_there_is_told_at_once(
     assert len(server.asked) == 1
 
 
-def test_no_server_at_all_is_told_with_the_way_without_one(
+def test_no_server_at_all_is_reported_with_the_way_without_one(
     server: FileServer, tmp_path: Path
 ) -> None:
     with serving(FileServer(b"")) as gone:
@@ -176,7 +176,9 @@ def test_a_part_that_is_too_long_is_begun_anew(server: FileServer, tmp_path: Pat
     assert download(remote(server), tmp_path, silent).read_bytes() == CONTENT
 
 
-def test_a_full_disk_is_told_and_what_has_come_is_kept(server: FileServer, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_what_has_come_is_kept(
+    server: FileServer, tmp_path: Path
+) -> None:
     resource = pytest.importorskip("resource", reason="file size limits are POSIX")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (PART, hard))
@@ -190,7 +192,7 @@ def test_a_full_disk_is_told_and_what_has_come_is_kept(server: FileServer, tmp_p
     assert server.asked[-1] != ""
 
 
-def test_a_disk_with_too_little_room_is_told_before(
+def test_a_disk_with_too_little_room_is_reported_before(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=len(CONTENT) - 1)
@@ -199,7 +201,7 @@ def test_a_disk_with_too_little_room_is_told_before(
     assert server.asked == []
 
 
-def test_a_folder_that_cannot_be_made_is_told(server: FileServer, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MuscleFMError, match="cannot be written"):
         download(remote(server), tmp_path / "file" / "folder", silent)
@@ -228,7 +230,7 @@ def test_a_folder_serves_without_a_network(server: FileServer, tmp_path: Path) -
     assert server.asked == []
 
 
-def test_the_official_files_are_told_apart_by_full_hashes() -> None:
+def test_the_official_files_are_distinguished_by_full_hashes() -> None:
     assert [x.name for x in OFFICIAL_CHECKPOINTS] == [
         "sam-vit-b",
         "sam-vit-l",

@@ -145,7 +145,7 @@ class TestCommand:
         assert not (home / "downloads" / "sam_vit_b.pth.part").exists()
         assert "no model" in musclefm("remove", "sam-vit-b", code=2)
 
-    def test_an_unknown_scheme_is_told_before_anything_comes(
+    def test_an_unknown_scheme_is_reported_before_anything_comes(
         self, home: Path, sam: FileServer, musclefm: Command
     ) -> None:
         said = musclefm("download", "sam-vit-b", "--scheme", "calf", "--yes", code=2)

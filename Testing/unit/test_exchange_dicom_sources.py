@@ -164,7 +164,7 @@ class TestSeveralImagesInOneSeries:
 
 
 class TestRefusals:
-    def test_slices_that_cannot_be_told_apart(self, tmp_path, oblique_volume):
+    def test_slices_that_cannot_be_distinguished(self, tmp_path, oblique_volume):
         frame = generate_uid()
         write_series(tmp_path, oblique_volume, FrameOfReferenceUID=frame, SOPInstanceUID="1.2.3")
         with pytest.raises(MuscleFMError, match="the same SOPInstanceUID"):

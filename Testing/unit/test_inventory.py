@@ -16,7 +16,7 @@ def reported(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_models_and_devices_are_told_as_one_line_of_json(capsys) -> None:
+def test_models_and_devices_are_reported_as_one_line_of_json(capsys) -> None:
     inventory = reported(capsys)
     demo = next(model for model in inventory["models"] if model["name"] == "thigh-demo")
     assert demo["usable"] and demo["members"] == 5 and demo["scheme"] == "thigh-11"

@@ -149,7 +149,7 @@ def test_only_what_was_reviewed_counts(store, folder):
     assert (found.samples, found.subjects) == (SUBJECTS + 1, SUBJECTS + 1)
 
 
-def test_too_little_to_learn_from_is_told(home, folder):
+def test_too_little_to_learn_from_is_reported(home, folder):
     nothing = CorrectionStore(home / "corrections")
     assert status(nothing, folder).samples == 0
     with pytest.raises(MuscleFMError, match="no reviewed correction"):

@@ -66,7 +66,7 @@ def test_the_options_stand_before_or_after_the_command(place, log, capsys):
     assert lines[0] in capsys.readouterr().err
 
 
-def test_without_the_options_nothing_is_told(log, capsys):
+def test_without_the_options_nothing_is_reported(log, capsys):
     assert models() == 0
     assert capsys.readouterr().err == "" and not log.exists()
 

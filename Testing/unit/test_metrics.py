@@ -254,7 +254,7 @@ def test_uncertainty_without_order_finds_errors_by_chance() -> None:
     assert found.found == pytest.approx((0.01, 0.05, 0.10)) and found.aurc == pytest.approx(0.1)
 
 
-def test_with_no_or_nothing_but_errors_nothing_is_told_apart() -> None:
+def test_with_no_or_nothing_but_errors_nothing_is_distinguished() -> None:
     none, all_wrong = (detect_errors(np.arange(5.0), np.full(5, w)) for w in (False, True))
     assert math.isnan(none.auroc) and math.isnan(none.auprc) and math.isnan(none.found[0])
     assert math.isnan(all_wrong.auroc) and all_wrong.auprc == 1

@@ -100,7 +100,7 @@ def test_a_quaternion_of_more_than_one_is_itks(nifti, oblique_volume):
         assert apart(read_volume(path), path) < 1e-3
 
 
-def test_two_spacings_are_told_with_both(nifti):
+def test_two_spacings_are_reported_with_both(nifti):
     note = read_volume(nifti(pixdim=(1, 1, 1, 1, 0, 0, 0, 0))).notes[0]
     assert "1 x 1 x 1 mm (pixdim) and 0.9 x 1.3 x 6.5 mm (sform)" in note
     assert read_volume(nifti(pixdim=(1, 0.90001, 1.3, 6.5, 0, 0, 0, 0))).notes == ()
@@ -176,7 +176,7 @@ def test_a_volume_of_a_pair_is_chosen(with_nibabel, oblique_volume):
     np.testing.assert_array_equal(read.volume.array, both[1])
 
 
-def test_analyze_is_read_as_itk_does_and_told(tmp_path, oblique_volume):
+def test_analyze_is_read_as_itk_does_and_reported(tmp_path, oblique_volume):
     image = nibabel.AnalyzeImage(oblique_volume.array.T, np.diag([0.9, 1.3, 6.5, 1]))
     nibabel.save(image, tmp_path / "scan.hdr")
     read = read_volume(tmp_path / "scan.hdr")

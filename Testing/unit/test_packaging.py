@@ -143,7 +143,7 @@ def test_icon_is_drawn_on_a_clear_square(folder: Path) -> None:
         assert alpha.getpixel((0, 0)) == 0 and alpha.getpixel((64, 64)) == 255
         small = icon.resize((16, 16), Image.Resampling.LANCZOS).convert("RGB")
         red, _, blue = (np.asarray(channel, dtype=int) for channel in small.split())
-    assert np.count_nonzero((red > 180) & (blue < 120)) > 8, "the doubt is not seen in a toolbar"
+    assert np.count_nonzero((red > 180) & (blue < 120)) > 8, "a toolbar hides the warm spot"
 
 
 # Fields of slicer-extension-catalog-entry-schema-v1.0.1.json in Slicer's repository.

@@ -107,7 +107,7 @@ def test_the_same_seed_gives_the_same_person_and_another_seed_another() -> None:
     assert (first != other).mean() > 0.02
 
 
-def test_a_wasted_muscle_is_smaller_and_the_others_are_not() -> None:
+def test_an_atrophied_muscle_is_smaller_and_the_others_are_not() -> None:
     healthy, atrophied = areas(draw(person(), 0.5)), areas(draw(person(VL=0.6), 0.5))
     lateral = IDS["VL"]
     assert 0.2 < atrophied[lateral] / healthy[lateral] < 0.7
@@ -116,7 +116,7 @@ def test_a_wasted_muscle_is_smaller_and_the_others_are_not() -> None:
     assert (atrophied[others] >= healthy[others]).all()
 
 
-def test_wasting_of_all_muscles_shrinks_the_thigh() -> None:
+def test_atrophy_of_all_muscles_shrinks_the_thigh() -> None:
     everything = {label.abbreviation: 0.7 for label in SCHEME.labels}
     for height in (0.2, 0.5, 0.8):
         healthy, atrophied = (

@@ -180,7 +180,7 @@ def test_a_shared_encoder_runs_once_and_changes_nothing(
     np.testing.assert_allclose(restored, expected[:, :, 2], atol=ROUNDING)
 
 
-class Told(list[ProgressEvent]):
+class Reported(list[ProgressEvent]):
     """Keeps all that is reported of progress."""
 
     def __call__(self, event: ProgressEvent) -> None:
@@ -205,7 +205,7 @@ def limit_memory(
 
 
 @pytest.mark.parametrize("most", [1, 3])
-def test_full_gpu_memory_makes_batches_smaller_once_told_and_results_the_same(
+def test_full_gpu_memory_makes_batches_smaller_once_and_results_the_same(
     bundle: Bundle,
     framing: ThighFraming,
     thighs: Thighs,
@@ -213,7 +213,7 @@ def test_full_gpu_memory_makes_batches_smaller_once_told_and_results_the_same(
     most: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    events = Told()
+    events = Reported()
     predictor = EnsemblePredictor(bundle, FP32, events)
     ran = limit_memory(predictor, most, monkeypatch)
     result = predictor.predict(framing, thighs.membership, 2)
@@ -258,7 +258,7 @@ def test_slices_are_shown_in_order_and_progress_reaches_its_end(
         assert mean.shape == (CLASSES, *SHAPE[1:])
         assert (mean.argmax(dim=0).numpy() == prediction.labels[k]).mean() > 0.999
 
-    events = Told()
+    events = Reported()
     predictor = EnsemblePredictor(bundle, FP32, events)
     predictor.predict(framing, thighs.membership, 2, observe)
     assert seen == list(range(SHAPE[0]))

@@ -109,7 +109,7 @@ def test_a_case_at_which_the_user_stopped_does_not_count_as_killed(worklist, pro
 
 
 class TwoPrograms:
-    """Real programs on one worklist, whose cases end when they are told to."""
+    """Real programs on one worklist, whose cases end when they are asked to."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -87,7 +87,7 @@ class TestFormats:
         edit_nifti(path, qform_code=qform_code, sform_code=sform_code, srow=other.ravel())
         assert_as_itk_reads(path)
 
-    def test_contradicting_matrices_are_told(self, tmp_path, oblique_volume):
+    def test_contradicting_matrices_are_reported(self, tmp_path, oblique_volume):
         path = tmp_path / "volume.nii"
         write_volume(oblique_volume, path)
         other = oblique_volume.grid.ijk_to_ras[:3] + [[0, 0, 0, 40]] * 3
@@ -95,7 +95,7 @@ class TestFormats:
         assert "up to 69 mm apart: the qform was taken" in read_volume(path).notes[0]
 
     @pytest.mark.parametrize("ending", [".nii", ".nrrd"])
-    def test_a_header_without_a_place_in_the_patient_is_told(
+    def test_a_header_without_a_place_in_the_patient_is_reported(
         self, tmp_path, oblique_volume, ending
     ):
         path = tmp_path / f"volume{ending}"
@@ -147,7 +147,7 @@ class TestShear:
         return write
 
     @pytest.mark.parametrize("ending", [".nii", ".nrrd"])
-    def test_a_little_is_set_right_and_told(self, sheared, oblique_volume, ending):
+    def test_a_little_is_set_right_and_reported(self, sheared, oblique_volume, ending):
         read = read_volume(sheared(ending, 0.04))
         direction = np.reshape(read.volume.grid.direction, (3, 3))
         np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-12)

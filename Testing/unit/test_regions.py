@@ -29,7 +29,7 @@ def _grid(shape, spacing=(1.0, 1.0, 5.0), tilted=True):
 
 
 def _sure(grid):
-    """Return maps without any doubt: vastus lateralis, right on the low columns."""
+    """Return maps without any uncertainty: vastus lateralis, right on the low columns."""
     sides = np.full(grid.shape, RIGHT, np.uint8)
     sides[:, :, grid.shape[2] // 2 :] = LEFT
     none = np.zeros(grid.shape, np.float32)
@@ -43,7 +43,7 @@ def _sure(grid):
     )
 
 
-def _doubt(maps, where, uncertainty=0.6, error=0.5, muscle=3):
+def _uncertain(maps, where, uncertainty=0.6, error=0.5, muscle=3):
     maps.total[where] = uncertainty * LN_CLASSES
     maps.least_confidence[where] = error
     maps.top_muscle[where] = muscle
@@ -58,12 +58,12 @@ def _ring(shape, centre, radius, width):
 
 def test_the_rims_of_muscles_are_not_flagged_but_a_patch_on_one_is():
     maps = _sure(_grid((12, 80, 160)))
-    _doubt(maps, _ring(maps.grid.shape, (40, 40), 25, 2.0))
-    _doubt(maps, _ring(maps.grid.shape, (40, 120), 25, 2.0))
+    _uncertain(maps, _ring(maps.grid.shape, (40, 40), 25, 2.0))
+    _uncertain(maps, _ring(maps.grid.shape, (40, 120), 25, 2.0))
     assert flag_regions(maps).queue == ()
 
     patch = np.s_[4:8, 60:70, 36:46]
-    _doubt(maps, patch)
+    _uncertain(maps, patch)
     (region,) = flag_regions(maps).queue
     assert region.slices == (4, 7)
     assert region.side == "right"
@@ -75,19 +75,19 @@ def test_thin_rims_are_measured_in_mm_not_in_voxels():
     rule = FlagRule(opening_mm=2.0, least_wrong_mm3=1.0)
     for spacing, flagged in (((0.5, 0.5, 5.0), False), ((2.0, 2.0, 5.0), True)):
         maps = _sure(_grid((4, 60, 60), spacing))
-        _doubt(maps, np.s_[:, 5:55, 10:15])
+        _uncertain(maps, np.s_[:, 5:55, 10:15])
         assert bool(flag_regions(maps, rule).queue) is flagged
 
 
 def _varied_maps():
-    """Return maps with doubt of several muscles, sizes and shapes, and slices 4 mm apart."""
+    """Return maps with uncertainty of several muscles, sizes and shapes, and slices 4 mm apart."""
     maps = _sure(_grid((20, 50, 90), (0.9, 1.3, 4.0)))
     rng = np.random.default_rng(7)
     for muscle in (1, 3, 5, 8, 9, 3, 6, 11, 2):
         k, j, i = (int(rng.integers(0, size - 8)) for size in maps.grid.shape)
         box = np.s_[k : k + rng.integers(2, 9), j : j + rng.integers(4, 14), i : i + 8]
-        _doubt(maps, box, rng.uniform(0.3, 0.9), rng.uniform(0.2, 0.8), muscle)
-    _doubt(maps, np.s_[:, 30:38, 20:29], error=0.4, muscle=4)
+        _uncertain(maps, box, rng.uniform(0.3, 0.9), rng.uniform(0.2, 0.8), muscle)
+    _uncertain(maps, np.s_[:, 30:38, 20:29], error=0.4, muscle=4)
     maps.least_confidence[:, 30:38, 20:29] *= rng.uniform(0.5, 1.0, (20, 1, 1)).astype(np.float32)
     return maps
 
@@ -140,13 +140,13 @@ def test_what_is_said_of_a_region_is_what_its_voxels_hold():
 @pytest.mark.parametrize(("slice_mm", "regions"), [(10.0, 1), (15.0, 1), (25.0, 4)])
 def test_only_slices_that_lie_close_together_are_connected(slice_mm, regions):
     maps = _sure(_grid((4, 40, 40), (1.0, 1.0, slice_mm)))
-    _doubt(maps, np.s_[:, 10:20, 5:15])
+    _uncertain(maps, np.s_[:, 10:20, 5:15])
     assert len(flag_regions(maps).queue) == regions
 
 
 def test_a_tall_region_is_cut_where_it_is_least_wrong():
     maps = _sure(_grid((40, 40, 40), (1.0, 1.0, 4.0)))
-    _doubt(maps, np.s_[:, 10:22, 5:15], error=0.5)
+    _uncertain(maps, np.s_[:, 10:22, 5:15], error=0.5)
     maps.least_confidence[[12, 26], 10:22, 5:15] = 0.3
     queue = flag_regions(maps).queue
     for region in queue:
@@ -160,9 +160,9 @@ def test_a_tall_region_is_cut_where_it_is_least_wrong():
 
 def test_a_small_group_joins_what_it_touches_on_its_side_only():
     maps = _sure(_grid((4, 60, 60)))
-    _doubt(maps, np.s_[:, 10:30, 14:30], muscle=3)
-    _doubt(maps, np.s_[:, 30:35, 20:25], muscle=4, error=0.1)
-    _doubt(maps, np.s_[:, 12:18, 30:36], muscle=3, error=0.1)
+    _uncertain(maps, np.s_[:, 10:30, 14:30], muscle=3)
+    _uncertain(maps, np.s_[:, 30:35, 20:25], muscle=4, error=0.1)
+    _uncertain(maps, np.s_[:, 12:18, 30:36], muscle=3, error=0.1)
     (region,) = flag_regions(maps).queue
     assert region.side == "right"
     assert region.voxels == pytest.approx(4 * (20 * 16 + 5 * 5), rel=0.06)
@@ -175,7 +175,9 @@ def test_a_small_group_joins_what_it_touches_on_its_side_only():
 def test_flickering_small_groups_add_up_to_one_region():
     maps = _sure(_grid((2, 40, 80)))
     for column in range(4):
-        _doubt(maps, np.s_[:, 10:25, 5 + 5 * column : 10 + 5 * column], 0.6, 0.25, 3 + column % 2)
+        _uncertain(
+            maps, np.s_[:, 10:25, 5 + 5 * column : 10 + 5 * column], 0.6, 0.25, 3 + column % 2
+        )
     (region,) = flag_regions(maps).queue
     assert region.voxels == pytest.approx(2 * 15 * 20, rel=0.06)
     assert set(region.label_ids) == {3, 4}
@@ -183,15 +185,15 @@ def test_flickering_small_groups_add_up_to_one_region():
 
 def test_small_groups_alone_are_dropped():
     maps = _sure(_grid((4, 40, 40)))
-    _doubt(maps, np.s_[1:2, 10:16, 5:11], error=0.9)
+    _uncertain(maps, np.s_[1:2, 10:16, 5:11], error=0.9)
     assert flag_regions(maps).queue == ()
     assert len(flag_regions(maps, FlagRule(least_wrong_mm3=100.0)).queue) == 1
 
 
 def test_groups_of_a_muscle_count_as_one_over_a_small_gap():
     maps = _sure(_grid((4, 60, 80)))
-    _doubt(maps, np.s_[:, 10:20, 5:15])
-    _doubt(maps, np.s_[:, 10:20, 17:27])
+    _uncertain(maps, np.s_[:, 10:20, 5:15])
+    _uncertain(maps, np.s_[:, 10:20, 17:27])
     assert len(flag_regions(maps).queue) == 1
     assert len(flag_regions(maps, FlagRule(merge_mm=0.0)).queue) == 2
 

@@ -237,7 +237,7 @@ def test_a_checkpoint_needs_a_name(tmp_path: Path, musclefm: Command) -> None:
     assert "--name" in musclefm("import", tmp_path / "sam_vit_b.pth", code=2)
 
 
-def test_programs_are_told_whether_there_is_a_way_back(
+def test_programs_are_reported_whether_there_is_a_way_back(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     versions = [

@@ -1,4 +1,4 @@
-"""What an edit does to regions and to a muscle's numbers, and where along the leg doubt lies."""
+"""What an edit does to regions and to a muscle's numbers, and to the profile of the leg."""
 
 import numpy as np
 import pytest

@@ -174,7 +174,7 @@ def test_a_process_killed_at_any_moment_leaves_a_whole_review(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
-def test_a_full_disk_is_told_in_one_line_and_the_last_review_stays(tmp_path):
+def test_a_full_disk_is_reported_in_one_line_and_the_last_review_stays(tmp_path):
     """A limit on the size of files fails at the same place as a full disk does."""
     save_session(tmp_path, review(reader="R7"), labels(1))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

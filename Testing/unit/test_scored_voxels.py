@@ -32,13 +32,13 @@ def test_only_slices_that_show_a_muscle_count() -> None:
     reference[1] = 0
     reference[2] = np.where(labels[2] == 1, 1, IGNORE)
     assert labelled_slices(reference).tolist() == [True, False, True]
-    told = known_reference(reference, labels, {*RIGHT, *LEFT}, (), SPACING)
-    assert (told[1] == IGNORE).all()
-    np.testing.assert_array_equal(told[[0, 2]], reference[[0, 2]])
+    known = known_reference(reference, labels, {*RIGHT, *LEFT}, (), SPACING)
+    assert (known[1] == IGNORE).all()
+    np.testing.assert_array_equal(known[[0, 2]], reference[[0, 2]])
     turned = known_reference(
         np.moveaxis(reference, 0, 2), np.moveaxis(labels, 0, 2), {*RIGHT, *LEFT}, (), SPACING, 2
     )
-    np.testing.assert_array_equal(np.moveaxis(turned, 2, 0), told)
+    np.testing.assert_array_equal(np.moveaxis(turned, 2, 0), known)
 
 
 def test_a_muscle_that_nobody_annotated_is_not_wrong_on_background_but_is_on_a_muscle() -> None:
@@ -46,25 +46,25 @@ def test_a_muscle_that_nobody_annotated_is_not_wrong_on_background_but_is_on_a_m
     labels[0, 2:4, 5:15] = 3
     labels[0, 5, 5:15] = 3
     reference = thighs()
-    told = known_reference(reference, labels, {1, 2, 12, 13}, (), SPACING)
-    assert (told[0, 2:4, 5:15] == IGNORE).all() and (told[0, 5, 5:15] == 1).all()
-    assert (told == IGNORE).sum() == 20
+    known = known_reference(reference, labels, {1, 2, 12, 13}, (), SPACING)
+    assert (known[0, 2:4, 5:15] == IGNORE).all() and (known[0, 5, 5:15] == 1).all()
+    assert (known == IGNORE).sum() == 20
 
 
 def test_of_a_reference_of_one_side_the_other_side_is_unknown() -> None:
     labels = thighs()
     reference = np.where(labels > 11, 0, labels).astype(np.uint8)
-    told = known_reference(reference, labels, RIGHT, LEFT, SPACING)
-    assert (told[:, :, 21:] == IGNORE).all() and (told[:, :, :19] != IGNORE).all()
-    np.testing.assert_array_equal(told == 1, reference == 1)
+    known = known_reference(reference, labels, RIGHT, LEFT, SPACING)
+    assert (known[:, :, 21:] == IGNORE).all() and (known[:, :, :19] != IGNORE).all()
+    np.testing.assert_array_equal(known == 1, reference == 1)
 
 
 def test_where_the_annotated_side_was_missed_it_is_still_wrong() -> None:
     labels = thighs()
     reference = np.where(labels > 11, 0, labels).astype(np.uint8)
     labels[labels < 12] = 0
-    told = known_reference(reference, labels, RIGHT, LEFT, SPACING)
-    assert (told[reference > 0] == reference[reference > 0]).all()
+    known = known_reference(reference, labels, RIGHT, LEFT, SPACING)
+    assert (known[reference > 0] == reference[reference > 0]).all()
 
 
 def test_muscles_that_the_reference_does_not_tell_apart_are_one() -> None:

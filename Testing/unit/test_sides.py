@@ -89,7 +89,7 @@ def test_a_mirrored_patient_changes_sides(legs):
     assert_sides(found, left[:, :, ::-1], right[:, :, ::-1])
 
 
-def test_an_oblique_leg_is_told_within_slices():
+def test_an_oblique_leg_is_reported_within_slices():
     # Through the slices the muscles move left by more than the leg is wide, and
     # the lateral muscle shows only in the last slice: over the whole
     # volume it lies farther left than the medial one, in no slice does it.

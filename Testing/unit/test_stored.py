@@ -23,7 +23,7 @@ def test_undefined_voxels_and_empty_labels_are_kept(tmp_path, oblique_volume, en
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_map_that_is_missing_or_damaged_is_told_without_its_name(
+def test_a_map_that_is_missing_or_damaged_is_reported_without_its_name(
     tmp_path, oblique_volume, ending
 ):
     path = tmp_path / f"jane-doe{ending}"

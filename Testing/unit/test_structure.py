@@ -225,7 +225,7 @@ def test_starting_does_not_wait_for_torch(module: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_labels_of_a_scheme_can_be_told_apart(name: str) -> None:
+def test_labels_of_a_scheme_can_be_distinguished(name: str) -> None:
     scheme = load_scheme(name)
     assert isinstance(scheme, LabelScheme) and scheme.name == name
     labels = scheme.labels

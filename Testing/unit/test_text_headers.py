@@ -285,7 +285,7 @@ def test_an_impossible_metaimage_is_refused(meta, changes, reported):
     assert reported in refusal(meta(**changes))
 
 
-def test_what_is_claimed_and_what_is_free_are_told_in_gigabytes(nrrd):
+def test_what_is_claimed_and_what_is_free_are_reported_in_gigabytes(nrrd):
     message = refusal(nrrd(sizes="99999 99999 9999"))
     needed, free = re.search(r"take ([\d.]+) GB of memory where ([\d.]+) GB", message).groups()
     assert float(needed) == pytest.approx(99999 * 99999 * 9999 * 8 / 1e9, rel=1e-3)

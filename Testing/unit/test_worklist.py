@@ -150,7 +150,7 @@ def listed(worklist, **options):
     return [(state.path.stem, state.status) for state in worklist.states(**options)]
 
 
-def test_the_most_doubtful_case_comes_first(worklist):
+def test_the_case_with_most_expected_errors_comes_first(worklist):
     for number, wrong in ((1, 10.0), (2, 300.0), (3, 20.0), (4, 500.0)):
         segmented(worklist, number, wrong)
     worklist.note(worklist.cases[5], "running")

@@ -117,7 +117,7 @@ def test_a_folder_that_is_not_there_is_an_error_without_its_name(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
 @pytest.mark.parametrize("target", ["volume", "staged", "staged elsewhere"])
-def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, target):
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path, target):
     """A limit on the size of files fails at the same place as a full disk does."""
     code = f"""
         import resource, signal, sys
@@ -234,7 +234,7 @@ class TestStagedFolder:
         with pytest.raises(FileNotFoundError), staged_folder(tmp_path / "out"):
             (tmp_path / "missing").read_text()
 
-    def test_a_folder_that_cannot_be_made_is_told(self, tmp_path):
+    def test_a_folder_that_cannot_be_made_is_reported(self, tmp_path):
         (tmp_path / "jane doe").write_text("a file")
         with pytest.raises(MuscleFMError) as raised, staged_folder(tmp_path / "jane doe" / "out"):
             pass

@@ -39,7 +39,7 @@ def made_maps(grid: Grid, scheme: LabelScheme) -> EnsembleMaps:
     """Return what an ensemble could say of two thighs that run along the patient's axis.
 
     Muscles are sectors of a circle about each thigh's axis, mirrored at the
-    middle plane. Doubt is high between the first two muscles of the right thigh
+    middle plane. Uncertainty is high between the first two muscles of the right thigh
     and between the last two of the left, in the upper half.
     """
     lps = _positions(grid)
@@ -53,10 +53,10 @@ def made_maps(grid: Grid, scheme: LabelScheme) -> EnsembleMaps:
     inside = (radius < THIGH_RADIUS_MM) & (radius > 12.0)
     edge = np.where(sides == RIGHT, 1 / count, (count - 1) / count)
     apart_mm = np.abs(turn - edge) * 2 * np.pi * radius
-    doubtful = inside & (lps[2] > 0)
+    uncertain = inside & (lps[2] > 0)
     # A network is nowhere quite sure, and its files are not easily compressed.
     total = np.random.default_rng(3).uniform(0.0, 0.04, grid.shape) * (radius < THIGH_RADIUS_MM)
-    total += np.where(doubtful, np.exp(-((apart_mm / 9.0) ** 2)) * 0.5, 0.0)
+    total += np.where(uncertain, np.exp(-((apart_mm / 9.0) ** 2)) * 0.5, 0.0)
     total = total.astype(np.float32)
     nats = np.float32(np.log(scheme.class_count))
     statistics = ClassStatistics(

@@ -25,7 +25,7 @@ def has_legend(view, reading) -> bool:
 
 
 def test_a_legend_tells_the_fixed_range_in_a_corner_of_the_first_view(reading, views) -> None:
-    # There is no doubt in this slice.
+    # There is no uncertainty in this slice.
     reading.sliceViews.jumpToSlice(reading.case, 2, 2)
     for kind in ("total", "aleatoric", "epistemic"):
         reading.heatmap.setKind(kind)

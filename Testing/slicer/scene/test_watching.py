@@ -80,14 +80,14 @@ def a_transform(scene, x_mm: float = 0.0):
 
 
 @pytest.mark.parametrize("moved", ["volumeNode", "segmentationNode"])
-def test_a_transform_above_the_case_is_told_with_the_remedy(scene, opened, ear, moved) -> None:
+def test_a_transform_above_the_case_is_reported_with_the_remedy(scene, opened, ear, moved) -> None:
     node = getattr(opened.case, moved)
     transform = a_transform(scene)
     node.SetAndObserveTransformNodeID(transform.GetID())
     assert ear.watch.fault.isMoved and not opened.case.isInPlace
-    (told,) = ear.faults
-    assert told.startswith("a transform lies above") and "take it out" in told
-    # Told once, whatever the transform does meanwhile.
+    (reported,) = ear.faults
+    assert reported.startswith("a transform lies above") and "take it out" in reported
+    # Reported once, whatever the transform does meanwhile.
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(1, 3, 40.0)
     transform.SetMatrixTransformToParent(matrix)
@@ -104,7 +104,7 @@ def test_a_deleted_transform_is_none_any_more(scene, opened, ear) -> None:
     assert ear.faults[1:] == [""]
 
 
-def test_a_volume_that_was_moved_for_good_is_told(scene, opened, ear) -> None:
+def test_a_volume_that_was_moved_for_good_is_reported(scene, opened, ear) -> None:
     volumeNode = opened.case.volumeNode
     volumeNode.SetAndObserveTransformNodeID(a_transform(scene, 30.0).GetID())
     volumeNode.HardenTransform()
@@ -114,19 +114,21 @@ def test_a_volume_that_was_moved_for_good_is_told(scene, opened, ear) -> None:
     assert ear.faults[-1] == ""
 
 
-def test_a_volume_that_was_under_a_transform_from_the_start_is_told(scene, opened) -> None:
+def test_a_volume_that_was_under_a_transform_from_the_start_is_reported(scene, opened) -> None:
     opened.case.volumeNode.SetAndObserveTransformNodeID(a_transform(scene).GetID())
     assert Ear(opened.case).watch.fault.isMoved
 
 
-def test_a_deleted_segment_is_told_until_its_deletion_was_undone(application, opened, ear) -> None:
+def test_a_deleted_segment_is_reported_until_its_deletion_was_undone(
+    application, opened, ear
+) -> None:
     case = opened.case
     editing = Editing(application.scene, case)
     editor = SegmentEditor(application, editing.editorNode, case)
     editor.logic.SaveStateForUndo()
     case.segmentationNode.GetSegmentation().RemoveSegment("left_sartorius")
-    (told,) = ear.faults
-    assert told.startswith("the segment Left sartorius was deleted: undo that")
+    (reported,) = ear.faults
+    assert reported.startswith("the segment Left sartorius was deleted: undo that")
     assert [case.scheme.labels_of_sides()[value][0] for value in ear.watch.deleted] == ["left"]
     editor.logic.Undo()
     assert ear.faults[1:] == [""] and not ear.watch.deleted
@@ -134,7 +136,9 @@ def test_a_deleted_segment_is_told_until_its_deletion_was_undone(application, op
     assert "was deleted" in ear.faults[-1]
 
 
-def test_a_renamed_segment_is_told_and_harmless_unless_it_takes_anothers_name(opened, ear) -> None:
+def test_a_renamed_segment_is_reported_and_harmless_unless_it_takes_anothers_name(
+    opened, ear
+) -> None:
     segment = opened.case.segmentationNode.GetSegmentation().GetSegment("left_sartorius")
     segment.SetName("Sartorius links")
     assert "renamed Sartorius links: it is saved as Left sartorius" in ear.faults[-1]
@@ -147,7 +151,7 @@ def test_a_renamed_segment_is_told_and_harmless_unless_it_takes_anothers_name(op
 
 
 @pytest.mark.parametrize("gone", ["segmentationNode", "volumeNode"])
-def test_a_deleted_node_is_told_once(scene, opened, ear, gone) -> None:
+def test_a_deleted_node_is_reported_once(scene, opened, ear, gone) -> None:
     scene.RemoveNode(getattr(opened.case, gone))
     removeCase(scene, opened.case)
     assert ear.losses == 1
@@ -155,7 +159,7 @@ def test_a_deleted_node_is_told_once(scene, opened, ear, gone) -> None:
     assert not ear.heard()
 
 
-def test_closing_the_scene_is_told_once(scene, opened, ear) -> None:
+def test_closing_the_scene_is_reported_once(scene, opened, ear) -> None:
     scene.Clear(False)
     assert ear.losses == 1
 
@@ -165,7 +169,7 @@ def test_other_nodes_may_come_and_go(scene, opened, ear) -> None:
     assert ear.losses == 0 and not ear.heard()
 
 
-def test_nothing_is_told_after_the_end(scene, opened, ear) -> None:
+def test_nothing_is_reported_after_the_end(scene, opened, ear) -> None:
     ear.watch.stop()
     opened.case.segmentationNode.RemoveSegment("left_sartorius")
     scene.RemoveNode(opened.case.segmentationNode)

@@ -1,4 +1,4 @@
-"""A case that is moved, or whose segments are deleted or renamed: told, and never saved wrong."""
+"""A case that is moved, or its segments deleted or renamed: reported, and never saved wrong."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_deletion_that_is_undone_leaves_nothing(opened: Any, session: Any) -> 
     assert isSaved(opened, session)
 
 
-def test_a_renamed_segment_is_told_and_another_muscles_name_is_not_saved(
+def test_a_renamed_segment_is_reported_and_another_muscles_name_is_not_saved(
     opened: Any, session: Any
 ) -> None:
     segment = segmentation(opened).GetSegment("left_gracilis")

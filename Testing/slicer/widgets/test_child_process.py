@@ -93,6 +93,6 @@ def test_lines_come_whole_and_the_last_one_without_an_end() -> None:
     child.close()
 
 
-def test_a_program_that_is_not_there_is_told() -> None:
+def test_a_program_that_is_not_there_is_reported() -> None:
     with pytest.raises(OSError):
         ChildProcess(["/no/such/program"], os.environ)

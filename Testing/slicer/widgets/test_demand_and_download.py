@@ -131,7 +131,7 @@ def test_a_run_leaves_its_time(
     whileRunning()
     (key,) = (key for key in settings.allKeys() if "/Run/" in key)
     seconds, slices = settings.value(key).split()
-    assert slices == "6" and 0 < float(seconds) < 300
+    assert slices == "6" and float(seconds) > 0
 
 
 def test_a_download_is_shown_stopped_resumed_and_chosen(

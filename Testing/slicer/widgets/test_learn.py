@@ -37,7 +37,7 @@ def cells(table: Any) -> list[list[str]]:
         ({"left_out": ["sample 1-2 is damaged: remove it"]}, "sample 1-2 is damaged", True),
     ],
 )
-def test_what_there_is_to_learn_from_is_told(
+def test_what_there_is_to_learn_from_is_reported(
     learner: Any, status: dict[str, Any], reported: str, isReady: bool
 ) -> None:
     learner.look(**status)
@@ -101,7 +101,7 @@ def test_a_worse_version_is_not_offered(learner: Any) -> None:
     assert learner.library.asked == []
 
 
-def test_it_is_told_where_few_cases_cannot_tell_a_difference(learner: Any) -> None:
+def test_it_is_reported_where_few_cases_cannot_tell_a_difference(learner: Any) -> None:
     learner.compare("not different")
     learner.look()
     reported = learner.ui.verdictLabel.text
@@ -123,7 +123,7 @@ def test_a_learning_that_was_stopped_can_be_gone_on_with(learner: Any) -> None:
     assert learner.library.asked[0] == learner.library.asked[1]
 
 
-def test_a_learning_that_fails_is_told_with_its_log(learner: Any) -> None:
+def test_a_learning_that_fails_is_reported_with_its_log(learner: Any) -> None:
     learner.session.click(learner.ui.learnButton)
     learner.finish(2, ("musclefm: the disk is full: free some space",))
     assert learner.messages.text == "The disk is full: free some space"
@@ -139,7 +139,7 @@ def test_the_end_of_the_module_ends_a_learning(learner: Any) -> None:
     assert learner.library.learning.returnCode == 143 and not learner.control.isLearning
 
 
-def test_the_way_is_told_with_the_time_left(session: Any) -> None:
+def test_the_way_is_reported_with_the_time_left(session: Any) -> None:
     from MuscleFMSegmentLib.process.progress_updates import LEARN_STAGES, ProgressReader
 
     now = [0.0]

@@ -240,7 +240,7 @@ def test_torch_is_asked_for_as_the_library_declares_it() -> None:
     assert f"torch{TORCH}" in wanted and f"torchvision{TORCHVISION}" in wanted
 
 
-def test_without_the_extension_the_remedy_is_told(
+def test_without_the_extension_the_remedy_is_reported(
     python: PackageMetadata, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from MuscleFMSegmentLib.startup.installer import Installer

@@ -186,7 +186,7 @@ def test_the_table_follows_an_edit_that_a_script_made(opened: Any, session: Any)
     assert table.item(row, 1).text() == "0.0" and table.item(row, 2).text() == "–"
 
 
-def test_the_card_and_the_devices_are_told_with_the_time_on_a_cpu(
+def test_the_card_and_the_devices_are_reported_with_the_time_on_a_cpu(
     module: Any, session: Any, water: Any
 ) -> None:
     ui = module.segment.ui

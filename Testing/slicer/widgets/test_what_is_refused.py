@@ -88,7 +88,7 @@ def test_a_linear_transform_is_hardened_on_a_click(
     module.run.end()
 
 
-def test_a_transform_above_the_volume_of_an_open_case_is_told_and_taken_away(
+def test_a_transform_above_the_volume_of_an_open_case_is_reported_and_taken_away(
     opened: Any, session: Any
 ) -> None:
     volumeNode = opened.control.openCase.review.case.volumeNode
@@ -127,12 +127,12 @@ def test_what_does_not_look_like_mr_is_warned_of_and_run(module: Any, session: A
     module.run.end()
 
 
-def test_a_model_that_was_removed_is_told(module: Any, session: Any, water: Any) -> None:
+def test_a_model_that_was_removed_is_reported(module: Any, session: Any, water: Any) -> None:
     module.segment.showChoice("gone", "auto")
     assert "no model 'gone'" in apply(module, session, water)
 
 
-def test_a_volume_deleted_during_the_run_is_told(
+def test_a_volume_deleted_during_the_run_is_reported(
     module: Any, session: Any, water: Any, few_slices: Any
 ) -> None:
     module.segment.ui.inputSelector.setCurrentNode(water)
@@ -168,7 +168,7 @@ def test_a_scene_of_another_version_is_opened_with_new_settings(module: Any, ses
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX access rights")
-def test_a_disk_that_refuses_is_told_and_the_case_stays(
+def test_a_disk_that_refuses_is_reported_and_the_case_stays(
     opened: Any, session: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import musclefm.storage.atomic as writing

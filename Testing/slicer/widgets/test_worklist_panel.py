@@ -87,7 +87,7 @@ def test_a_case_that_waits_cannot_be_opened(module: Any, session: Any, folder: P
     assert "not segmented yet" in module.messages.text and module.control.openCase is None
 
 
-def test_a_folder_without_scans_is_told(module: Any, session: Any, tmp_path: Path) -> None:
+def test_a_folder_without_scans_is_reported(module: Any, session: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     choose(module, session, tmp_path / "empty")
     assert "holds no scan" in module.messages.text

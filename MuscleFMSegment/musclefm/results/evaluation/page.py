@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from musclefm import __version__
 from musclefm.evaluation.cohort.scores import SCORES, UNCERTAINTIES
 from musclefm.evaluation.cohort.summary import CohortEvaluation, PairedScore
 from musclefm.evaluation.statistics import Estimate
-from musclefm.plain_text import figures, printable
+from musclefm.plain_text import figures
 from musclefm.results.evaluation.charts import (
     SIZE,
     Chart,
@@ -22,7 +19,7 @@ from musclefm.results.evaluation.charts import (
     retention_chart,
     review_chart,
 )
-from musclefm.results.report.summary import number, percent
+from musclefm.results.report.page_template import page_template
 
 _DASH = "—"
 
@@ -86,7 +83,7 @@ def render_evaluation(
     scheme = cohort.cases[0].evaluation.scheme
     everyone = cohort.groups[0]
     judged = {label_id for case in cohort.cases for label_id in case.evaluation.judged}
-    return _template().render(
+    return page_template("evaluation").render(
         cohort=cohort,
         everyone=everyone,
         version=__version__,
@@ -191,22 +188,3 @@ def _reliability_charts(cohort: CohortEvaluation) -> list[Chart]:
         if diagram.counts[1:].any()
     ]
     return [reliability_chart(near.top_label, "top label, all classes"), *shown]
-
-
-def _shown(value: object) -> object:
-    """Keep control characters of names out; what a macro made is clean already."""
-    return printable(value) if type(value) is str else value
-
-
-@lru_cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("musclefm.results", "."),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent}
-    return environment.get_template("evaluation/template.html.j2")

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from musclefm import __version__
-from musclefm.plain_text import printable
 from musclefm.results.report.case import ReportCase
 from musclefm.results.report.display import CaseDisplay
 from musclefm.results.report.gallery import heat_legend, region_picture, slice_pictures
+from musclefm.results.report.page_template import page_template
 from musclefm.results.report.palettes import HEAT_FROM
 from musclefm.results.report.profile_chart import profile_chart
 from musclefm.results.report.summary import (
     muscle_rows,
-    number,
-    percent,
     queue_entries,
-    slice_range,
     summarise,
 )
 from musclefm.review.leg_profile import PROFILE_TITLE
@@ -44,7 +38,7 @@ def render_report(case: ReportCase) -> str:
     summary = summarise(case)
     queue = queue_entries(case.regions, summary.wrong_voxels)
     sides, muscles = muscle_rows(case)
-    return _template().render(
+    return page_template("report").render(
         case=case,
         version=__version__,
         axis=display.slice_axis,
@@ -63,23 +57,3 @@ def render_report(case: ReportCase) -> str:
         sides=sides,
         muscles=muscles,
     )
-
-
-def _shown(value: object) -> object:
-    """Keep control characters of titles and notes out; what a macro made is clean already."""
-    return printable(value) if type(value) is str else value
-
-
-@lru_cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("musclefm.results.report", "."),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent}
-    environment.globals["slice_range"] = slice_range
-    return environment.get_template("template.html.j2")
