@@ -20,6 +20,7 @@ from musclefm.volumes.reading import read_volume
 from musclefm.volumes.writing import write_volume
 
 Musclefm = Callable[..., subprocess.CompletedProcess[str]]
+Started = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -30,6 +31,18 @@ def scans(scan: Path, tmp_path: Path) -> Path:
     (folder / "Doe-1-damaged.nii.gz").write_bytes((scan / "fat.nii.gz").read_bytes()[:5000])
     write_volume(read_volume(scan / "water.nii.gz").volume, folder / "Doe-2.nrrd")
     return folder
+
+
+@pytest.fixture
+def started(command: tuple[str, ...], environment: Mapping[str, str]) -> Started:
+    """Return a function that starts the command, with its progress as JSON."""
+    return lambda *words: subprocess.Popen(
+        [*command, *words, "--progress", "json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def by_name(worklist: Worklist) -> dict[str, CaseState]:
@@ -95,21 +108,14 @@ def test_the_images_of_a_case_are_those_that_were_segmented(
 def test_a_killed_process_goes_on_where_it_was(
     scans: Path,
     model: Path,
-    command: tuple[str, ...],
-    environment: Mapping[str, str],
+    started: Started,
     musclefm: Musclefm,
     tmp_path: Path,
 ) -> None:
     (scans / "Doe-1-damaged.nii.gz").unlink()
     out = tmp_path / "list"
     words = ["worklist", str(scans), "--out", str(out), "--model", str(model)]
-    process = subprocess.Popen(
-        [*command, *words, "--progress", "json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+    process = started(*words)
     stages = (json.loads(line) for line in process.stdout)
     next(event for event in stages if event["stage"] == "worklist" and event["done"] == 1)
     next(event for event in stages if event["stage"] == "segment")
@@ -130,19 +136,11 @@ def test_a_killed_process_goes_on_where_it_was(
 def test_ends_soon_when_asked(
     scans: Path,
     model: Path,
-    command: tuple[str, ...],
-    environment: Mapping[str, str],
+    started: Started,
     tmp_path: Path,
 ) -> None:
     words = ["worklist", str(scans), "--out", str(tmp_path / "list"), "--model", str(model)]
-    process = subprocess.Popen(
-        [*command, *words, "--progress", "json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+    process = started(*words)
     next(line for line in process.stdout if json.loads(line)["stage"] == "segment")
     ended(process, signal.SIGTERM)
     assert process.returncode == 128 + signal.SIGTERM
@@ -153,21 +151,13 @@ def test_ends_soon_when_asked(
 def test_after_ctrl_c_it_says_what_is_kept_and_how_to_go_on(
     scans: Path,
     model: Path,
-    command: tuple[str, ...],
-    environment: Mapping[str, str],
+    started: Started,
     musclefm: Musclefm,
     tmp_path: Path,
 ) -> None:
     (scans / "Doe-1-damaged.nii.gz").unlink()
     words = ["worklist", str(scans), "--out", str(tmp_path / "list"), "--model", str(model)]
-    process = subprocess.Popen(
-        [*command, *words, "--progress", "json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+    process = started(*words)
     events = (json.loads(line) for line in process.stdout)
     next(event for event in events if event["stage"] == "worklist" and event["done"] == 1)
     next(event for event in events if event["stage"] == "segment")

@@ -124,14 +124,8 @@ class ReviewController:
 
         Parameters
         ----------
-        folder : ReviewFolder
-            Holds its images, results and session.
-        volumeNode : vtkMRMLScalarVolumeNode
-            Its image, in the scene.
-        ownsVolume : bool
-            Whether the volume goes with the case.
-        onFailed : callable
-            Called without arguments where the case is not opened.
+        folder, volumeNode, ownsVolume, onFailed
+            As in :class:`MuscleFMSegmentLib.review.opening.CaseToOpen`.
         """
         self.opening.begin(CaseToOpen(folder, volumeNode, ownsVolume, onFailed))
 

@@ -21,7 +21,7 @@ _SIZE, _MARGIN, _VIEW_WIDTH = np.array((112.0, 40.0)), 8.0, 800.0
 _CORNERS = (1.0, 0.0)
 # Points of the box at which the image is looked at, in a row and in a column.
 _LOOKS = (9, 5)
-_VOXELS_AT_MOST = 96
+_VOXELS_AT_MOST = 64
 
 
 class Legend:
