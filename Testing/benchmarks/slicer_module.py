@@ -111,7 +111,8 @@ class Player:
         self._step("the next region once more", lambda: session.keys("n"))
         self._step("a region accepted (K)", lambda: session.keys("k"))
         self._step("a muscle gone to", self._goToMuscle)
-        session.keys("Shift+N")
+        # Next, as a muscle gone to leaves the region, and the first has none before it.
+        session.keys("n")
         self._settle()
         self._step("a stroke of the eraser, Slicer's own, and the numbers after it", self._erase)
         self._step("an autosave of changed labels", panel.control.autosave)
