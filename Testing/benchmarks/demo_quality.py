@@ -23,8 +23,8 @@ import numpy as np
 
 from musclefm.demo.evaluate import CONTRASTS, RenderingScore, mean_scores, score_on_renderings
 from musclefm.demo.phantom.anatomies import load_anatomies
-from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.demo.train import SCHEME, TEST_SUBJECTS
+from musclefm.evaluation.cohort.severity import SEVERITIES
 from musclefm.inference.device import choose_runtime
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.registry import find_bundle

@@ -10,9 +10,9 @@ import pytest
 
 from musclefm.demo.evaluate import mean_scores, score_on_renderings
 from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
-from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.demo.sample import SAMPLE_SEED, render_case, sample_channels
 from musclefm.demo.train import TEST_SUBJECTS
+from musclefm.evaluation.cohort.severity import SEVERITIES
 from musclefm.evaluation.dice import dice
 from musclefm.inference.case import run_case
 from musclefm.inference.device import choose_runtime

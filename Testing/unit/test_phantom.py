@@ -13,9 +13,10 @@ from scipy import ndimage
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import Contrast, draw_contrast
 from musclefm.demo.phantom.parametric import parametric_labelmap
-from musclefm.demo.phantom.severity import SEVERITIES, Severity, draw_fat_fractions
+from musclefm.demo.phantom.severity import draw_fat_fractions
 from musclefm.demo.phantom.volumes import Patient, render_volume
 from musclefm.demo.sample import SAMPLE_SEED, render_case, sample_channels
+from musclefm.evaluation.cohort.severity import SEVERITIES, Severity
 from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view

@@ -10,9 +10,10 @@ import numpy as np
 from musclefm.demo.phantom.anatomies import Anatomy
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
-from musclefm.demo.phantom.severity import SEVERITIES, Severity, draw_fat_fractions
+from musclefm.demo.phantom.severity import draw_fat_fractions
 from musclefm.demo.phantom.volumes import Patient, render_volume
 from musclefm.evaluation.case_quality import CaseQuality, case_quality
+from musclefm.evaluation.cohort.severity import SEVERITIES, Severity
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor

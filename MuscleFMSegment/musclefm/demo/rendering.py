@@ -13,7 +13,7 @@ from musclefm.demo.phantom.legs import Labels, Sections
 from musclefm.demo.phantom.neighbours import SliceDistances
 from musclefm.demo.phantom.section.anatomy import ThighAnatomy
 from musclefm.demo.phantom.section.appearance import Appearance, draw_scanner
-from musclefm.demo.phantom.severity import SEVERITIES
+from musclefm.evaluation.cohort.severity import SEVERITIES
 from musclefm.labels.scheme import LabelScheme
 
 _MARGIN_PX = 14

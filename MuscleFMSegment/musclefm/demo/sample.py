@@ -11,8 +11,9 @@ from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import draw_contrast
 from musclefm.demo.phantom.parametric import parametric_labelmap
-from musclefm.demo.phantom.severity import Severity, draw_fat_fractions
+from musclefm.demo.phantom.severity import draw_fat_fractions
 from musclefm.demo.phantom.volumes import Patient, render_volume
+from musclefm.evaluation.cohort.severity import Severity
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.storage.atomic import staged_folder
 from musclefm.storage.resources import resource_folder

@@ -13,9 +13,9 @@ from musclefm.cli.commands import segment
 from musclefm.cli.terminal.output import say
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_MODEL
-from musclefm.demo.phantom.severity import SEVERITIES
 from musclefm.demo.sample import render_case, sample_channels
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.cohort.severity import SEVERITIES
 from musclefm.progress import Progress
 from musclefm.storage.atomic import check_folder
 from musclefm.storage.targets import require_free

@@ -8,15 +8,10 @@ are spared, hamstrings and adductor magnus go first.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
+from musclefm.evaluation.cohort.severity import Severity
 from musclefm.labels.scheme import LabelScheme
-
-Severity = Literal["early", "moderate", "severe"]
-
-SEVERITIES: tuple[Severity, ...] = ("early", "moderate", "severe")
 
 _MEAN_FAT_FRACTION: dict[Severity, tuple[float, float]] = {
     "early": (0.05, 0.28),

@@ -19,9 +19,10 @@ from musclefm.demo.phantom.section.other_muscles import (
 )
 from musclefm.demo.phantom.section.outline import Outline, bulk, convex_hull
 from musclefm.demo.phantom.section.vessels import Vessels
-from musclefm.demo.phantom.severity import Severity, draw_fat_fractions
+from musclefm.demo.phantom.severity import draw_fat_fractions
 from musclefm.demo.phantom.slices import Fractions
 from musclefm.demo.phantom.tissues import femur_labels
+from musclefm.evaluation.cohort.severity import Severity
 from musclefm.labels.scheme import LabelScheme
 
 Mask = npt.NDArray[np.bool_]
