@@ -144,10 +144,10 @@ BESIDE_THE_API = {
 }
 # Names for help texts, and what decision 9 gives no second name in the API.
 FURTHER = {
-    "add_correction": {"musclefm.results.files"},
+    "add": {"musclefm.results.files"},
     "corrections": {"musclefm.corrections.verification", "musclefm.exchange.formats"},
-    "demo": {"musclefm.demo", "musclefm.inference.device"},
-    "download_model": {"musclefm.models.imports"},
+    "demo": {"musclefm.demo", "musclefm.evaluation.cohort.severity", "musclefm.inference.device"},
+    "download": {"musclefm.models.imports"},
     "evaluate": {"musclefm.evaluation.cohort", "musclefm.results.evaluation.files"},
     "export": {"musclefm.exchange.formats"},
     "info": {"musclefm.anatomy.thighs", "musclefm.volumes"},
@@ -158,7 +158,11 @@ FURTHER = {
     "train": {"musclefm.networks.architecture", "musclefm.training.recipe"},
     "worklist": {"musclefm.results.reading"},
 }
-COMMANDS = sorted(name for name in MODULES if name.startswith("musclefm.cli.commands."))
+COMMANDS = sorted(
+    name
+    for name, path in MODULES.items()
+    if name.startswith("musclefm.cli.commands.") and path.name != "__init__.py"
+)
 
 
 def imported_to_run(module: str) -> set[str]:

@@ -35,11 +35,11 @@ COMMANDS = {
     "export": "export",
     "evaluate": "evaluate",
     "compare": "compare",
-    "corrections": "corrections",
+    "corrections": "corrections.corrections",
     "info": "info",
     "inventory": "inventory",
     "learn": "learn",
-    "models": "models",
+    "models": "models.models",
     "train": "train",
 }
 """Commands, and the modules of ``cli/commands`` that have them; in the order of the help."""

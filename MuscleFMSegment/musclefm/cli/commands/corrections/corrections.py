@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from musclefm.api.corrections import export_corrections, open_corrections
-from musclefm.cli.commands import add_correction
+from musclefm.cli.commands.corrections import add
 from musclefm.cli.terminal.inputs import add_image_choices
 from musclefm.cli.terminal.output import console, note, say
 from musclefm.errors import MuscleFMError
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         )
         return added
 
-    add_correction.add_options(action("add", "store a corrected case"))
+    add.add_options(action("add", "store a corrected case"))
     action("list", "list the samples").set_defaults(run=_list)
     show = action("show", "print what is known of a sample")
     show.add_argument("sample", metavar="ID")

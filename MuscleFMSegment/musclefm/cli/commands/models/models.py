@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from musclefm.api.resources import export_model, install_model, list_models, load_model
-from musclefm.cli.commands import download_model
+from musclefm.cli.commands.models import download
 from musclefm.cli.terminal.output import console, say
 from musclefm.errors import MuscleFMError
 
@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     importing.add_argument(
         "--name", help="name to install it under (default: its own; a checkpoint has none)"
     )
-    download_model.add_scheme_option(importing)
+    download.add_scheme_option(importing)
     importing.set_defaults(run=_import)
     export = actions.add_parser(
         "export", help="write a model as a folder or .zip for 'import' on another computer"
@@ -62,7 +62,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     remove.add_argument("model", metavar=_NAME_AND_VERSION)
     remove.set_defaults(run=_remove)
-    download_model.add_options(
+    download.add_options(
         actions.add_parser(
             "download",
             help="download SAM or MedSAM as a pretrained checkpoint",

@@ -1,0 +1,1 @@
+"""``musclefm corrections``, and its action that takes the most options."""

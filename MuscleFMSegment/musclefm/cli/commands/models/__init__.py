@@ -1,0 +1,1 @@
+"""``musclefm models``, and its action that downloads."""
