@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from musclefm.api.case import Case, open_results
-    from musclefm.api.cohort_evaluation import Cohort, evaluate_cohort
-    from musclefm.api.cohorts import ModelEvaluation, compare, evaluate_model
     from musclefm.api.corrections import add_correction, export_corrections, open_corrections
-    from musclefm.api.evaluation import Evaluation, evaluate
+    from musclefm.api.evaluation.cohort_evaluation import Cohort, evaluate_cohort
+    from musclefm.api.evaluation.cohorts import ModelEvaluation, compare, evaluate_model
+    from musclefm.api.evaluation.evaluation import Evaluation, evaluate
     from musclefm.api.exports import export_results
     from musclefm.api.resources import (
         Sample,
@@ -74,9 +74,9 @@ __all__ = [
 
 _MODULES = {
     "Case": "api.case",
-    "Cohort": "api.cohort_evaluation",
-    "Evaluation": "api.evaluation",
-    "ModelEvaluation": "api.cohorts",
+    "Cohort": "api.evaluation.cohort_evaluation",
+    "Evaluation": "api.evaluation.evaluation",
+    "ModelEvaluation": "api.evaluation.cohorts",
     "MuscleFMError": "errors",
     "MuscleFMWarning": "errors",
     "ProgressEvent": "progress",
@@ -84,10 +84,10 @@ _MODULES = {
     "Volume": "volumes.volume",
     "WorkCancelledError": "progress",
     "add_correction": "api.corrections",
-    "compare": "api.cohorts",
-    "evaluate": "api.evaluation",
-    "evaluate_cohort": "api.cohort_evaluation",
-    "evaluate_model": "api.cohorts",
+    "compare": "api.evaluation.cohorts",
+    "evaluate": "api.evaluation.evaluation",
+    "evaluate_cohort": "api.evaluation.cohort_evaluation",
+    "evaluate_model": "api.evaluation.cohorts",
     "export_corrections": "api.corrections",
     "export_model": "api.resources",
     "export_results": "api.exports",

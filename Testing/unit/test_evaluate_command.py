@@ -11,7 +11,7 @@ from made_report_case import ensemble
 from tiny_ensemble import THIGH_TILES, tiny_bundle
 
 import musclefm
-from musclefm.api.case_pairs import case_pair, read_segmentation
+from musclefm.api.evaluation.case_pairs import case_pair, read_segmentation
 from musclefm.cli.main import main
 from musclefm.inference.device import choose_runtime
 from musclefm.pipeline.segment import segment_case

@@ -212,9 +212,9 @@ STARTED_WITHOUT_TORCH = [
     "musclefm.cli.commands.segment",
     "musclefm.volumes.reading",
     "musclefm.api.segmentation",
-    "musclefm.api.cohorts",
-    "musclefm.api.evaluation",
-    "musclefm.api.cohort_evaluation",
+    "musclefm.api.evaluation.cohorts",
+    "musclefm.api.evaluation.evaluation",
+    "musclefm.api.evaluation.cohort_evaluation",
     "musclefm.api.training",
     *("musclefm.api.corrections", "musclefm.api.exports", "musclefm.api.worklists"),
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musclefm.api.cohorts import data_path, warn_of_left_out
+from musclefm.api.evaluation.cohorts import data_path, warn_of_left_out
 from musclefm.api.resources import load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from musclefm.errors import MuscleFMError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from musclefm.api.cohorts import compare
+from musclefm.api.evaluation.cohorts import compare
 from musclefm.cli.terminal.output import console
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.progress import Progress

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from musclefm.api.cohort_evaluation import evaluate_cohort
+from musclefm.api.evaluation.cohort_evaluation import evaluate_cohort
 from musclefm.cli.terminal import output
 from musclefm.cli.terminal.running import add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_SCHEME
@@ -18,7 +18,7 @@ from musclefm.plain_text import figures
 from musclefm.results.evaluation.files import PAGE_FILE
 
 if TYPE_CHECKING:
-    from musclefm.api.cohort_evaluation import Cohort
+    from musclefm.api.evaluation.cohort_evaluation import Cohort
     from musclefm.evaluation.statistics import Estimate
 
 _SHOWN = (

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musclefm.api.case_pairs import case_pair, read_segmentation
-from musclefm.api.evaluation import muscle_ids
-from musclefm.api.matching import MatchedCase, match_cases, read_groups
+from musclefm.api.evaluation.case_pairs import case_pair, read_segmentation
+from musclefm.api.evaluation.evaluation import muscle_ids
+from musclefm.api.evaluation.matching import MatchedCase, match_cases, read_groups
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.case_evaluation import evaluate_case

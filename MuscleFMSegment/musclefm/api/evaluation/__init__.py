@@ -1,0 +1,1 @@
+"""All that is held against a reference: a case, a cohort, two models."""
