@@ -13,10 +13,10 @@ from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.review_log import ReviewLog
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.label_mapping import read_mapping
+from musclefm.exchange.label_mapping import merged_muscles, read_mapping
 from musclefm.exchange.read_labels import read_labels
 from musclefm.labels.scheme import LabelScheme, load_scheme
-from musclefm.labels.sided import IGNORE
+from musclefm.labels.sided import IGNORE, ignoring_merged
 from musclefm.results.files import SEGMENTATION_FILE, UNCERTAINTY_FILES
 from musclefm.results.reading import read_provenance, require_unchanged
 from musclefm.review.carry import carry_corrections
@@ -126,7 +126,9 @@ def read_corrected_case(
         uncertainty = read_stored(files.results / _UNCERTAINTY_FILE, "the uncertainty")
     case = CorrectedCase(
         channels=channels.images,
-        labels=labels.volume,
+        labels=labels.volume.with_array(
+            ignoring_merged(labels.volume.array, merged_muscles(mapping), scheme)
+        ),
         reviewed=reviewed(scheme, image.grid),
         scheme=scheme.name,
         model_labels=model_labels,

@@ -14,7 +14,8 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.external_labels import ExternalLabels, ExternalSegment
 from musclefm.labels.scheme import Label, LabelScheme, Side
 from musclefm.labels.sided import IGNORE
-from musclefm.storage.regular_file import read_regular
+from musclefm.storage.regular_file import is_file, read_regular
+from musclefm.storage.resources import resource_folder
 
 _TEXTS = TypeAdapter(dict[str, str])
 # Letters of any script and digits; what else there is separates words.
@@ -22,9 +23,9 @@ _WORD = re.compile(r"[^\W_]+")
 _SIDE_WORDS: dict[str, Side] = {"left": "left", "l": "left", "right": "right", "r": "right"}
 # Of a mapping: a thousand times what a file of this kind holds.
 _LARGEST_FILE = 1 << 20
+# Of all ids that a mapping does not name.
+_OTHERS = "*"
 _FORMAT = 'write it as JSON, {"13": "left vastus lateralis", "14": "ignore"}, or as CSV, id,muscle'
-
-
 _LISTED = 8
 
 
@@ -39,10 +40,14 @@ class Target:
         known.
     side : Side or None
         The patient's; None where each voxel's place decides.
+    group : frozenset of int
+        Ids of the muscles that the label does not tell apart, ``label_id`` the lowest of
+        them; empty where it is one.
     """
 
     label_id: int
     side: Side | None = None
+    group: frozenset[int] = frozenset()
 
 
 LabelMapping = Mapping[str, Target]
@@ -54,12 +59,14 @@ def read_mapping(path: Path, scheme: LabelScheme) -> LabelMapping:
 
     JSON is an object from ids to texts, CSV has a header and the columns ``id``
     and ``muscle``. An id is a value of the labelmap or the name of a segment;
-    for the texts see :func:`parse_target`.
+    for the texts see :func:`parse_mapping`. Of ids and names, ``*`` stands for all other
+    values.
 
     Parameters
     ----------
     path : Path
-        Ends in ``.json`` or ``.csv``.
+        Ends in ``.json`` or ``.csv``; or the name of a shipped mapping, ``musclemap`` or
+        ``totalsegmentator``.
     scheme : LabelScheme
         In which the muscles are named.
 
@@ -68,18 +75,40 @@ def read_mapping(path: Path, scheme: LabelScheme) -> LabelMapping:
     MuscleFMError
         The file is not so, or names a muscle that the scheme has not.
     """
+    shipped = resource_folder() / "LabelMappings" / f"{path}.json"
+    by_name = path.name == str(path) and is_file(shipped) and not is_file(path)
+    if by_name:
+        path = shipped
     try:
         text = read_regular(path, _LARGEST_FILE).decode("utf-8-sig")
         texts = _rows(text) if path.suffix.lower() == ".csv" else _TEXTS.validate_json(text)
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise MuscleFMError("the mapping file cannot be read", _FORMAT) from error
+    return parse_mapping(texts, scheme, others_are_background=by_name)
+
+
+def parse_mapping(
+    texts: Mapping[str, str], scheme: LabelScheme, *, others_are_background: bool = False
+) -> LabelMapping:
+    """Return a mapping for texts by id, as :func:`read_mapping` describes them.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        As of :func:`parse_target`; ``"left BFL + BFS"`` are not told apart.
+    scheme : LabelScheme
+        In which the muscles are named.
+    others_are_background : bool
+        Whether muscles that the scheme has not are background, and groups of which it has
+        only some are ignored; else they are refused.
+    """
     mapping: dict[str, Target] = {}
     for key, meaning in texts.items():
         if key.strip().lower() in mapping:
             raise MuscleFMError(
                 f"the mapping file names '{key.strip()}' twice", "keep one of the two lines"
             )
-        target = parse_target(meaning, scheme)
+        target = _parse_group(meaning, scheme, others_are_background)
         if target is None:
             raise MuscleFMError(
                 f"the mapping file names '{meaning}', which is no muscle of '{scheme.name}'",
@@ -88,6 +117,23 @@ def read_mapping(path: Path, scheme: LabelScheme) -> LabelMapping:
             )
         mapping[key.strip().lower()] = target
     return mapping
+
+
+def merged_muscles(mapping: LabelMapping | None) -> tuple[frozenset[int], ...]:
+    """Return the muscles that a mapping does not tell apart, by ids of the scheme."""
+    targets = () if mapping is None else mapping.values()
+    return tuple(dict.fromkeys(target.group for target in targets if target.group))
+
+
+def _parse_group(text: str, scheme: LabelScheme, others_are_background: bool) -> Target | None:
+    parts = [parse_target(part, scheme) for part in text.split("+")]
+    known = [part for part in parts if part]
+    if len(known) < len(parts):
+        return Target(IGNORE if known else 0) if others_are_background else None
+    ids = frozenset(part.label_id for part in known)
+    if len(ids) == 1:
+        return known[0]
+    return None if ids & {0, IGNORE} else Target(min(ids), side_in(text), ids)
 
 
 def parse_target(text: str, scheme: LabelScheme) -> Target | None:
@@ -202,8 +248,11 @@ def contradicting_sides(external: ExternalLabels, mapping: LabelMapping | None) 
 
 
 def _mapped(segment: ExternalSegment, mapping: LabelMapping | None) -> Target | None:
-    key = segment.name.strip().lower() if segment.described else str(segment.value)
-    return mapping.get(key) if mapping else None
+    if not mapping:
+        return None
+    if segment.described:
+        return mapping.get(segment.name.strip().lower())
+    return mapping.get(str(segment.value), mapping.get(_OTHERS))
 
 
 def _known(

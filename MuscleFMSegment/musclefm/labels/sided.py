@@ -7,6 +7,7 @@ nothing is known.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,25 @@ def without_sides(labels: npt.NDArray[np.uint8], scheme: LabelScheme) -> npt.NDA
     for value, (_, label) in scheme.labels_of_sides().items():
         table[value] = label.id
     return np.asarray(table[labels])
+
+
+def ignoring_merged(
+    labels: npt.NDArray[np.uint8], merged: Iterable[Collection[int]], scheme: LabelScheme
+) -> npt.NDArray[np.uint8]:
+    """Return labels in which muscles that a reference does not tell apart are IGNORE.
+
+    Parameters
+    ----------
+    labels : ndarray
+        ``(K, J, I) uint8``, with sides or without.
+    merged : iterable of collections of int
+        Ids of the scheme, a collection for each group.
+    scheme : LabelScheme
+        What the labels mean.
+    """
+    ids = [label_id for group in merged for label_id in group]
+    values = [*ids, *(label_id + len(scheme.labels) for label_id in ids)]
+    return np.where(np.isin(labels, values), np.uint8(IGNORE), labels)
 
 
 def with_sides(

@@ -102,7 +102,8 @@ def evaluate_cohort(
     reference_scheme : str, optional
         That the references were made with; by default the segmentations'.
     mapping : path, optional
-        A mapping file for the values of the references.
+        A mapping file for the values of the references, or ``"musclemap"`` or
+        ``"totalsegmentator"``.
     annotated, merged
         As of :func:`evaluate`.
     groups : path, optional
@@ -196,7 +197,7 @@ def _rules(
     report: Progress,
 ) -> _Rules:
     # Imported late: they know DICOM.
-    from musclefm.exchange.label_mapping import read_mapping
+    from musclefm.exchange.label_mapping import merged_muscles, read_mapping
     from musclefm.exchange.read_labels import shown_muscles
 
     first = cases[0].segmentation
@@ -216,6 +217,7 @@ def _rules(
                 case.reference, known, source=source, mapping=meanings, what="the reference"
             )
     groups = tuple(frozenset(muscle_ids(group, known)) for group in merged)
+    groups += merged_muscles(meanings)
     return _Rules(known, source, meanings, frozenset(shown), groups)
 
 

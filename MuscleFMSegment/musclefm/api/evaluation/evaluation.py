@@ -124,7 +124,8 @@ def evaluate(
     scheme : str or LabelScheme, optional
         What the labels mean; by default that of the case, or ``"thigh-11"``.
     mapping : path, optional
-        A mapping file for the values of a reference file of another program.
+        A mapping file for the values of a reference file of another program, or
+        ``"musclemap"`` or ``"totalsegmentator"``.
     annotated : collection of str, optional
         Muscles, by name or abbreviation, that the reference would show if they were
         there; by default those that it shows.
@@ -157,17 +158,18 @@ def evaluate(
     True
     """
     given = read_segmentation(segmentation, scheme)
-    read_mapping = None
-    if mapping is not None:
-        # Imported late, as it is rarely asked for.
-        from musclefm.exchange import label_mapping
+    # Imported late, as it is rarely needed.
+    from musclefm.exchange.label_mapping import merged_muscles, read_mapping
 
-        read_mapping = label_mapping.read_mapping(Path(mapping), given.scheme)
-    pair, notes = case_pair(given, reference, probabilities=probabilities, mapping=read_mapping)
+    meanings = None if mapping is None else read_mapping(Path(mapping), given.scheme)
+    pair, notes = case_pair(given, reference, probabilities=probabilities, mapping=meanings)
     found = evaluate_case(
         pair,
         annotated=None if annotated is None else muscle_ids(annotated, given.scheme),
-        merged=[muscle_ids(group, given.scheme) for group in merged],
+        merged=[
+            *(muscle_ids(group, given.scheme) for group in merged),
+            *merged_muscles(meanings),
+        ],
     )
     return Evaluation(found, notes)
 

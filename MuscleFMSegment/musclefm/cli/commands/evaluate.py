@@ -68,7 +68,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="label scheme of the references (default: that of the segmentations)",
     )
     parser.add_argument(
-        "--mapping", type=Path, metavar="FILE", help="what the references' values mean, JSON or CSV"
+        "--mapping",
+        type=Path,
+        metavar="FILE|NAME",
+        help="what the references' values mean: JSON, CSV, musclemap or totalsegmentator",
     )
     parser.add_argument(
         "--annotated",

@@ -48,7 +48,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"label scheme (default: that of the results, or {DEFAULT_SCHEME})",
     )
     parser.add_argument(
-        "--mapping", type=Path, metavar="FILE", help="JSON or CSV that says what external ids are"
+        "--mapping",
+        type=Path,
+        metavar="FILE|NAME",
+        help="what external ids mean: JSON, CSV, musclemap or totalsegmentator",
     )
     parser.add_argument(
         "--reviewed",
