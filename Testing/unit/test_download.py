@@ -11,10 +11,10 @@ from file_server import FileServer, serving
 from filelock import FileLock
 
 from musclefm.errors import MuscleFMError
-from musclefm.models import download as downloading
-from musclefm.models.download import RemoteFile, discard_download, download, file_in_folder
 from musclefm.models.imports.sam import OFFICIAL_CHECKPOINTS
 from musclefm.progress import ProgressEvent, silent
+from musclefm.storage import download as downloading
+from musclefm.storage.download import RemoteFile, discard_download, download, file_in_folder
 
 CONTENT = random.Random(3).randbytes(2_500_000)
 PART = 1_200_000

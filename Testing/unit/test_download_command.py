@@ -14,12 +14,12 @@ from made_checkpoints import random_state, shapes_of_model
 from test_download import CONTENT, PART
 
 from musclefm.cli.main import main
-from musclefm.models import download as downloading
-from musclefm.models.download import RemoteFile
 from musclefm.models.imports import pretrained as start_models
 from musclefm.models.imports import sam as official_checkpoints
 from musclefm.models.imports.sam import OfficialCheckpoint
 from musclefm.models.registry import find_bundle
+from musclefm.storage import download as downloading
+from musclefm.storage.download import RemoteFile
 
 
 @pytest.fixture(autouse=True)

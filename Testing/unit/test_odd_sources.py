@@ -17,13 +17,13 @@ from tiny_ensemble import tiny_bundle
 from musclefm.labels.scheme import load_scheme
 from musclefm.models import registry
 from musclefm.models.bundle import open_bundle
-from musclefm.models.download import RemoteFile, download
 from musclefm.models.imports.checkpoint import import_checkpoint
 from musclefm.models.installation import install_version
 from musclefm.models.registry import find_bundle, list_bundles
 from musclefm.models.versions import user_models_folder
 from musclefm.progress import silent
 from musclefm.storage import regular_file
+from musclefm.storage.download import RemoteFile, download
 
 ADAPTER = "image_encoder.blocks.0.attn.qkv.linear_a_q.weight"
 KINDS = ["fifo", "link", "folder", "device"]

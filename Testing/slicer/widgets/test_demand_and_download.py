@@ -18,7 +18,7 @@ FIRST = 1 << 20
 # A library that offers one small file, and takes the shipped model for what is in it.
 LIBRARY = """
 import json, shutil, sys
-from musclefm.models.download import RemoteFile
+from musclefm.storage.download import RemoteFile
 from musclefm.models.imports import pretrained, sam
 from musclefm.models.registry import find_bundle, shipped_models_folder
 from musclefm.storage.user_data import user_data_folder

@@ -8,11 +8,11 @@ from musclefm.defaults import PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import Bundle
-from musclefm.models.download import discard_download, download, file_in_folder
 from musclefm.models.imports.checkpoint import import_checkpoint
 from musclefm.models.imports.sam import OfficialCheckpoint, downloads_folder
 from musclefm.models.registry import list_bundles
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.storage.download import discard_download, download, file_in_folder
 
 
 def obtain_pretrained(

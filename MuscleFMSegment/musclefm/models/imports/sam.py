@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from musclefm.models.download import RemoteFile, discard_download
+from musclefm.storage.download import RemoteFile, discard_download
 from musclefm.storage.user_data import user_data_folder
 
 _SAM_ADDRESS = "https://dl.fbaipublicfiles.com/segment_anything"
