@@ -95,7 +95,7 @@ def parse_mapping(
     Parameters
     ----------
     texts : mapping of str to str
-        As of :func:`parse_target`; ``"left BFL + BFS"`` are not told apart.
+        As of :func:`parse_target`; ``"left BFL + BFS"`` is a group.
     scheme : LabelScheme
         In which the muscles are named.
     others_are_background : bool
