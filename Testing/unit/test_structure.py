@@ -40,6 +40,7 @@ LAYERS = (
     ("musclefm.corrections", "musclefm.pipeline"),
     ("musclefm.training",),
     ("musclefm.demo",),
+    ("musclefm.benchmark",),
     ("musclefm.api",),
     ("musclefm.cli",),
     ("musclefm.__main__",),

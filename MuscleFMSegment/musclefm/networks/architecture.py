@@ -116,6 +116,27 @@ class SamArchitecture(Architecture):
         return self
 
 
+class UNetArchitecture(Architecture):
+    """MONAI's ``BasicUNet``: five levels, two convolutions each, instance normalisation.
+
+    Attributes
+    ----------
+    features : tuple of int
+        Channels of the five levels, and of the features that the classes are told from.
+    """
+
+    kind: Literal["monai-unet"] = "monai-unet"
+    features: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(
+        default=(16, 32, 64, 128, 256, 32), min_length=6, max_length=6
+    )
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> UNetArchitecture:
+        if self.input_size % 16:
+            raise ValueError("input_size must be a multiple of 16")
+        return self
+
+
 VIT_B = SamArchitecture()
 VIT_L = SamArchitecture(embed_dim=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23))
 VIT_H = SamArchitecture(embed_dim=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31))

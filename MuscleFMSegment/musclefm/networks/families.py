@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from musclefm.networks.architecture import Architecture, SamArchitecture
+from musclefm.networks.architecture import Architecture, SamArchitecture, UNetArchitecture
 
 if TYPE_CHECKING:
     from musclefm.networks.network import SegmentationNetwork
@@ -36,7 +36,16 @@ def _sam(architecture: SamArchitecture, class_count: int) -> SegmentationNetwork
     return MultiClassSam(architecture, class_count)
 
 
-FAMILIES: dict[str, Family] = {"sam": Family(SamArchitecture, _sam)}
+def _unet(architecture: UNetArchitecture, class_count: int) -> SegmentationNetwork:
+    from musclefm.networks.unet import UNet
+
+    return UNet(architecture, class_count)
+
+
+FAMILIES: dict[str, Family] = {
+    "sam": Family(SamArchitecture, _sam),
+    "monai-unet": Family(UNetArchitecture, _unet),
+}
 """Families by the ``kind`` of their architectures."""
 
 

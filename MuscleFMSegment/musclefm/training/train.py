@@ -110,7 +110,7 @@ def _begin(plan: TrainingPlan, job: FineTuningJob, progress: Progress) -> None:
     """Set the work folder up, or make sure that it is of this training."""
     check_model_folder(plan.out)
     claim_work_folder(plan.work)
-    card = _plain_card(plan)
+    card = plain_card(plan)
     settings = {
         "start": plan.start.sha256,
         "data": plan.data.fingerprint,
@@ -163,8 +163,19 @@ def finish_ensemble(
     return save_bundle(plan.out, card, validated.states)
 
 
-def _plain_card(plan: TrainingPlan) -> BundleCard:
-    """Return what is known of the ensemble before it is trained."""
+def plain_card(plan: TrainingPlan) -> BundleCard:
+    """Return what is known of an ensemble before it is trained.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        What is to be trained.
+
+    Raises
+    ------
+    MuscleFMError
+        An ensemble is to see other channels than it has learned to see.
+    """
     start = plan.start.manifest
     changes: dict[str, object] = {}
     if plan.channels:
@@ -221,7 +232,7 @@ def _card(plan: TrainingPlan, job: FineTuningJob, validated: ValidatedEnsemble) 
         "validation_subjects": float(len(split.validation)),
         "members_left_out": float(validated.left_out),
     }
-    return _plain_card(plan).model_copy(
+    return plain_card(plan).model_copy(
         update={
             "title": f"{start.title.removesuffix(f', {done}')}, {done}",
             "description": description,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +36,37 @@ class _Item(BaseModel):
     image: str | list[str]
     label: str
     subject: str | None = None
+    severity: str | None = None
+    split: str | None = None
 
 
 class _DataList(BaseModel):
     modality: dict[str, str]
     labels: dict[str, str]
     training: list[_Item]
+
+
+@dataclass(frozen=True)
+class ListedCase:
+    """A case that a data list names; it is read when it is asked for.
+
+    Attributes
+    ----------
+    subject : str
+        Whose it is.
+    labels : Path
+        File of its labels.
+    read : callable
+        Reads image and labels, as :func:`read_cases` does.
+    severity, split : str or None
+        What the list says of it; ``"test"`` is a split that is not learned from.
+    """
+
+    subject: str
+    labels: Path
+    read: Callable[[], LabelledCase]
+    severity: str | None = None
+    split: str | None = None
 
 
 def read_cases(
@@ -127,6 +154,35 @@ def _of_store(
             )
 
 
+def listed_cases(file: Path, scheme: LabelScheme) -> tuple[ListedCase, ...]:
+    """Return the cases of a data list in its order, none of them read.
+
+    Parameters
+    ----------
+    file : Path
+        A ``datalist.json``.
+    scheme : LabelScheme
+        Of the labels.
+
+    Raises
+    ------
+    MuscleFMError
+        The list cannot be read, or is of another scheme.
+    """
+    listed = _read_data_list(file)
+    sided, names = _is_sided(listed.labels, scheme), _channel_names(listed.modality)
+    return tuple(
+        ListedCase(
+            item.subject or f"case-{number}",
+            file.parent / item.label,
+            partial(_read_item, file.parent, item, number, names, scheme, sided),
+            item.severity,
+            item.split,
+        )
+        for number, item in enumerate(listed.training, start=1)
+    )
+
+
 def listed_labels(file: Path) -> tuple[tuple[Path, str | None], ...]:
     """Return the file of labels of each case of a data list, and whose it is if the list says.
 
@@ -161,28 +217,30 @@ def _read_data_list(file: Path) -> _DataList:
 
 
 def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
-    listed = _read_data_list(file)
-    sided = _is_sided(listed.labels, scheme)
-    names = _channel_names(listed.modality)
-    for number, item in enumerate(listed.training, start=1):
-        what = f"case {number} of the data list"
-        images = [item.image] if isinstance(item.image, str) else item.image
-        if len(images) != len(names):
-            raise MuscleFMError(
-                f"{what} has {len(images)} images for {len(names)} channels",
-                "give a file for each modality that the list names",
-            )
-        channels = read_channels(
-            {name: file.parent / image for name, image in zip(names, images, strict=True)}
+    return (case.read() for case in listed_cases(file, scheme))
+
+
+def _read_item(
+    folder: Path, item: _Item, number: int, names: list[str], scheme: LabelScheme, sided: bool
+) -> LabelledCase:
+    what = f"case {number} of the data list"
+    images = [item.image] if isinstance(item.image, str) else item.image
+    if len(images) != len(names):
+        raise MuscleFMError(
+            f"{what} has {len(images)} images for {len(names)} channels",
+            "give a file for each modality that the list names",
         )
-        labels = _labels(file.parent / item.label, channels, scheme, what)
-        yield LabelledCase(
-            subject=item.subject or f"case-{number}",
-            channels=channels,
-            labels=labels.with_array(without_sides(labels.array, scheme)),
-            scheme=scheme,
-            side=_side_of_most(labels.array, scheme) if sided else None,
-        )
+    channels = read_channels(
+        {name: folder / image for name, image in zip(names, images, strict=True)}
+    )
+    labels = _labels(folder / item.label, channels, scheme, what)
+    return LabelledCase(
+        subject=item.subject or f"case-{number}",
+        channels=channels,
+        labels=labels.with_array(without_sides(labels.array, scheme)),
+        scheme=scheme,
+        side=_side_of_most(labels.array, scheme) if sided else None,
+    )
 
 
 def _is_sided(labels: Mapping[str, str], scheme: LabelScheme) -> bool:

@@ -30,7 +30,8 @@ from musclefm.storage.atomic import atomic_bytes, atomic_text
 from musclefm.storage.regular_file import read_regular
 from musclefm.storage.user_data import make_private_folder
 
-_INDEX_FILE = "index.json"
+INDEX_FILE = "index.json"
+"""Of a folder of tiles: written last."""
 # Of a hundred thousand cases.
 _LARGEST_INDEX = 64 << 20
 
@@ -134,7 +135,7 @@ class TileFolder:
             ) from error
 
     def _open(self, folder: Path) -> None:
-        index = _Index.model_validate_json(read_regular(folder / _INDEX_FILE, _LARGEST_INDEX))
+        index = _Index.model_validate_json(read_regular(folder / INDEX_FILE, _LARGEST_INDEX))
         counts = np.array([entry.tiles for entry in index.cases], np.intp)
         self.cases: npt.NDArray[np.intp] = np.repeat(np.arange(len(counts)), counts)
         self.subjects = np.repeat(np.array([entry.subject for entry in index.cases]), counts)
@@ -215,7 +216,7 @@ def write_tiles(cases: Iterable[CaseTiles], folder: Path) -> None:
                 self_labelled=case.self_labelled,
             )
             entries.append(entry)
-    atomic_text(folder / _INDEX_FILE, _Index(cases=entries).model_dump_json(indent=2) + "\n")
+    atomic_text(folder / INDEX_FILE, _Index(cases=entries).model_dump_json(indent=2) + "\n")
 
 
 def known_labels(labels: Tensor) -> Tensor:
