@@ -12,9 +12,10 @@ from tiny_ensemble import TINY
 
 from musclefm.benchmark.cases import open_study
 from musclefm.benchmark.plan import BenchmarkPlan, SystemEntry, read_plan
+from musclefm.benchmark.rows import Row
 from musclefm.benchmark.study import Study
 from musclefm.benchmark.systems import SYSTEMS, open_system
-from musclefm.benchmark.trained_system import Row, TrainedSystem
+from musclefm.benchmark.trained_system import TrainedSystem
 from musclefm.errors import MuscleFMError
 from musclefm.networks.architecture import Architecture, UNetArchitecture
 from musclefm.progress import ProgressEvent, silent

@@ -10,7 +10,7 @@ from musclefm.benchmark.study import Fold, Study
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.labels.scheme import load_scheme
-from musclefm.training.data.dataset import DATA_LIST_FILE, ListedCase, listed_cases
+from musclefm.training.data.dataset import DATA_LIST_FILE, UnreadCase, unread_cases
 from musclefm.training.data.split import held_out_subjects, split_subjects
 
 _TEST = "test"
@@ -34,7 +34,7 @@ def open_study(plan: BenchmarkPlan, data: Path, runtime: Runtime) -> Study:
         The list cannot be read, or has too few subjects.
     """
     scheme = load_scheme(plan.scheme)
-    cases = listed_cases(data / DATA_LIST_FILE if data.is_dir() else data, scheme)
+    cases = unread_cases(data / DATA_LIST_FILE if data.is_dir() else data, scheme)
     test = _test_subjects(cases, plan.test)
     rest = {case.subject for case in cases} - test
     if not test or not rest:
@@ -49,7 +49,7 @@ def open_study(plan: BenchmarkPlan, data: Path, runtime: Runtime) -> Study:
             f"ask for at most {len(split.folds)} folds, or test on fewer subjects",
         )
 
-    def of(subjects: frozenset[str]) -> tuple[ListedCase, ...]:
+    def of(subjects: frozenset[str]) -> tuple[UnreadCase, ...]:
         return tuple(case for case in cases if case.subject in subjects)
 
     folds = tuple(
@@ -58,7 +58,7 @@ def open_study(plan: BenchmarkPlan, data: Path, runtime: Runtime) -> Study:
     return Study(plan, scheme, folds, of(split.validation), of(test), runtime)
 
 
-def _test_subjects(cases: Sequence[ListedCase], share: float) -> frozenset[str]:
+def _test_subjects(cases: Sequence[UnreadCase], share: float) -> frozenset[str]:
     """Return who is tested on: as the list says, else a share of each severity."""
     if listed := frozenset(case.subject for case in cases if case.split == _TEST):
         return listed

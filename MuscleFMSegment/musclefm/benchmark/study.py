@@ -14,7 +14,7 @@ from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.device import Runtime
 from musclefm.labels.scheme import LabelScheme
 from musclefm.progress import Progress
-from musclefm.training.data.dataset import ListedCase
+from musclefm.training.data.dataset import UnreadCase
 
 Probabilities = npt.NDArray[np.float32]
 """``(C, K, J, I)``, background first, summing to 1 over C, on the grid of the case."""
@@ -26,12 +26,12 @@ class Fold:
 
     Attributes
     ----------
-    learns_from, stops_by : tuple of ListedCase
+    learns_from, stops_by : tuple of UnreadCase
         Disjoint; by the second it may choose its best weights, and nothing else.
     """
 
-    learns_from: tuple[ListedCase, ...]
-    stops_by: tuple[ListedCase, ...]
+    learns_from: tuple[UnreadCase, ...]
+    stops_by: tuple[UnreadCase, ...]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Study:
         Of the labels: class C of all probabilities is its label C, both sides alike.
     folds : tuple of Fold
         Each system trains one network for each.
-    validation : tuple of ListedCase
+    validation : tuple of UnreadCase
         For temperatures alone: no fold may see them.
-    test : tuple of ListedCase
+    test : tuple of UnreadCase
         For the table alone: a system sees them in :meth:`System.predict` only.
     runtime : Runtime
         Device and precision.
@@ -57,8 +57,8 @@ class Study:
     plan: BenchmarkPlan
     scheme: LabelScheme
     folds: tuple[Fold, ...]
-    validation: tuple[ListedCase, ...]
-    test: tuple[ListedCase, ...]
+    validation: tuple[UnreadCase, ...]
+    test: tuple[UnreadCase, ...]
     runtime: Runtime
 
 

@@ -7,26 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from musclefm.benchmark.plan import SystemEntry
+from musclefm.benchmark.rows import ROWS
 from musclefm.benchmark.study import Study, System
-from musclefm.benchmark.trained_system import SMALL_SAM, Row, TrainedSystem
+from musclefm.benchmark.trained_system import TrainedSystem
 from musclefm.errors import MuscleFMError
-from musclefm.networks.architecture import THIGH_DEMO, UNetArchitecture
 
 OpenSystem = Callable[[Study, SystemEntry, Path], System]
 """From a study, an entry of its plan and the system's folder; see :class:`System`."""
 
-_ROWS = {
-    "sam-lora": Row("SAM encoder/decoder (LoRA)", SMALL_SAM, "sam-vit-b", "lora"),
-    "sam-decoder": Row("SAM decoder", SMALL_SAM, "sam-vit-b", "decoder"),
-    "medsam-lora": Row("MedSAM encoder/decoder (LoRA)", SMALL_SAM, "medsam-vit-b", "lora"),
-    "medsam-decoder": Row("MedSAM decoder", SMALL_SAM, "medsam-vit-b", "decoder"),
-    "monai-unet": Row("MONAI U-Net", UNetArchitecture(input_size=128, input_channels=1)),
-    "thigh-demo": Row(
-        "Architecture of thigh-demo", THIGH_DEMO, neighbours_mm=6.0, smoothing_mm=9.0
-    ),
-}
-
-SYSTEMS: dict[str, OpenSystem] = {name: partial(TrainedSystem, row) for name, row in _ROWS.items()}
+SYSTEMS: dict[str, OpenSystem] = {name: partial(TrainedSystem, row) for name, row in ROWS.items()}
 """Systems by the names that plans call them by."""
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 
 from musclefm.benchmark.plan import SystemEntry
+from musclefm.benchmark.rows import Row
 from musclefm.benchmark.study import Probabilities, Study
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.labelled_case import LabelledCase
@@ -24,12 +24,11 @@ from musclefm.models.bundle import MANIFEST_FILE, Bundle, open_bundle, save_bund
 from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles
 from musclefm.models.member_files import MemberState
 from musclefm.models.registry import find_bundle, list_bundles
-from musclefm.networks.architecture import Architecture, SamArchitecture
 from musclefm.networks.families import build
 from musclefm.progress import Progress, ProgressEvent, silent
 from musclefm.storage.regular_file import is_file
 from musclefm.storage.work_folder import claim_work_folder
-from musclefm.training.data.dataset import ListedCase
+from musclefm.training.data.dataset import UnreadCase
 from musclefm.training.data.labelled_tiles import cut_tiles
 from musclefm.training.data.tiles import INDEX_FILE, CaseTiles, TileFolder, write_tiles
 from musclefm.training.members.member import FineTuningJob, train_member, trained_member
@@ -42,54 +41,12 @@ SCRATCH = "scratch"
 _START_FOLDER = "start"
 _TILE_MM = 1.4
 
-SMALL_SAM = SamArchitecture(
-    input_size=128,
-    trained_size=128,
-    input_channels=1,
-    patch_size=8,
-    embed_dim=128,
-    depth=4,
-    heads=4,
-    global_blocks=(),
-    window=0,
-    decoder_dim=64,
-    decoder_heads=4,
-    decoder_mlp=256,
-)
-"""SAM's own design without its weights, small enough to learn from nothing on a CPU."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A system as a preset of the training's recipe.
-
-    Attributes
-    ----------
-    title : str
-        For the table, with the weights that it is named after.
-    small : Architecture
-        What is trained from scratch.
-    pretrained : str or None
-        The model that holds those weights; None where all are drawn at random.
-    trained : str
-        Which of its weights are trained, see :func:`musclefm.networks.trainable.freeze_for`.
-    neighbours_mm, smoothing_mm : float
-        Of what is trained from scratch, see :class:`musclefm.models.manifest.ThighTiles`.
-    """
-
-    title: str
-    small: Architecture
-    pretrained: str | None = None
-    trained: Literal["decoder", "lora", "full"] = "full"
-    neighbours_mm: float = 0.0
-    smoothing_mm: float = 0.0
-
 
 @dataclass(frozen=True)
 class _StudyCases:
     """The cases that the folds of a study learn from, as data to train on."""
 
-    cases: tuple[ListedCase, ...]
+    cases: tuple[UnreadCase, ...]
 
     @property
     def fingerprint(self) -> str:

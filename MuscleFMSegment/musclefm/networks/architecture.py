@@ -122,7 +122,7 @@ class UNetArchitecture(Architecture):
     Attributes
     ----------
     features : tuple of int
-        Channels of the five levels, and of the features that the classes are told from.
+        Channels of the five levels, and of the last features.
     """
 
     kind: Literal["monai-unet"] = "monai-unet"

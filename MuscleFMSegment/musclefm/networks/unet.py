@@ -44,7 +44,7 @@ class UNet(SegmentationNetwork):
         self.image_encoder.final_conv = nn.Identity()
 
     def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the features ``(N, D, S, S)`` that the classes are told from, and no others."""
+        """Return the last features ``(N, D, S, S)``, and no others."""
         return self.image_encoder(image), []
 
     def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:

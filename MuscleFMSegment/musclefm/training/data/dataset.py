@@ -47,7 +47,7 @@ class _DataList(BaseModel):
 
 
 @dataclass(frozen=True)
-class ListedCase:
+class UnreadCase:
     """A case that a data list names; it is read when it is asked for.
 
     Attributes
@@ -154,7 +154,7 @@ def _of_store(
             )
 
 
-def listed_cases(file: Path, scheme: LabelScheme) -> tuple[ListedCase, ...]:
+def unread_cases(file: Path, scheme: LabelScheme) -> tuple[UnreadCase, ...]:
     """Return the cases of a data list in its order, none of them read.
 
     Parameters
@@ -172,7 +172,7 @@ def listed_cases(file: Path, scheme: LabelScheme) -> tuple[ListedCase, ...]:
     listed = _read_data_list(file)
     sided, names = _is_sided(listed.labels, scheme), _channel_names(listed.modality)
     return tuple(
-        ListedCase(
+        UnreadCase(
             item.subject or f"case-{number}",
             file.parent / item.label,
             partial(_read_item, file.parent, item, number, names, scheme, sided),
@@ -217,7 +217,7 @@ def _read_data_list(file: Path) -> _DataList:
 
 
 def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
-    return (case.read() for case in listed_cases(file, scheme))
+    return (case.read() for case in unread_cases(file, scheme))
 
 
 def _read_item(
