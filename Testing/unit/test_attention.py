@@ -60,6 +60,22 @@ def test_attention_without_relative_positions_is_the_same() -> None:
         torch.testing.assert_close(fused(x), plain(x), rtol=SAME, atol=SAME)
 
 
+def test_gradients_through_windows_are_segment_anythings_own() -> None:
+    architecture = SamArchitecture(embed_dim=48, depth=1, heads=3, global_blocks=(), window=5)
+    torch.manual_seed(4)
+    fused = ImageEncoder(architecture)
+    own = ImageEncoder(architecture, fused=False)
+    own.load_state_dict(fused.state_dict())
+    image = torch.randn(1, 3, 112, 112)
+    for encoder in (fused, own):
+        encoder(image)[0].square().mean().backward()
+    expected = dict(own.named_parameters())
+    for name, parameter in fused.named_parameters():
+        if "attn" in name:
+            assert parameter.grad.abs().max() > 0, name
+            torch.testing.assert_close(parameter.grad, expected[name].grad, msg=name)
+
+
 @pytest.mark.parametrize("size", [448, 512])
 def test_a_whole_encoder_gives_the_same_by_either_attention(size) -> None:
     architecture = SamArchitecture(embed_dim=48, depth=3, heads=3, global_blocks=(1,))

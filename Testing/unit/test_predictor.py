@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from tiny_ensemble import ROUNDING, SCHEME, TINY, tiny_bundle
+from segment_anything.modeling.image_encoder import Block
+from tiny_ensemble import ROUNDING, SCHEME, TINY, WHOLE_SLICES, bundle_of, tiny_bundle
 from torch import Tensor
 
 from musclefm.anatomy.thighs import Thighs
@@ -18,7 +19,8 @@ from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.models.bundle import Bundle
 from musclefm.models.intensity import PercentileIntensity
 from musclefm.models.manifest import ThighTiles
-from musclefm.networks.encoder import ImageEncoder
+from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.sam import MultiClassSam
 from musclefm.progress import ProgressEvent, silent
 
 CLASSES = SCHEME.class_count
@@ -157,27 +159,63 @@ def test_temperature_softens_the_answers(
     assert result.total.mean() > prediction.total.mean()
 
 
-def test_a_shared_encoder_runs_once_and_changes_nothing(
-    tmp_path: Path, framing: ThighFraming, thighs: Thighs, monkeypatch: pytest.MonkeyPatch
+OWN_FAMILY = TINY.model_copy(update={"depth": 3, "input_channels": 3})
+SAMS = OWN_FAMILY.model_copy(
+    update={"stem": (), "window": 3, "global_blocks": (1,), "relative_positions": True}
+)
+
+
+@pytest.mark.parametrize("architecture", [OWN_FAMILY, SAMS], ids=["own", "SAM"])
+def test_members_encode_together_as_far_as_they_are_equal(
+    architecture: SamArchitecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The first and the third network have one encoder, the second its own.
-    shared = tiny_bundle(tmp_path / "shared", shared_encoder=True)
-    predictor = EnsemblePredictor(shared, FP32, silent)
-    expected = direct(shared, framing)
-    runs = []
-    forward = ImageEncoder.forward
+    torch.manual_seed(0)
+    networks = [MultiClassSam(architecture, CLASSES).eval() for _ in range(5)]
+    # Of the first one's encoder: the tokens and a block, then from the second all blocks; all;
+    # and nothing, though its last block is the first one's.
+    for member, model, begins in (
+        (1, 0, ("pos_embed", "patch_embed.", "blocks.0.")),
+        (2, 1, ("pos_embed", "patch_embed.", "blocks.")),
+        (3, 0, ("",)),
+        (4, 0, ("blocks.2.",)),
+    ):
+        state = networks[model].image_encoder.state_dict()
+        equal = {name: value for name, value in state.items() if name.startswith(begins)}
+        networks[member].image_encoder.load_state_dict(equal, strict=False)
+    bundle = bundle_of(tmp_path / "late", networks, WHOLE_SLICES)
+    predictor = EnsemblePredictor(bundle, FP32, silent)
+    tiles = torch.randn(2, 3, TINY.input_size, TINY.input_size)
+    with torch.no_grad():
+        expected = torch.stack([network(tiles).softmax(dim=1) for network in networks], dim=1)
+    ran = []
+    forward = Block.forward
+    monkeypatch.setattr(Block, "forward", lambda self, x: ran.append(len(x)) or forward(self, x))
+    torch.testing.assert_close(predictor.probabilities(tiles), expected, rtol=0, atol=ROUNDING)
+    # Three of the first, two of the second, none of third and fourth, three of the last.
+    assert ran == [2] * 8
+    # Equal weights lie in memory once.
+    addresses = {
+        parameter.data_ptr()
+        for member in predictor._members
+        for name, parameter in member.image_encoder.named_parameters()
+        if name.startswith("blocks.0.mlp.lin1.weight")
+    }
+    assert len(addresses) == 2
 
-    def counted(self: ImageEncoder, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        runs.append(len(image))
-        return forward(self, image)
 
-    monkeypatch.setattr(ImageEncoder, "forward", counted)
-    tiles = framing.tiles(2)
-    answers = predictor.probabilities(tiles)
-    assert runs == [2, 2]
-    assert answers.shape[:3] == (2, 3, CLASSES)
-    restored = framing.restore(2, answers).numpy()
-    np.testing.assert_allclose(restored, expected[:, :, 2], atol=ROUNDING)
+def test_slices_that_show_nothing_are_run_once_and_come_back_the_same(
+    bundle: Bundle, framing: ThighFraming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = EnsemblePredictor(bundle, FP32, silent)
+    tiles = framing.tiles(1)
+    blank = torch.full_like(tiles, -0.5)
+    expected = predictor.probabilities(torch.cat([blank, tiles]))
+    ran = limit_memory(predictor, 99, monkeypatch)
+    first = predictor.in_batches(torch.cat([blank, tiles, blank]))
+    again = predictor.in_batches(blank)
+    assert ran == [3]
+    for found in (first[:4], torch.cat([first[4:], first[2:4]]), torch.cat([again, first[2:4]])):
+        torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
 
 
 class Reported(list[ProgressEvent]):

@@ -1,5 +1,6 @@
 """Ensembles with random weights, small enough to run in a test."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -79,6 +80,16 @@ def tiny_bundle(
     if shared_encoder:
         for other in networks[2:]:
             other.image_encoder.load_state_dict(networks[0].image_encoder.state_dict())
+    return bundle_of(folder, networks, model_input, temperature)
+
+
+def bundle_of(
+    folder: Path,
+    networks: Sequence[MultiClassSam],
+    model_input: ModelInput,
+    temperature: float = 1.0,
+) -> Bundle:
+    """Save networks as an ensemble."""
     card = BundleCard(
         name="tiny",
         title="Tiny",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,16 @@ from musclefm.errors import MuscleFMError
 from musclefm.inference.demand import tiles_at_once
 from musclefm.inference.device import Runtime
 from musclefm.inference.framing import Framing
+from musclefm.inference.voxel_sums import VoxelSums, likeliest
 from musclefm.models.bundle import Bundle
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.uncertainty.decomposition import decompose
 from musclefm.uncertainty.maps import ClassStatistics
+
+# Attributes of a prediction that are maps, the last one of the mean alone.
+_MAPS = ("total", "aleatoric", "epistemic", "variance", "least_confidence")
+_VOXELS_AT_ONCE = 1 << 14
 
 SliceObserver = Callable[[int, Tensor, Tensor], None]
 """Takes a slice's index, its mean probabilities ``(C, J, I) float32`` and its members'."""
@@ -82,7 +88,11 @@ class EnsemblePredictor:
         size = bundle.manifest.architecture.input_size
         kind = runtime.device.type
         self._tiles_at_once = tiles_at_once(size, kind)
+        # Answers to tiles that show nothing, by the value that each channel has.
+        self._blank: dict[tuple[float, ...], Tensor] = {}
         self._members: list[SegmentationNetwork] = []
+        # Of each, the earlier member whose answer it begins with, and after how many stages.
+        self._starts: list[tuple[int, int]] = []
         count = len(bundle.manifest.members)
         for index in range(count):
             progress(ProgressEvent("load", index, count, "loading the ensemble"))
@@ -92,11 +102,23 @@ class EnsemblePredictor:
         progress(ProgressEvent("load", count, count, runtime.description))
 
     def _share_encoder(self, index: int) -> None:
-        """Let a member use the first one's encoder where they are equal, to encode once."""
-        first, other = self._members[0].image_encoder, self._members[index].image_encoder
-        mine, theirs = first.state_dict(), other.state_dict()
-        if all(torch.equal(mine[name], theirs[name]) for name in mine):
-            self._members[index].image_encoder = first
+        """Let a member start where an earlier one's equal stages end: it encodes from there on."""
+        mine = self._members[index].image_encoder
+        weights, stages = mine.state_dict(), self._members[index].encoder_stages()
+        start, shared = (0, 0), dict[str, Tensor]()
+        for earlier, other in enumerate(self._members[:index]):
+            theirs = other.image_encoder.state_dict()
+            equal = dict[str, Tensor]()
+            for number, stage in enumerate(stages, start=1):
+                names = [name for name in weights if name.startswith(stage.weights)]
+                if not all(torch.equal(weights[name], theirs[name]) for name in names):
+                    break
+                equal |= {name: theirs[name] for name in names}
+                if number > start[1]:
+                    start, shared = (earlier, number), equal
+        # Equal weights lie in memory once.
+        mine.load_state_dict(shared, strict=False, assign=True)
+        self._starts.append(start)
 
     @torch.inference_mode()
     def probabilities(self, tiles: Tensor) -> Tensor:
@@ -115,16 +137,16 @@ class EnsemblePredictor:
         device = self._runtime.device
         tiles = tiles.to(device)
         answers = []
-        encoded: tuple[Tensor, list[Tensor]] | None = None
+        kept: dict[tuple[int, int], Any] = {}
         with torch.autocast(device.type, torch.bfloat16, enabled=self._runtime.bf16):
-            for member in self._members:
-                shared = member.image_encoder is self._members[0].image_encoder
-                if not shared or encoded is None:
-                    encoding = member.encode(tiles)
-                    encoded = encoding if shared else encoded
-                else:
-                    encoding = encoded
-                answers.append(member.decode(*encoding).float() / self._temperature)
+            for index, (member, start) in enumerate(zip(self._members, self._starts, strict=True)):
+                state: Any = kept[start] if start[1] else tiles
+                stages = member.encoder_stages()[start[1] :]
+                for done, stage in enumerate(stages, start=start[1] + 1):
+                    state = stage.run(state)
+                    if (index, done) in self._starts:
+                        kept[index, done] = state
+                answers.append(member.decode(*state).float() / self._temperature)
         return torch.stack(answers, dim=1).softmax(dim=2)
 
     @torch.inference_mode()
@@ -149,40 +171,43 @@ class EnsemblePredictor:
         observe : callable, optional
             Shown the probabilities of each slice as it streams by.
         """
-        shape, members = membership.shape, len(self._members)
-        labels, top_muscle = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
-        maps = {
-            name: np.zeros(shape, np.float32)
-            for name in ("total", "aleatoric", "epistemic", "variance", "least_confidence")
-        }
-        mass = np.zeros((2, self._classes))
-        inside = np.zeros((2, self._classes))
-        overlap = np.zeros((2, self._classes, members, members))
-        for k, answers in self._slices(framing):
-            parts = decompose(answers)
-            mean = parts.mean
+        labels = np.zeros((len(membership), membership[0].size), np.uint8)
+        # Where no tile tells of, no muscle is the likelier: the first one stands.
+        top_muscle = np.ones_like(labels)
+        maps = np.zeros((len(_MAPS), *labels.shape), np.float32)
+        sums = VoxelSums(self._classes, len(self._members))
+        for k, tiles in self._slices(framing):
             if observe:
-                observe(k, mean, answers)
-            certain, likeliest = mean.max(dim=0)
-            labels[k] = likeliest.cpu().numpy()
-            top_muscle[k] = mean[1:].argmax(dim=0).cpu().numpy() + 1
-            maps["least_confidence"][k] = (1 - certain).clamp(min=0).cpu().numpy()
-            for name in ("total", "aleatoric", "epistemic", "variance"):
-                maps[name][k] = getattr(parts, name).cpu().numpy()
-            votes = answers.argmax(dim=1)
-            thigh_of = torch.from_numpy(membership[k]).to(mean.device)
+                restored = framing.restore(k, tiles)
+                observe(k, decompose(restored).mean, restored)
+            thigh_of = membership[k].ravel()
+            unseen = np.bincount(thigh_of, minlength=thighs + 1)
+            for where, answers in _in_parts(framing.answers(k, tiles)):
+                parts = decompose(answers[:, :, None])
+                mean = parts.mean[:, 0]
+                muscle, top = likeliest(mean[1:], dim=0)
+                certain = torch.maximum(mean[0], muscle)
+                chosen = torch.where(mean[0] >= muscle, 0, top + 1)
+                labels[k, where], top_muscle[k, where] = torch.stack([chosen, top + 1]).cpu()
+                parts_of = [getattr(parts, name)[0] for name in _MAPS[:-1]]
+                maps[:, k, where] = torch.stack([*parts_of, (1 - certain).clamp(min=0)]).cpu()
+                votes = likeliest(answers, dim=1)[1]
+                found = thigh_of[where]
+                for thigh in range(thighs):
+                    mine = found == thigh + 1
+                    unseen[thigh + 1] -= mine.sum()
+                    sums.add(thigh, mine, mean, chosen, certain, votes)
             for thigh in range(thighs):
-                mine = thigh_of == thigh + 1
-                probability = mean[:, mine]
-                chosen = likeliest[mine]
-                mass[thigh] += probability.sum(dim=1).double().cpu().numpy()
-                inside[thigh] += _sums_by_class(chosen, certain[mine], self._classes)
-                overlap[thigh] += _overlaps(votes[:, mine], self._classes)
-        statistics = ClassStatistics(mass, inside, overlap)
-        return Prediction(labels=labels, top_muscle=top_muscle, statistics=statistics, **maps)
+                sums.add_background(thigh, unseen[thigh + 1])
+        return Prediction(
+            labels=labels.reshape(membership.shape),
+            top_muscle=top_muscle.reshape(membership.shape),
+            statistics=sums.statistics,
+            **{n: m.reshape(membership.shape) for n, m in zip(_MAPS, maps, strict=True)},
+        )
 
     def _slices(self, framing: Framing) -> Iterator[tuple[int, Tensor]]:
-        """Yield each slice's index and members' probabilities ``(M, C, J, I)``."""
+        """Yield each slice's index and members' probabilities of its tiles ``(T, M, C, h, w)``."""
         total = framing.slice_count
         kept: deque[Tensor] = deque()
         first = k = 0
@@ -195,7 +220,7 @@ class EnsemblePredictor:
                 mean = torch.zeros_like(answered)
                 for place, share in shares.items():
                     mean.add_(kept[place - first], alpha=share)
-                yield k, framing.restore(k, mean)
+                yield k, mean
                 k += 1
                 self._progress(ProgressEvent("segment", k, total, "slices"))
 
@@ -213,11 +238,27 @@ class EnsemblePredictor:
     def in_batches(self, tiles: Tensor) -> Tensor:
         """Return :meth:`probabilities` of tiles, run in as many batches as GPU memory asks for.
 
+        Tiles that show nothing are run once.
+
         Raises
         ------
         MuscleFMError
             Not even one tile fits.
         """
+        shown = (tiles != tiles[:, :, :1, :1]).flatten(1).any(dim=1).tolist()
+        if all(shown):
+            return self._run(tiles)
+        values = [tuple(tile[:, 0, 0].tolist()) for tile in tiles]
+        new = {v: n for n, v in enumerate(values) if not shown[n] and v not in self._blank}
+        run = [n for n, value in enumerate(values) if shown[n] or new.get(value) == n]
+        answers = dict(zip(run, self._run(tiles[run]), strict=True)) if run else {}
+        self._blank |= {value: answers[n] for value, n in new.items()}
+        return torch.stack(
+            [answers[n] if shown[n] else self._blank[value] for n, value in enumerate(values)]
+        )
+
+    def _run(self, tiles: Tensor) -> Tensor:
+        """Return :meth:`probabilities` of tiles, as :meth:`in_batches`, none left out."""
         fitting = self._tiles_at_once
         while True:
             try:
@@ -239,21 +280,12 @@ class EnsemblePredictor:
         return answers
 
 
-def _sums_by_class(classes: Tensor, weights: Tensor, count: int) -> npt.NDArray[np.float64]:
-    """Return the sum of the weights ``(V,)`` for each class ``(count,)``."""
-    sums: npt.NDArray[np.float64] = (
-        torch.bincount(classes, weights.double(), minlength=count).cpu().numpy()
-    )
-    return sums
-
-
-def _overlaps(votes: Tensor, classes: int) -> npt.NDArray[np.float64]:
-    """Return how often members agree, ``(C, M, M)``, from their labels ``(M, V)``."""
-    members = len(votes)
-    overlap = np.zeros((classes, members, members))
-    for a in range(members):
-        for b in range(a, members):
-            agreed = votes[a][votes[a] == votes[b]]
-            counts = torch.bincount(agreed, minlength=classes).double().cpu().numpy()
-            overlap[:, a, b] = overlap[:, b, a] = counts
-    return overlap
+def _in_parts(
+    answered: Iterator[tuple[npt.NDArray[np.int64], Tensor]],
+) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
+    """Yield what :meth:`Framing.answers` yields, on a CPU so much at once as its cache holds."""
+    for where, answers in answered:
+        step = _VOXELS_AT_ONCE if answers.device.type == "cpu" else max(len(where), 1)
+        for first in range(0, len(where), step):
+            part = slice(first, first + step)
+            yield where[part], answers[:, :, part]

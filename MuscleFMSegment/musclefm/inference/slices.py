@@ -10,7 +10,7 @@ softmax is resized to the slice by Pillow's bicubic filter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from musclefm.inference.framing import Framing
 from musclefm.models.intensity import IntensityRule
 
 SEEN_CHANNELS = 3
@@ -28,7 +29,7 @@ SEEN_CHANNELS = 3
 FloatImages = npt.NDArray[np.float32]
 
 
-class SliceFraming:
+class SliceFraming(Framing):
     """Shows a network each slice as a whole, squeezed to a square.
 
     Parameters
@@ -65,6 +66,16 @@ class SliceFraming:
             self._channels = self._channels[:, :, ::-1, ::-1]
         self._size = input_size
         self._intensity = intensity
+        self._shape: tuple[int, int] = channels.shape[2:]
+        # Of the voxels as the network sees them.
+        index = np.arange(int(np.prod(self._shape))).reshape(self._shape)
+        index = index.T if self._transposed else index
+        self._index = (index[::-1, ::-1] if upside_down else index).ravel()
+
+    @property
+    def slice_shape(self) -> tuple[int, int]:
+        """Size of a slice, J and I."""
+        return self._shape
 
     @property
     def slice_count(self) -> int:
@@ -93,18 +104,14 @@ class SliceFraming:
         """Return the slice alone, see :class:`Framing`."""
         return {k: 1.0}
 
-    def restore(self, k: int, probabilities: Tensor) -> Tensor:
-        """Return ``(M, C, J, I)`` from ``(1, M, C, h, w)``."""
-        members, classes = probabilities.shape[1:3]
-        seen = self._channels.shape[2:]
-        resized = resize_probabilities(probabilities[0].flatten(0, 1), seen)
-        restored = resized.reshape(members, classes, *seen).clamp_(min=0)
-        if not self._intensity.sees(self._channels[:, k]):
-            restored = torch.zeros_like(restored)
-            restored[:, 0] = 1
-        restored /= restored.sum(dim=1, keepdim=True)
-        restored = restored.flip(2, 3) if self._upside_down else restored
-        return restored.transpose(2, 3) if self._transposed else restored
+    def answers(
+        self, k: int, probabilities: Tensor
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
+        """Yield all voxels with ``(M, C, V)`` from ``(1, M, C, h, w)``; none of an empty slice."""
+        if self._intensity.sees(self._channels[:, k]):
+            resized = resize_probabilities(probabilities[0].flatten(0, 1), self._channels.shape[2:])
+            answers = resized.clamp_(min=0).reshape(*probabilities.shape[1:3], -1)
+            yield self._index, answers.div_(answers.sum(dim=1, keepdim=True))
 
 
 def _resized(image: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:

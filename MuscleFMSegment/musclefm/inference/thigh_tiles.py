@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.anatomy.thighs import Thighs
-from musclefm.inference.framing import UNSEEN_LABEL
+from musclefm.inference.framing import UNSEEN_LABEL, Framing
 from musclefm.models.intensity import IntensityRule
 from musclefm.models.manifest import ThighTiles
 
@@ -24,7 +24,7 @@ _REACH = 2.5
 _KEPT = 32
 
 
-class ThighFraming:
+class ThighFraming(Framing):
     """Cuts a square tile around each thigh of each slice.
 
     Parameters
@@ -70,6 +70,12 @@ class ThighFraming:
         self._smoothed = lru_cache(maxsize=_KEPT)(self._smooth)
         turn = np.radians(thighs.turn_degrees)
         self._turn = np.cos(turn), np.sin(turn)
+
+    @property
+    def slice_shape(self) -> tuple[int, int]:
+        """Size of a slice, J and I."""
+        rows, columns = self._channels.shape[2:]
+        return rows, columns
 
     @property
     def slice_count(self) -> int:
@@ -168,12 +174,11 @@ class ThighFraming:
         owner = ndimage.map_coordinates(self._thighs.membership[k], points, order=0, mode="nearest")
         return points, owner == thigh + 1
 
-    def restore(self, k: int, probabilities: Tensor) -> Tensor:
-        """Return ``(M, C, J, I)`` from ``(T, M, C, h, w)``; outside the tiles is background."""
-        members, classes = probabilities.shape[1:3]
-        shape = self._channels.shape[2:]
-        restored = torch.zeros(members, classes, *shape, device=probabilities.device)
-        restored[:, 0] = 1
+    def answers(
+        self, k: int, probabilities: Tensor
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
+        """Yield each thigh's voxels within its tile, see :class:`Framing`."""
+        shape = self.slice_shape
         for thigh in range(self._thighs.count):
             middle = self._thighs.centres[thigh, k]
             cosine, sine = self._turn
@@ -194,15 +199,15 @@ class ThighFraming:
             seen = np.maximum(np.abs(y), np.abs(x)) <= 1 + _ROUNDING
             if self._mirrored[thigh]:
                 x = -x
-            points = torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32))
+            mine = seen & (self._thighs.membership[k][tuple(box)] == thigh + 1)
+            rows, columns = np.nonzero(mine)
+            points = torch.from_numpy(np.stack([x[mine], y[mine]], axis=-1).astype(np.float32))
             sampled = functional.grid_sample(
                 probabilities[thigh].flatten(0, 1)[None],
-                points[None].to(probabilities.device),
+                points[None, None].to(probabilities.device),
                 mode="bilinear",
                 padding_mode="border",
                 align_corners=False,
-            )[0].unflatten(0, (members, classes))
-            mine = torch.from_numpy(seen & (self._thighs.membership[k][tuple(box)] == thigh + 1))
-            target = restored[:, :, box[0], box[1]]
-            target.copy_(torch.where(mine.to(probabilities.device), sampled, target))
-        return restored
+            )
+            where = (rows + box[0].start) * shape[1] + columns + box[1].start
+            yield where, sampled[0, :, 0].unflatten(0, probabilities.shape[1:3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from torch.nn import functional
 
 from musclefm.networks.segment_anything import modeling
 
-# Of the bias between all pairs of tokens, which is held for a part of the queries at a time:
-# little enough for a processor's cache.
-_BIAS_BYTES = 12 * 2**20
+# Of the bias between pairs of tokens, which is held for a part of them at a time, for each
+# thread: little enough for a processor's cache, and as many queries as its kernel likes best.
+_BIAS_BYTES = 16 * 2**20
+_QUERIES = 1024
 
 
 class FusedAttention(nn.Module):
@@ -30,10 +32,15 @@ class FusedAttention(nn.Module):
     ----------
     plain : segment_anything.modeling.image_encoder.Attention
         Whose layers and parameters become this module's, under their own names.
+    window : int
+        Edge of the windows that tokens attend within; 0 for the whole image. Where windows
+        reach beyond the image, segment-anything fills it up with zeros that are attended to;
+        here these have their constant keys and values, and are not computed.
     """
 
-    def __init__(self, plain: Any) -> None:
+    def __init__(self, plain: Any, window: int = 0) -> None:
         super().__init__()
+        self.window = window
         self.num_heads = plain.num_heads
         self.use_rel_pos = plain.use_rel_pos
         if plain.use_rel_pos:
@@ -42,17 +49,37 @@ class FusedAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, H, W, E)`` from ``(B, H, W, E)``."""
-        batch, height, width, _ = x.shape
-        joint = self.qkv(x).reshape(batch, height * width, 3, self.num_heads, -1)
+        joint = self.qkv(x)
+        y: Tensor = self.proj(self._in_windows(joint) if self.window else self._attended(joint))
+        return y
+
+    def _in_windows(self, joint: Tensor) -> Tensor:
+        """Return as :meth:`_attended`, each token attending within its window."""
+        batch, height, width, channels = joint.shape
+        beyond = -height % self.window, -width % self.window
+        if any(beyond):
+            nothing = self.qkv(joint.new_zeros(channels // 3))
+            filled = nothing.repeat(batch, height + beyond[0], width + beyond[1], 1)
+            filled[:, :height, :width] = joint
+            joint = filled
+        windows, full = modeling.image_encoder.window_partition(joint, self.window)
+        attended: Tensor = modeling.image_encoder.window_unpartition(
+            self._attended(windows), self.window, full, (height, width)
+        )
+        return attended
+
+    def _attended(self, joint: Tensor) -> Tensor:
+        """Return the attended values ``(B, H, W, E)`` from q, k and v ``(B, H, W, 3 E)``."""
+        batch, height, width, _ = joint.shape
+        joint = joint.reshape(batch, height * width, 3, self.num_heads, -1)
         q, k, v = joint.permute(2, 0, 3, 1, 4).unbind(0)
         if not self.use_rel_pos:
             attended = functional.scaled_dot_product_attention(q, k, v)
-        elif x.is_cuda or (torch.is_grad_enabled() and q.requires_grad):
+        elif q.is_cuda or (torch.is_grad_enabled() and q.requires_grad):
             attended = _with_longer_tokens(q, k, v, *self._biases(q, height, width))
         else:
             attended = _with_added_bias(q, k, v, *self._biases(q, height, width))
-        y: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, height, width, -1))
-        return y
+        return attended.transpose(1, 2).reshape(batch, height, width, -1)
 
     def _biases(self, q: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Return each query's bias towards each row ``(B, A, Q, H)`` and column ``(B, A, Q, W)``.
@@ -69,19 +96,27 @@ class FusedAttention(nn.Module):
 
 
 def _with_added_bias(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return the attended values ``(B, A, Q, D)``, the bias made for a part of the queries."""
-    pairs = q.shape[0] * q.shape[1] * k.shape[2]
-    at_once = max(_BIAS_BYTES // (pairs * q.element_size()), 1)
-    parts = zip(*(tensor.split(at_once, dim=2) for tensor in (q, rows, columns)), strict=True)
-    return torch.cat(
-        [
-            functional.scaled_dot_product_attention(
-                queries, k, v, attn_mask=(row[..., :, None] + column[..., None, :]).flatten(3)
-            )
-            for queries, row, column in parts
-        ],
-        dim=2,
+    """Return the attended values ``(B, A, Q, D)``, the bias made for a part of the pairs."""
+    most = _BIAS_BYTES * torch.get_num_threads() // (k.shape[2] * q.element_size())
+    queries = max(min(most, _QUERIES), 1)
+    heads = max(most // min(queries, q.shape[2]), 1)
+    images = max(heads // q.shape[1], 1)
+    attended = v.new_empty(q.shape[0], q.shape[2], q.shape[1], q.shape[3]).transpose(1, 2)
+    parts = product(
+        *(
+            [slice(first, first + step) for first in range(0, count, step)]
+            for count, step in zip(q.shape, (images, heads, queries), strict=False)
+        )
     )
+    for image, head, query in parts:
+        one = (image, head, query)
+        attended[one] = functional.scaled_dot_product_attention(
+            q[one],
+            k[image, head],
+            v[image, head],
+            attn_mask=(rows[one][..., :, None] + columns[one][..., None, :]).flatten(3),
+        )
+    return attended
 
 
 def _with_longer_tokens(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.attention import FusedAttention
+from musclefm.networks.network import EncoderStage
 from musclefm.networks.segment_anything import modeling
 
 
@@ -86,7 +88,8 @@ class ImageEncoder(modeling.ImageEncoderViT):  # type: ignore[misc]
         )
         if fused:
             for block in self.blocks:
-                block.attn = FusedAttention(block.attn)
+                block.attn = FusedAttention(block.attn, block.window_size)
+                block.window_size = 0
         if architecture.stem:
             self.patch_embed = ConvolutionalStem(
                 architecture.input_channels, architecture.stem, architecture.embed_dim
@@ -109,11 +112,32 @@ class ImageEncoder(modeling.ImageEncoderViT):  # type: ignore[misc]
         features : list of Tensor
             The stem's features, finest first; empty without a stem.
         """
+        state: Any = image
+        for stage in self.stages():
+            state = stage.run(state)
+        encoded: tuple[Tensor, list[Tensor]] = state
+        return encoded
+
+    def stages(self) -> tuple[EncoderStage, ...]:
+        """Return what :meth:`forward` does: tokens, each block, and the neck."""
+        blocks = (
+            EncoderStage((f"blocks.{n}.",), partial(_through, block))
+            for n, block in enumerate(self.blocks)
+        )
+        return (
+            EncoderStage(("pos_embed", "patch_embed."), self._tokens),
+            *blocks,
+            EncoderStage(("neck.",), self._embedding),
+        )
+
+    def _tokens(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return tokens ``(N, H, W, E)`` with their positions, and the stem's features."""
         embedded = self.patch_embed(image)
         tokens, features = embedded if isinstance(embedded, tuple) else (embedded, [])
-        tokens = tokens + self._positions(tokens.shape[1], tokens.shape[2])
-        for block in self.blocks:
-            tokens = block(tokens)
+        return tokens + self._positions(tokens.shape[1], tokens.shape[2]), features
+
+    def _embedding(self, state: tuple[Tensor, list[Tensor]]) -> tuple[Tensor, list[Tensor]]:
+        tokens, features = state
         return self.neck(tokens.permute(0, 3, 1, 2)), features
 
     def _positions(self, height: int, width: int) -> Tensor:
@@ -129,3 +153,8 @@ class ImageEncoder(modeling.ImageEncoderViT):  # type: ignore[misc]
             antialias=False,
         )
         return resized.permute(0, 2, 3, 1).to(positions.dtype)
+
+
+def _through(block: nn.Module, state: tuple[Tensor, list[Tensor]]) -> tuple[Tensor, list[Tensor]]:
+    tokens, features = state
+    return block(tokens), features

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from musclefm.networks.architecture import Architecture
 
 
+@dataclass(frozen=True)
+class EncoderStage:
+    """A part of an image encoder, which members with equal weights up to its end share.
+
+    Attributes
+    ----------
+    weights : tuple of str
+        What the names of its weights, as ``image_encoder`` has them, begin with.
+    run : callable
+        Takes the answer of the stage before, the first one an image; it changes nothing
+        in place. The last one returns what :meth:`SegmentationNetwork.encode` returns.
+    """
+
+    weights: tuple[str, ...]
+    run: Callable[[Any], Any]
+
+
 class SegmentationNetwork(nn.Module, ABC):
     """A network from a square image to class logits.
 
-    Members of an ensemble whose image encoders hold equal weights share one, and
-    training can leave it frozen: its parameters lie in ``image_encoder``, all others
-    outside it.
+    Members of an ensemble encode together as far as their image encoders hold equal
+    weights, and training can leave it frozen: its parameters lie in ``image_encoder``,
+    all others outside it.
 
     Parameters
     ----------
@@ -38,6 +58,10 @@ class SegmentationNetwork(nn.Module, ABC):
         Only ``image_encoder`` takes part. The embedding and each of the features,
         of which there may be none, have N as first axis.
         """
+
+    def encoder_stages(self) -> Sequence[EncoderStage]:
+        """Return what :meth:`encode` does as stages: one, unless a family has more."""
+        return (EncoderStage(("",), self.encode),)
 
     @abstractmethod
     def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.decoder import MultiClassMaskDecoder
 from musclefm.networks.encoder import ImageEncoder
 from musclefm.networks.lora import attach_lora
-from musclefm.networks.network import SegmentationNetwork
+from musclefm.networks.network import EncoderStage, SegmentationNetwork
 from musclefm.networks.segment_anything import modeling
 
 # The parts whose size is the number of classes, which official checkpoints lack.
@@ -31,6 +31,7 @@ class MultiClassSam(SegmentationNetwork):
     """
 
     architecture: SamArchitecture
+    image_encoder: ImageEncoder
 
     def __init__(self, architecture: SamArchitecture, class_count: int) -> None:
         super().__init__(architecture, class_count)
@@ -52,6 +53,10 @@ class MultiClassSam(SegmentationNetwork):
         """Return the image embedding and the stem's features, see :class:`ImageEncoder`."""
         encoded: tuple[Tensor, list[Tensor]] = self.image_encoder(image)
         return encoded
+
+    def encoder_stages(self) -> tuple[EncoderStage, ...]:
+        """Return tokens, each block, and the neck, see :meth:`ImageEncoder.stages`."""
+        return self.image_encoder.stages()
 
     def decode(self, embedding: Tensor, features: list[Tensor]) -> Tensor:
         """Return logits ``(N, C, h, w)``; for SAM's own decoder h = w = S / 4."""
