@@ -13,11 +13,11 @@ from scipy import ndimage
 
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.dicom_seg import write_dicom_segmentation
-from musclefm.exchange.label_mapping import read_mapping
 from musclefm.exchange.labelmap import write_labelmap
 from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
 from musclefm.exchange.source_series import find_source_series
+from musclefm.labels.mapping import read_mapping
 from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.reading import read_volume
 from musclefm.volumes.volume import Volume

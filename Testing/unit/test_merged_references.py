@@ -11,8 +11,8 @@ import musclefm
 from musclefm.corrections.case import Reviewed
 from musclefm.corrections.corrected_case import CorrectionFiles, read_corrected_case
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.label_mapping import merged_muscles, parse_mapping, read_mapping
 from musclefm.exchange.read_labels import read_labels
+from musclefm.labels.mapping import merged_muscles, parse_mapping, read_mapping
 from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.volume import Volume

@@ -14,9 +14,9 @@ from made_training import GRID, thighs
 from musclefm.corrections.case import Reviewed
 from musclefm.corrections.corrected_case import CorrectionFiles, read_corrected_case
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.label_mapping import parse_target, read_mapping
 from musclefm.exchange.read_labels import read_labels
 from musclefm.exchange.seg_nrrd import write_seg_nrrd
+from musclefm.labels.mapping import parse_target, read_mapping
 from musclefm.labels.scheme import load_scheme
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.volume import Volume

@@ -254,7 +254,7 @@ def _reviewed(
 
 
 def _values(muscles: Iterable[str], scheme: LabelScheme) -> tuple[int, ...]:
-    from musclefm.exchange.label_mapping import parse_target
+    from musclefm.labels.mapping import parse_target
 
     values: set[int] = set()
     for text in muscles:

@@ -13,8 +13,8 @@ from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.review_log import ReviewLog
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
-from musclefm.exchange.label_mapping import merged_muscles, read_mapping
 from musclefm.exchange.read_labels import read_labels
+from musclefm.labels.mapping import merged_muscles, read_mapping
 from musclefm.labels.scheme import LabelScheme, load_scheme
 from musclefm.labels.sided import IGNORE, ignoring_merged
 from musclefm.results.files import SEGMENTATION_FILE, UNCERTAINTY_FILES

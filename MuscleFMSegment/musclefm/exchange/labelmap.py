@@ -22,7 +22,7 @@ _MOST_VALUES = 255
 def write_labelmap(path: Path, labels: Volume, scheme: LabelScheme) -> Path:
     """Write sided labels as NIfTI, NRRD or MetaImage, and beside it their names as JSON.
 
-    The table is a mapping file that :func:`musclefm.exchange.label_mapping.read_mapping`
+    The table is a mapping file that :func:`musclefm.labels.mapping.read_mapping`
     reads.
 
     Parameters

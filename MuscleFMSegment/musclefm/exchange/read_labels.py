@@ -15,7 +15,8 @@ from musclefm.errors import MuscleFMError
 from musclefm.exchange.alignment import align_to_grid
 from musclefm.exchange.external_labels import ExternalLabels
 from musclefm.exchange.formats import read_external_labels
-from musclefm.exchange.label_mapping import LabelMapping, Target, contradicting_sides, find_meanings
+from musclefm.exchange.label_mapping import contradicting_sides, find_meanings
+from musclefm.labels.mapping import LabelMapping, Target
 from musclefm.labels.scheme import SIDES, LabelScheme, Side
 from musclefm.labels.sided import IGNORE, check_sided_labels, with_sides
 from musclefm.labels.sides import LEFT, RIGHT

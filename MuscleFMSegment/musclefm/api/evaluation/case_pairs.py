@@ -26,7 +26,7 @@ from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
 
 if TYPE_CHECKING:
-    from musclefm.exchange.label_mapping import LabelMapping
+    from musclefm.labels.mapping import LabelMapping
 
 LabelInput = str | os.PathLike[str] | Volume | npt.NDArray[np.integer[Any]]
 """Labels ``(K, J, I)``: a file, or integers with or without a grid."""

@@ -30,7 +30,7 @@ from musclefm.results.reading import holds_results
 from musclefm.storage.atomic import check_folder
 
 if TYPE_CHECKING:
-    from musclefm.exchange.label_mapping import LabelMapping
+    from musclefm.labels.mapping import LabelMapping
 
 Paths = str | os.PathLike[str]
 
@@ -197,8 +197,8 @@ def _rules(
     report: Progress,
 ) -> _Rules:
     # Imported late: they know DICOM.
-    from musclefm.exchange.label_mapping import merged_muscles, read_mapping
     from musclefm.exchange.read_labels import shown_muscles
+    from musclefm.labels.mapping import merged_muscles, read_mapping
 
     first = cases[0].segmentation
     if holds_results(first):

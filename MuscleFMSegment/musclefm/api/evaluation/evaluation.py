@@ -159,7 +159,7 @@ def evaluate(
     """
     given = read_segmentation(segmentation, scheme)
     # Imported late, as it is rarely needed.
-    from musclefm.exchange.label_mapping import merged_muscles, read_mapping
+    from musclefm.labels.mapping import merged_muscles, read_mapping
 
     meanings = None if mapping is None else read_mapping(Path(mapping), given.scheme)
     pair, notes = case_pair(given, reference, probabilities=probabilities, mapping=meanings)
