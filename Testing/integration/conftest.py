@@ -55,9 +55,15 @@ def command() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Return the environment of commands: no models of the user's own, one thread."""
-    home = tmp_path_factory.mktemp("home")
-    return os.environ | {"MUSCLEFM_HOME": str(home), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    """Return the environment of commands: no models of the user's own, one thread.
+
+    There is no torchvision in it, which segment-anything as a whole would import.
+    """
+    home, lacking = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("lacking")
+    (lacking / "torchvision.py").write_text("raise ModuleNotFoundError('torchvision')\n")
+    path = os.pathsep.join(filter(None, (str(lacking), os.environ.get("PYTHONPATH"))))
+    own = {"MUSCLEFM_HOME": str(home), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    return os.environ | own | {"PYTHONPATH": path}
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,12 @@ def test_writes_all_results_and_nothing_else(segmented) -> None:
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     for name in RESULTS | OF_FAT_AND_WATER:
         assert (out / name).stat().st_size > 0
+
+
+def test_needs_no_torchvision(segmented, environment: Mapping[str, str]) -> None:
+    whole = [sys.executable, "-c", "import segment_anything"]
+    done = subprocess.run(whole, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("ModuleNotFoundError: torchvision\n")
 
 
 def test_images_lie_on_the_grid_of_the_input(segmented, scan: Path) -> None:

@@ -4,22 +4,24 @@ import copy
 
 import pytest
 import torch
-from segment_anything.modeling.image_encoder import Attention
 from torch import Tensor
+from torch.nn import Module
 
 from musclefm.networks import attention
 from musclefm.networks.architecture import SamArchitecture
 from musclefm.networks.attention import FusedAttention
 from musclefm.networks.encoder import ImageEncoder
+from musclefm.networks.segment_anything import modeling
 
 # The largest difference that issue and card allow in fp32, on answers of about 1.
 SAME = 1e-5
 
 
-def plain_and_fused(learned_for: int, relative: bool = True) -> tuple[Attention, FusedAttention]:
+def plain_and_fused(learned_for: int, relative: bool = True) -> tuple[Module, FusedAttention]:
     """Return both with the same weights, all of them drawn."""
     torch.manual_seed(3)
-    plain = Attention(48, num_heads=3, use_rel_pos=relative, input_size=(learned_for,) * 2)
+    shape = {"use_rel_pos": relative, "input_size": (learned_for,) * 2}
+    plain = modeling.image_encoder.Attention(48, num_heads=3, **shape)
     for parameter in plain.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return plain, FusedAttention(copy.deepcopy(plain))

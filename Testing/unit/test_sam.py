@@ -6,17 +6,12 @@ from functools import partial
 
 import pytest
 import torch
-from segment_anything.modeling import (
-    ImageEncoderViT,
-    MaskDecoder,
-    PromptEncoder,
-    Sam,
-    TwoWayTransformer,
-)
 from torch import Tensor
+from torch.nn import Module
 
 from musclefm.networks.architecture import VIT_B, SamArchitecture
 from musclefm.networks.sam import MultiClassSam
+from musclefm.networks.segment_anything import modeling
 
 CLASSES = 13
 SMALL = SamArchitecture(
@@ -33,11 +28,11 @@ SMALL = SamArchitecture(
 )
 
 
-def reference(architecture: SamArchitecture, size: int) -> Sam:
+def reference(architecture: SamArchitecture, size: int) -> Module:
     """Build segment-anything's own model for images of a size."""
     grid, dim = size // architecture.patch_size, architecture.decoder_dim
-    return Sam(
-        image_encoder=ImageEncoderViT(
+    return modeling.Sam(
+        image_encoder=modeling.ImageEncoderViT(
             img_size=size,
             patch_size=architecture.patch_size,
             embed_dim=architecture.embed_dim,
@@ -50,15 +45,15 @@ def reference(architecture: SamArchitecture, size: int) -> Sam:
             window_size=architecture.window,
             global_attn_indexes=architecture.global_blocks,
         ),
-        prompt_encoder=PromptEncoder(
+        prompt_encoder=modeling.PromptEncoder(
             embed_dim=dim,
             image_embedding_size=(grid, grid),
             input_image_size=(size, size),
             mask_in_chans=16,
         ),
-        mask_decoder=MaskDecoder(
+        mask_decoder=modeling.MaskDecoder(
             transformer_dim=dim,
-            transformer=TwoWayTransformer(
+            transformer=modeling.TwoWayTransformer(
                 depth=architecture.decoder_depth,
                 embedding_dim=dim,
                 mlp_dim=architecture.decoder_mlp,
@@ -71,7 +66,7 @@ def reference(architecture: SamArchitecture, size: int) -> Sam:
     ).eval()
 
 
-def reference_logits(sam: Sam, image: Tensor) -> Tensor:
+def reference_logits(sam: Module, image: Tensor) -> Tensor:
     """Run segment-anything's model without a prompt, one image at a time."""
     logits = []
     for one in image:
@@ -154,10 +149,16 @@ def test_windows_fill_the_fast_default_without_padding() -> None:
 
 def test_a_network_needs_no_torchvision_and_leaves_segment_anything_as_it_is() -> None:
     code = (
-        "import sys, musclefm.networks.sam\n"
-        "assert not {'torchvision', 'sympy', 'segment_anything'} & set(sys.modules)\n"
-        "import segment_anything\n"
-        "assert segment_anything.SamPredictor and segment_anything.modeling.Sam\n"
+        "import sys\n"
+        "from importlib.util import find_spec\n"
+        # As where it is not installed, whether or not it is here.
+        "sys.modules['torchvision'] = None\n"
+        "from musclefm.networks.architecture import VIT_B\n"
+        "from musclefm.networks.sam import MultiClassSam\n"
+        "from musclefm.networks.without_weights import build_without_weights\n"
+        "assert isinstance(build_without_weights(VIT_B, 12), MultiClassSam)\n"
+        "assert not {'sympy', 'segment_anything'} & set(sys.modules)\n"
+        "assert find_spec('segment_anything').origin.endswith('__init__.py')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -5,7 +5,6 @@ Nothing is imported: Slicer would keep torch and its libraries until it ends.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distributions, requires, version
 
@@ -16,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from slicer.i18n import tr as _
 
 # As in pyproject.toml, which gives the reason.
-TORCH, TORCHVISION = SpecifierSet(">=2.10"), SpecifierSet(">=0.25")
+TORCH = SpecifierSet(">=2.10")
 
 
 def installedVersion(name: str) -> Version | None:
@@ -27,27 +26,15 @@ def installedVersion(name: str) -> Version | None:
         return None
 
 
-def lackingOfTorch() -> dict[str, str]:
-    """Return what of torch and torchvision is missing, too old or does not pair.
-
-    Returns
-    -------
-    dict
-        From the package to what the user reads; empty where both are fine. Where torch is
-        named, torchvision comes with it.
-    """
-    torch, torchvision = installedVersion("torch"), installedVersion("torchvision")
+def lackingTorch() -> str:
+    """Return what the user reads of a torch that is missing or too old, empty where it is fine."""
+    torch = installedVersion("torch")
     if torch is None:
-        return {"torch": "PyTorch"}
-    if torch.base_version not in TORCH:
-        text = _("a newer PyTorch ({wanted}; {found} is installed)")
-        return {"torch": text.format(wanted=TORCH, found=torch.public)}
-    if torchvision is None:
-        return {"torchvision": "torchvision"}
-    if torchvision.base_version not in TORCHVISION or not _pairs(torchvision, torch):
-        text = _("the torchvision of PyTorch {torch} ({found} is installed)")
-        return {"torchvision": text.format(torch=torch, found=torchvision)}
-    return {}
+        return "PyTorch"
+    if torch.base_version in TORCH:
+        return ""
+    text = _("a newer PyTorch ({wanted}; {found} is installed)")
+    return text.format(wanted=TORCH, found=torch.public)
 
 
 def constraintLines(changing: Iterable[str] = ()) -> list[str]:
@@ -72,21 +59,6 @@ def constraintLines(changing: Iterable[str] = ()) -> list[str]:
             # The first on the path is the one that is imported.
             lines.setdefault(name, f"{name}=={number}")
     return sorted(lines.values())
-
-
-def _pairs(torchvision: Version, torch: Version) -> bool:
-    """Tell whether torchvision is made for a torch, and for the same kind of GPU."""
-    wanted = [entry for entry in _requirements("torchvision") if entry.name == "torch"]
-    if not all(entry.specifier.contains(str(torch), prereleases=True) for entry in wanted):
-        return False
-    one, other = (_buildOf(version) for version in (torch, torchvision))
-    return not one or not other or one == other
-
-
-def _buildOf(version: Version) -> str:
-    """Return the hardware a build names: the CUDA builds of one major version fit each other."""
-    found = re.match(r"cpu|xpu|rocm|cu\d\d(?=\d)", version.local or "")
-    return found[0] if found else ""
 
 
 def _withPinned(names: set[str]) -> set[str]:

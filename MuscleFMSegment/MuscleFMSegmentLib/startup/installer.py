@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,10 +17,8 @@ from musclefm.errors import MuscleFMError
 from MuscleFMSegmentLib.process.library_runner import PYTHON_VARIABLE
 from MuscleFMSegmentLib.startup.installed_packages import (
     TORCH,
-    TORCHVISION,
     constraintLines,
-    installedVersion,
-    lackingOfTorch,
+    lackingTorch,
 )
 
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
@@ -36,9 +33,9 @@ class Installer:
     """Finds and installs missing packages, and leaves all others as they are."""
 
     def missing(self) -> tuple[str, ...]:
-        """Return what is missing, too old or does not fit, PyTorch first, as the user reads it."""
-        names = [requirement.name for requirement in self._missingRequirements()]
-        return (*self._lackingOfTorch().values(), *names)
+        """Return what is missing or too old, PyTorch first, as the user reads it."""
+        torch = [lacking] if (lacking := self._lackingTorch()) else []
+        return (*torch, *(requirement.name for requirement in self._missingRequirements()))
 
     def install(self) -> None:
         """Install what is missing, after asking.
@@ -48,8 +45,8 @@ class Installer:
         MuscleFMError
             The user declined, or it failed.
         """
-        if lacking := self._lackingOfTorch():
-            self._installTorch(lacking)
+        if self._lackingTorch():
+            self._installTorch()
         missing = self._missingRequirements()
         if missing and not _isConfirmed(missing):
             raise MuscleFMError(
@@ -78,10 +75,10 @@ class Installer:
         needed = [entry for entry in listed if not other or entry.name in _IN_SLICER]
         return [entry for entry in needed if not slicer.packaging.pip_check(entry)]
 
-    def _lackingOfTorch(self) -> dict[str, str]:
-        return {} if _otherPython() else lackingOfTorch()
+    def _lackingTorch(self) -> str:
+        return "" if _otherPython() else lackingTorch()
 
-    def _installTorch(self, lacking: dict[str, str]) -> None:
+    def _installTorch(self) -> None:
         try:
             import PyTorchUtils
         except ModuleNotFoundError as error:
@@ -89,17 +86,11 @@ class Installer:
                 _("Slicer's PyTorch extension is missing"),
                 _("install it from the Extensions Manager and restart Slicer"),
             ) from error
-        torch = None if "torch" in lacking else installedVersion("torch")
-        # The build of the user's torch, by whose name the extension finds its torchvision.
-        build = re.fullmatch(r"cpu|cu\d+", (torch.local or "") if torch else "")
-        changing = ("torchvision",) if torch else ("torch", "torchvision")
+        # The extension renews torchvision with it, which is made for one torch.
         try:
-            with _constraints(changing) as path, _constraintsOfAnyPip(path):
+            with _constraints(("torch", "torchvision")) as path, _constraintsOfAnyPip(path):
                 PyTorchUtils.PyTorchUtilsLogic().installTorch(
-                    askConfirmation=True,
-                    forceComputationBackend=build[0] if build else None,
-                    torchVersionRequirement=f"=={torch.public}" if torch else str(TORCH),
-                    torchvisionVersionRequirement=str(TORCHVISION),
+                    askConfirmation=True, torchVersionRequirement=str(TORCH)
                 )
         except Exception as error:
             raise MuscleFMError(
@@ -107,7 +98,7 @@ class Installer:
                 _("see Slicer's Python console; restart Slicer and press Install again"),
             ) from error
         importlib.invalidate_caches()
-        if self._lackingOfTorch():
+        if self._lackingTorch():
             raise MuscleFMError(
                 _("PyTorch was not installed"),
                 _("press Install when you are ready; the PyTorch module says what went wrong"),

@@ -57,12 +57,9 @@ class PackageMetadata:
         # The finder looks again once a folder's time has changed, which may be too coarse.
         importlib.invalidate_caches()
 
-    def addTorch(self, torch: str, torchvision: str = "", pairs: str = "") -> None:
-        """Install torch, and a torchvision made for it or for another."""
+    def addTorch(self, torch: str) -> None:
+        """Install torch, which pins the libraries of its GPU."""
         self.add(f"torch=={torch}", requires=("setuptools", "nvidia-cudnn-cu12==9.1", "sympy>=1"))
-        if torchvision:
-            pin = f"torch=={pairs or torch.split('+')[0]}"
-            self.add(f"torchvision=={torchvision}", requires=("numpy", pin))
 
     def lines(self) -> list[str]:
         """Return what is installed as constraints that keep it."""
@@ -71,16 +68,11 @@ class PackageMetadata:
         )
 
     def installTorch(self, **options: Any) -> None:
-        """Do as the PyTorch extension does, with a torch 2.12 where none is asked for."""
+        """Do as the PyTorch extension does, with a torch 2.12."""
         (address,) = os.environ["PIP_CONSTRAINT"].split()
         path = url2pathname(urlparse(address).path)
         self.torchCalls.append((options, Path(path).read_text("utf-8").splitlines()))
-        if options["torchVersionRequirement"] == ">=2.10":
-            self.addTorch("2.12.0+cu128", "0.27.0+cu128")
-        else:
-            self.add(
-                "torchvision==0.27.0", requires=(f"torch{options['torchVersionRequirement']}",)
-            )
+        self.addTorch("2.12.0+cu128")
 
     def _pipInstall(
         self, requirements: list[str], constraints: Any = None, **_options: Any

@@ -114,7 +114,7 @@ def test_no_package_that_is_installed_changes(session: Any, python: PackageMetad
 def test_a_package_that_is_too_old_may_change_with_what_it_pins(
     session: Any, python: PackageMetadata
 ) -> None:
-    python.addTorch("2.12.0", "0.27.0")
+    python.addTorch("2.12.0")
     python.add("pydantic==2.5.0", requires=("pydantic-core==2.14.1", "typing-extensions>=4.6.1"))
     python.add("pydantic-core==2.14.1")
     panel = session.openModule(MODULE).panel
@@ -150,7 +150,7 @@ def test_a_failure_is_not_taken_for_a_no(
     """Slicer raises RuntimeError of both."""
     import slicer
 
-    python.addTorch("2.12.0", "0.27.0")
+    python.addTorch("2.12.0")
 
     def fail(requirements: Any, **options: Any) -> None:
         raise error("A non-blocking pip_install is already in progress.")
@@ -163,56 +163,40 @@ def test_a_failure_is_not_taken_for_a_no(
 
 
 def test_a_no_is_accepted(session: Any, python: PackageMetadata) -> None:
-    python.addTorch("2.12.0", "0.27.0")
+    python.addTorch("2.12.0")
     panel = session.openModule(MODULE).panel
     install(session, panel, "Cancel")
     assert "not installed" in panel.messages.text and panel.ui.installButton.visible
     assert python.pipCalls == []
 
 
-@pytest.mark.parametrize(
-    ("torch", "torchvision", "pairs", "shown"),
-    [
-        ("2.12.0+cu128", "", "", "torchvision"),
-        ("2.12.0+cu128", "0.20.1+cu128", "2.5.1", "0.20.1+cu128 is installed"),
-        ("2.12.0+cpu", "0.27.0+cu128", "", "0.27.0+cu128 is installed"),
-        ("2.12.0+cu128", "0.27.0+cu130", "", "0.27.0+cu130 is installed"),
-        ("2.9.1+cu128", "0.24.1+cu128", "", "2.9.1 is installed"),
-    ],
-    ids=["none", "another torch's", "another build's", "another CUDA's", "torch too old"],
-)
-def test_a_torch_that_cannot_work_leads_to_the_button_that_mends_it(
-    session: Any, python: PackageMetadata, torch: str, torchvision: str, pairs: str, shown: str
+def test_a_torch_that_is_too_old_leads_to_the_button_that_mends_it(
+    session: Any, python: PackageMetadata
 ) -> None:
-    python.addTorch(torch, torchvision, pairs)
+    python.addTorch("2.9.1+cu128")
+    python.add("torchvision==0.24.1+cu128", requires=("torch==2.9.1",))
     python.add("nvidia-cudnn-cu12==9.1", "sympy==1.14")
     panel = session.openModule(MODULE).panel
-    assert shown in panel.ui.installLabel.text and not panel.segment.ui.applyButton.enabled
+    assert "2.9.1 is installed" in panel.ui.installLabel.text
+    assert not panel.segment.ui.applyButton.enabled
     install(session, panel)
-    ((options, lines),) = python.torchCalls
-    if torch.startswith("2.12"):
-        assert f"torch=={torch}" in lines and "torchvision" not in named(lines)
-        assert options["torchVersionRequirement"] == "==2.12.0"
-        assert options["forceComputationBackend"] == torch.partition("+")[2]
-    else:
-        # A new torch brings its own CUDA libraries; what it takes in any version stays.
-        assert not {"torch", "torchvision", "nvidia-cudnn-cu12"} & named(lines)
-        assert {"sympy", "setuptools"} < named(lines)
+    ((_options, lines),) = python.torchCalls
+    # A new torch brings its own CUDA libraries; what it takes in any version stays. The
+    # torchvision that the user has is made for the old one.
+    assert not {"torch", "torchvision", "nvidia-cudnn-cu12"} & named(lines)
+    assert {"sympy", "setuptools"} < named(lines)
     assert not panel.ui.installFrame.visible and not panel.messages.text
 
 
-@pytest.mark.parametrize(
-    ("torch", "torchvision", "pairs"),
-    [
-        ("2.10.0", "0.25.0", ""),
-        ("2.15.0+cu126", "0.30.0+cu128", "2.15.0"),
-        ("2.12.0+cpu", "0.27.0", ""),
-    ],
-)
+@pytest.mark.parametrize("torch", ["2.10.0", "2.15.0+cu126", "2.12.0+cpu"])
+@pytest.mark.parametrize("torchvision", ["", "0.20.1+cu128"], ids=["alone", "with another's"])
 def test_a_torch_that_works_is_left_alone(
-    session: Any, python: PackageMetadata, torch: str, torchvision: str, pairs: str
+    session: Any, python: PackageMetadata, torch: str, torchvision: str
 ) -> None:
-    python.addTorch(torch, torchvision, pairs)
+    """Nothing here uses torchvision: whether there is one, and for which torch, is the user's."""
+    python.addTorch(torch)
+    if torchvision:
+        python.add(f"torchvision=={torchvision}", requires=("torch==2.5.1",))
     panel = session.openModule(MODULE).panel
     assert "orch" not in panel.ui.installLabel.text.partition(". ")[0]
     install(session, panel)
@@ -222,22 +206,21 @@ def test_a_torch_that_works_is_left_alone(
 def test_packages_that_went_while_the_module_was_open_are_noticed_before_a_run(
     session: Any, python: PackageMetadata, water: Any
 ) -> None:
-    python.addTorch("2.12.0", "0.27.0")
+    python.addTorch("2.12.0")
     panel = session.openModule(MODULE).panel
     install(session, panel)
     assert panel.segment.ui.applyButton.enabled
-    python.addTorch("2.13.0")
+    python.addTorch("2.9.1")
     session.click(panel.segment.ui.applyButton)
     assert panel.ui.installButton.visible and not panel.run.isRunning
-    assert "0.27.0 is installed" in panel.ui.installLabel.text and not panel.messages.text
+    assert "2.9.1 is installed" in panel.ui.installLabel.text and not panel.messages.text
 
 
 def test_torch_is_asked_for_as_the_library_declares_it() -> None:
-    from MuscleFMSegmentLib.startup.installed_packages import TORCH, TORCHVISION
+    from MuscleFMSegmentLib.startup.installed_packages import TORCH
 
     declared = tomllib.loads((MODULE.parents[1] / "pyproject.toml").read_text("utf-8"))
-    wanted = declared["project"]["dependencies"]
-    assert f"torch{TORCH}" in wanted and f"torchvision{TORCHVISION}" in wanted
+    assert f"torch{TORCH}" in declared["project"]["dependencies"]
 
 
 def test_without_the_extension_the_remedy_is_reported(
