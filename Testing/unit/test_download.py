@@ -236,6 +236,7 @@ def test_the_official_files_are_distinguished_by_full_hashes() -> None:
         "sam-vit-l",
         "sam-vit-h",
         "medsam-vit-b",
+        "lite-medsam",
     ]
     for checkpoint in OFFICIAL_CHECKPOINTS:
         assert checkpoint.remote.address.startswith("https://")

@@ -21,8 +21,10 @@ from musclefm.models.manifest import ModelInput, ThighTiles
 from musclefm.models.member_files import MemberState
 from musclefm.networks.families import build
 from musclefm.progress import silent
+from musclefm.training.data.batches import ORIGINAL
 from musclefm.training.data.self_labelled import WithUnlabelledScans, loose_parts, sure_labels
 from musclefm.training.data.tiles import CaseTiles, TileFolder, write_tiles
+from musclefm.training.distributed import SINGLE_PROCESS
 from musclefm.training.fitting.checkpoint import read_progress
 from musclefm.training.members.member import FineTuningJob
 from musclefm.training.train import train_ensemble
@@ -103,6 +105,14 @@ def test_what_a_model_labelled_is_learned_from_and_never_validated_on(tmp_path):
         learned = job.trained_on(tiles, member)
         assert np.mean(tiles.self_labelled[learned]) == pytest.approx(0.25, abs=0.03)
         assert set(tiles.subjects[learned]) == split.trained_on(member) | {"scan"}
+    caching = dataclasses.replace(job, recipe=dataclasses.replace(recipe, trained="decoder"))
+    source = caching.source(start.load_member(0), tiles, CPU, SINGLE_PROCESS, silent)
+    own = np.flatnonzero(tiles.self_labelled)
+    # Empty images, which no augmentation changes.
+    for version in (ORIGINAL, 1):
+        logits, _ = source.answer(start.load_member(0), own, version)
+        plain = start.load_member(0)(tiles.images(own))
+        torch.testing.assert_close(logits, plain, rtol=1e-2, atol=1e-2)
     plan = dataclasses.replace(plan_of(tmp_path / "new", start, epochs=1), data=WithOwnLabels())
     assert train_ensemble(plan, CPU, silent).manifest.ready
     assert read_progress(plan.work / "member-0.pt") is None

@@ -82,6 +82,20 @@ class PercentileIntensity(IntensityRule):
         return normalised
 
 
+class UnitIntensity(IntensityRule):
+    """Clip to percentiles of the tile's pixels and scale to [0, 1], as LiteMedSAM was shown MR."""
+
+    kind: Literal["unit"] = "unit"
+
+    def scale(self, image: Floats) -> Floats:
+        """Return the image in [0, 1] between its percentiles; zeros where they coincide."""
+        return percentile_scale(image)
+
+    def normalise(self, image: npt.NDArray[Any]) -> Floats:
+        """Return the image as it is."""
+        return image.astype(np.float32)
+
+
 class PublishedIntensity(IntensityRule):
     """The published pipeline: min-max of the slice to uint8, then SAM's or MedSAM's rule.
 
@@ -126,6 +140,7 @@ class PublishedIntensity(IntensityRule):
 INTENSITY_RULES: dict[str, type[IntensityRule]] = {
     "percentile": PercentileIntensity,
     "published": PublishedIntensity,
+    "unit": UnitIntensity,
 }
 """Rules by their ``kind``."""
 

@@ -23,10 +23,11 @@ from musclefm.models.intensity import (
     IntensityRule,
     PercentileIntensity,
     PublishedIntensity,
+    UnitIntensity,
 )
 from musclefm.models.kinds import fault_in_manifest, one_of
 from musclefm.models.weight_files import WeightFile
-from musclefm.networks.architecture import Architecture, SamArchitecture
+from musclefm.networks.architecture import Architecture, LiteMedSamArchitecture, SamArchitecture
 from musclefm.networks.families import FAMILIES
 from musclefm.plain_text import printable
 
@@ -104,7 +105,7 @@ _Architecture = Annotated[
         Architecture,
         lambda kind: FAMILIES[kind].architecture if kind in FAMILIES else None,
         default="sam",
-        shipped=SamArchitecture,
+        shipped=Annotated[SamArchitecture | LiteMedSamArchitecture, Field(discriminator="kind")],
     ),
 ]
 _Intensity = Annotated[
@@ -113,7 +114,9 @@ _Intensity = Annotated[
         IntensityRule,
         INTENSITY_RULES.get,
         default="percentile",
-        shipped=Annotated[PercentileIntensity | PublishedIntensity, Field(discriminator="kind")],
+        shipped=Annotated[
+            PercentileIntensity | PublishedIntensity | UnitIntensity, Field(discriminator="kind")
+        ],
     ),
 ]
 FramingRule = Annotated[ThighTiles | WholeSlice, Field(discriminator="kind")]

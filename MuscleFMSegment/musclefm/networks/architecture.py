@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 # Of all heads in a block: 4 GB of float32. SAM's largest has a quarter of it.
 _MOST_PAIRS = 1 << 30
 
+_Stage = Annotated[int, Field(ge=1, le=1024)]
+_Three = tuple[_Stage, _Stage, _Stage]
+_Four = tuple[_Stage, _Stage, _Stage, _Stage]
+
 LARGEST_RANK = 256
 """Of a low-rank adapter."""
 
@@ -50,7 +54,31 @@ class Architecture(BaseModel):
     input_channels: int = Field(default=3, ge=1, le=16)
 
 
-class SamArchitecture(Architecture):
+class DecoderArchitecture(Architecture):
+    """What SAM's mask decoder is built from.
+
+    Attributes
+    ----------
+    stem : tuple of int
+        Channels of finer features that reach the mask decoder, finest first.
+    decoder_dim, decoder_depth, decoder_heads, decoder_mlp : int
+        The two-way transformer of the mask decoder.
+    """
+
+    stem: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(), max_length=5)
+    decoder_dim: int = Field(default=256, ge=32, le=1024)
+    decoder_depth: int = Field(default=2, ge=1, le=8)
+    decoder_heads: int = Field(default=8, ge=1, le=32)
+    decoder_mlp: int = Field(default=2048, ge=32, le=8192)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> DecoderArchitecture:
+        if (self.decoder_dim // 2) % self.decoder_heads:
+            raise ValueError("attention heads must divide the embedding dimensions")
+        return self
+
+
+class SamArchitecture(DecoderArchitecture):
     """A multi-class Segment Anything model.
 
     Attributes
@@ -69,8 +97,6 @@ class SamArchitecture(Architecture):
         Empty for SAM's patch embedding; else channels of a convolutional stem
         at strides 2, 4, … up to ``patch_size / 2``, whose features also reach
         the mask decoder.
-    decoder_dim, decoder_depth, decoder_heads, decoder_mlp : int
-        The two-way transformer of the mask decoder.
     lora : LoraRanks
         Adapters on q and v.
     """
@@ -86,11 +112,6 @@ class SamArchitecture(Architecture):
     )
     window: int = Field(default=14, ge=0, le=64)
     relative_positions: bool = True
-    stem: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(), max_length=5)
-    decoder_dim: int = Field(default=256, ge=32, le=1024)
-    decoder_depth: int = Field(default=2, ge=1, le=8)
-    decoder_heads: int = Field(default=8, ge=1, le=32)
-    decoder_mlp: int = Field(default=2048, ge=32, le=8192)
     lora: LoraRanks = LoraRanks()
 
     @model_validator(mode="after")
@@ -109,7 +130,7 @@ class SamArchitecture(Architecture):
             pairs = max(windowed, pairs if min(self.global_blocks, default=64) < self.depth else 0)
         if pairs > _MOST_PAIRS:
             raise ValueError(f"attention between more than {_MOST_PAIRS} pairs of tokens")
-        if self.embed_dim % self.heads or (self.decoder_dim // 2) % self.decoder_heads:
+        if self.embed_dim % self.heads:
             raise ValueError("attention heads must divide the embedding dimensions")
         if self.stem and 2 ** (len(self.stem) + 1) != self.patch_size:
             raise ValueError("a stem needs log2(patch_size) - 1 stages")
@@ -134,6 +155,37 @@ class UNetArchitecture(Architecture):
     def _size_fits(self) -> UNetArchitecture:
         if self.input_size % 16:
             raise ValueError("input_size must be a multiple of 16")
+        return self
+
+
+class LiteMedSamArchitecture(DecoderArchitecture):
+    """LiteMedSAM: a TinyViT with a stride of 4, SAM's mask decoder, and a branch for detail.
+
+    Attributes
+    ----------
+    input_channels : int
+        1, shown to the encoder three times, or 3.
+    widths, depths : tuple of int
+        Channels and blocks of the encoder's four stages; the first convolves, the others attend.
+    heads, windows : tuple of int
+        Of the stages that attend: attention heads, and the edge of a window in tokens.
+    stem : tuple of int
+        Channels of the branch for detail, at half the image's resolution.
+    """
+
+    kind: Literal["lite-medsam"] = "lite-medsam"
+    input_size: int = Field(default=256, ge=32, le=1024, multiple_of=4)
+    input_channels: Literal[1, 3] = 1
+    widths: _Four = (64, 128, 160, 320)
+    depths: _Four = (2, 2, 6, 2)
+    heads: _Three = (4, 5, 10)
+    windows: _Three = (7, 14, 7)
+    stem: tuple[Annotated[int, Field(ge=1, le=1024)]] = (48,)
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> LiteMedSamArchitecture:
+        if any(width % heads for width, heads in zip(self.widths[1:], self.heads, strict=True)):
+            raise ValueError("attention heads must divide the widths of their stages")
         return self
 
 

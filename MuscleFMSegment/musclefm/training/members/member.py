@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,12 +106,16 @@ class FineTuningJob:
         if not self.recipe.caches:
             return shown
         split = self.split(tiles)
+        # Whose labels a model gave are in no fold, and learned from by every member.
+        learned = np.flatnonzero(
+            tiles.self_labelled | np.isin(tiles.subjects, list(frozenset().union(*split.folds)))
+        )
         return EmbeddingSource(
             self.embeddings,
             shown,
             model,
-            tiles.of(frozenset().union(split.validation, *split.folds)),
-            tiles.of(frozenset().union(*split.folds)),
+            np.union1d(learned, tiles.of(split.validation)),
+            learned,
             self.recipe,
             runtime,
             context,
@@ -149,8 +153,12 @@ def train_member(
     tiles = TileFolder(job.tiles)
     split = job.split(tiles)
     trained_on, fold = job.trained_on(tiles, member), tiles.of(split.fold(member))
-    model = starting_member(open_bundle(job.start, verify=False), job.recipe, member)
+    start = open_bundle(job.start, verify=False)
+    model = starting_member(start, job.recipe, member)
     runtime.place(model)
+    # What a pretrained checkpoint normalises by its batches was never trained.
+    new = start.manifest.role == "start"
+    recipe = replace(job.recipe, statistics=new or job.recipe.statistics)
     members = job.member_count()
     before = read_progress(job.state_file(member))
     logged = len(before.history) if before else 0
@@ -174,7 +182,7 @@ def train_member(
         model,
         job.source(model, tiles, runtime, context, progress),
         MemberTiles(trained_on, fold, tiles.cases[fold]),
-        job.recipe,
+        recipe,
         job.recipe.seed + member,
         runtime,
         context,

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument(
-        "model", metavar="NAME", help="sam-vit-b, sam-vit-l, sam-vit-h or medsam-vit-b"
+        "model",
+        metavar="NAME",
+        help="sam-vit-b, sam-vit-l, sam-vit-h, medsam-vit-b or lite-medsam",
     )
     parser.add_argument("--yes", action="store_true", help="download without asking")
     parser.add_argument(
