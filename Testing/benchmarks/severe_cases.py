@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.demo.evaluate import CONTRASTS, labelled_slices
-from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
+from musclefm.demo.evaluate import CONTRASTS
+from musclefm.demo.phantom.anatomies import Anatomy, labelled_slices, load_anatomies
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import draw_contrast
 from musclefm.demo.phantom.parametric import parametric_labelmap

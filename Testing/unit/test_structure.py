@@ -147,7 +147,7 @@ BESIDE_THE_API = {
 FURTHER = {
     "add": {"musclefm.results.files"},
     "corrections": {"musclefm.corrections.verification", "musclefm.exchange.formats"},
-    "demo": {"musclefm.demo", "musclefm.evaluation.cohort.severity", "musclefm.inference.device"},
+    "demo": {"musclefm.demo"},
     "download": {"musclefm.models.imports"},
     "evaluate": {"musclefm.evaluation.cohort", "musclefm.results.evaluation.files"},
     "export": {"musclefm.exchange.formats"},
@@ -155,8 +155,10 @@ FURTHER = {
     "inventory": {"musclefm.inference.inventory"},
     "learn": {"musclefm.training.learning.folder", "musclefm.training.learning.status"},
     "models": {"musclefm.models"},
+    "phantom": {"musclefm.demo", "musclefm.evaluation.cohort.severity"},
     "segment": {"musclefm.results.files"},
     "train": {"musclefm.networks.architecture", "musclefm.training.recipe"},
+    "train_demo": {"musclefm.demo", "musclefm.inference.device"},
     "worklist": {"musclefm.results.reading"},
 }
 COMMANDS = sorted(

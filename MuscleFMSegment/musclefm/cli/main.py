@@ -28,8 +28,8 @@ _TO_BEGIN_BYTES = 300_000_000
 _FOR_A_LIBRARY_BYTES = 100_000_000
 COMMANDS = {
     "demo": "demo",
-    "phantom": "demo",
-    "train-demo": "demo",
+    "phantom": "phantom",
+    "train-demo": "train_demo",
     "segment": "segment",
     "worklist": "worklist",
     "export": "export",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from musclefm.demo.phantom.anatomies import Anatomy
+from musclefm.demo.phantom.anatomies import Anatomy, labelled_slices
 from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
 from musclefm.demo.phantom.severity import draw_fat_fractions
@@ -21,7 +21,6 @@ from musclefm.labels.scheme import LabelScheme
 from musclefm.models.bundle import Bundle
 from musclefm.progress import Progress, ProgressEvent, silent
 from musclefm.volumes.channels import Channels
-from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 
 CONTRASTS: tuple[ContrastName, ...] = ("t1", "t2", "water", "in-phase")
@@ -104,23 +103,6 @@ def mean_scores(scores: Sequence[RenderingScore]) -> dict[str, float]:
         means[f"{severity}_nll"] = float(np.mean([quality.nll for quality in chosen]))
         means[f"{severity}_ece"] = float(np.mean([quality.ece for quality in chosen]))
     return means
-
-
-def labelled_slices(labelmap: Volume, pixel_mm: float) -> Volume:
-    """Return the labelled slices of a label map, canonical, at another pixel size.
-
-    Nearest neighbour; ``(K, J, I) uint8``.
-    """
-    canonical, _ = to_canonical(labelmap)
-    grid = canonical.grid
-    chosen = np.flatnonzero(canonical.array.any(axis=(1, 2)))
-    rows, columns = (
-        np.round(np.arange(0, count * spacing, pixel_mm) / spacing).astype(int).clip(max=count - 1)
-        for count, spacing in ((grid.shape[1], grid.spacing[1]), (grid.shape[2], grid.spacing[0]))
-    )
-    array = canonical.array[np.ix_(chosen, rows, columns)]
-    spacing = (pixel_mm, pixel_mm, grid.spacing[2])
-    return Volume(array, replace(grid, shape=array.shape, spacing=spacing))
 
 
 def _renderings(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.demo.phantom.artefacts import Scanner
-from musclefm.demo.phantom.contrast import draw_contrast
+from musclefm.demo.phantom.contrast import ContrastName, draw_contrast
 from musclefm.demo.phantom.parametric import parametric_labelmap
 from musclefm.demo.phantom.severity import draw_fat_fractions
 from musclefm.demo.phantom.volumes import Patient, render_volume
@@ -67,23 +67,58 @@ def render_case(
     """
     scheme = load_scheme(scheme_name)
     rng = np.random.default_rng(seed)
-    labelmap = parametric_labelmap(scheme, rng, grid=_case_grid())
-    patient = Patient.draw(draw_fat_fractions(scheme, severity, rng), rng)
-    contrasts = [draw_contrast(name, rng) for name in ("water", "fat")]
-    images = render_volume(labelmap, scheme, patient, contrasts, Scanner.draw(rng), seed)
+    labelmap = parametric_labelmap(scheme, rng, grid=thighs_grid(26, 2.0))
+    images = render_scan(labelmap, scheme, severity, ("water", "fat"), rng, seed)
     with staged_folder(out) as folder:
-        for contrast, image in zip(contrasts, images, strict=True):
-            stored = np.round(image.array * _FULL_SCALE).astype(np.int16)
-            write_volume(Volume(stored, image.grid), folder / _FILE.format(contrast.name))
+        for name, image in images.items():
+            write_volume(image, folder / _FILE.format(name))
         write_volume(labelmap, folder / _FILE.format("labels"))
 
 
-def _case_grid() -> Grid:
-    """Return a usual Dixon grid of both thighs, 2 x 2 x 12 mm."""
-    slices, rows, columns = 26, 104, 208
+def render_scan(
+    labelmap: Volume,
+    scheme: LabelScheme,
+    severity: Severity,
+    names: Sequence[ContrastName],
+    rng: np.random.Generator,
+    seed: int,
+) -> dict[str, Volume]:
+    """Render a scan of a random disease on a random scanner, as it is stored.
+
+    Parameters
+    ----------
+    labelmap, scheme
+        As of :func:`render_volume`.
+    severity : {"early", "moderate", "severe"}
+        Of the fatty infiltration.
+    names : sequence of str
+        Contrasts.
+    rng : numpy.random.Generator
+        Of the disease and the scanner.
+    seed : int
+        Of the textures and the noise.
+
+    Returns
+    -------
+    dict of str to Volume
+        ``(K, J, I) int16`` by contrast, the brightest pure tissue at about 1000.
+    """
+    patient = Patient.draw(draw_fat_fractions(scheme, severity, rng), rng)
+    contrasts = [draw_contrast(name, rng) for name in names]
+    images = render_volume(labelmap, scheme, patient, contrasts, Scanner.draw(rng), seed)
+    return {
+        name: Volume(np.round(image.array * _FULL_SCALE).astype(np.int16), image.grid)
+        for name, image in zip(names, images, strict=True)
+    }
+
+
+def thighs_grid(slices: int, pixel_mm: float) -> Grid:
+    """Return a grid of both thighs from the knee to the hip, 416 x 208 x 312 mm."""
+    rows = round(208 / pixel_mm)
+    columns = 2 * rows
     return Grid(
         shape=(slices, rows, columns),
-        spacing=(2.0, 2.0, 12.0),
-        origin=(-(columns - 1.0), -(rows - 1.0), -450.0),
+        spacing=(pixel_mm, pixel_mm, 312.0 / slices),
+        origin=(-(columns - 1) * pixel_mm / 2, -(rows - 1) * pixel_mm / 2, -450.0),
         direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
     )

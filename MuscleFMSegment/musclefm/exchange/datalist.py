@@ -8,11 +8,12 @@ documents.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.training_case import TrainingCase, alike
+from musclefm.labels.scheme import LabelScheme
 from musclefm.labels.sided import IGNORE, value_names, without_sides
 from musclefm.storage.atomic import atomic_text, staged_folder
 from musclefm.volumes.writing import write_volume
@@ -59,16 +60,41 @@ def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool =
             items.append({"image": list(images), "label": label, "subject": case.subject})
         if not items:
             raise MuscleFMError("there is no case to export", "add or choose at least one")
-        names = value_names(case.scheme, sided=sided) | {IGNORE: "ignore"}
-        document = {
-            "name": "Thigh muscles on MR",
-            "description": f"{case.scheme.title}; {'sided' if sided else 'both sides alike'}",
-            "modality": {str(number): name for number, name in enumerate(case.channels)},
-            "labels": {str(value): name for value, name in names.items()},
-            "numTraining": len(items),
-            "numTest": 0,
-            "training": items,
-            "test": [],
-        }
-        atomic_text(staged / "datalist.json", json.dumps(document, indent=2) + "\n")
+        text = datalist_text(items, list(case.channels), case.scheme, sided=sided)
+        atomic_text(staged / "datalist.json", text)
     return folder / "datalist.json"
+
+
+def datalist_text(
+    items: Sequence[Mapping[str, object]],
+    channels: Sequence[str],
+    scheme: LabelScheme,
+    *,
+    sided: bool,
+) -> str:
+    """Return the text of a ``datalist.json``.
+
+    Parameters
+    ----------
+    items : sequence of mapping
+        Of its ``training`` list, see :func:`write_datalist`; ``severity`` and ``fold``
+        may stand beside.
+    channels : sequence of str
+        Their names, in the order of each item's images.
+    scheme : LabelScheme
+        Of the labels.
+    sided : bool
+        Whether the labels have sides.
+    """
+    names = value_names(scheme, sided=sided) | {IGNORE: "ignore"}
+    document = {
+        "name": "Thigh muscles on MR",
+        "description": f"{scheme.title}; {'sided' if sided else 'both sides alike'}",
+        "modality": {str(number): name for number, name in enumerate(channels)},
+        "labels": {str(value): name for value, name in names.items()},
+        "numTraining": len(items),
+        "numTest": 0,
+        "training": items,
+        "test": [],
+    }
+    return json.dumps(document, indent=2) + "\n"

@@ -108,7 +108,8 @@ def evaluate_cohort(
         As of :func:`evaluate`.
     groups : path, optional
         CSV with the columns ``case`` or ``subject``, and ``group`` or ``severity``; by
-        default the severity follows from the fat fraction, where fat and water are known.
+        default the severity is what a data list says, or follows from the fat fraction,
+        where fat and water are known.
     limits : tuple of float
         Fat fractions from which on a thigh or a muscle is moderate, and severe.
     seed : int

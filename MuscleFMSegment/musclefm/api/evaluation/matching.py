@@ -59,7 +59,7 @@ def match_cases(
     references : Path
         A file of labels, a folder of them with the same names, or a ``datalist.json``.
     groups : mapping of str to str
-        By case or subject.
+        By case or subject; they go before the severities that a data list says.
 
     Returns
     -------
@@ -71,7 +71,8 @@ def match_cases(
     MuscleFMError
         Nothing matches, or one is a folder and the other is not.
     """
-    truth, subjects = _references(references)
+    truth, subjects, listed = _references(references)
+    groups = {**listed, **groups}
     if is_file(segmentations) or holds_results(segmentations):
         if truth is not None and not is_file(references):
             raise MuscleFMError(
@@ -122,20 +123,25 @@ def read_groups(path: Path) -> dict[str, str]:
     return {row[key]: row[value] for row in rows if row[key] and row[value]}
 
 
-def _references(path: Path) -> tuple[dict[str, Path] | None, dict[str, str]]:
-    """Return references by name, None for one alone, and the subjects that a list names."""
+def _references(
+    path: Path,
+) -> tuple[dict[str, Path] | None, dict[str, str], dict[str, str]]:
+    """Return references by name, None for one alone; subjects and severities as a list says."""
     if path.name.lower().endswith(".json") and is_file(path):
         # Imported late: it reads images.
-        from musclefm.training.data.dataset import listed_labels
+        from musclefm.training.data.dataset import listed_cases
 
-        listed = listed_labels(path)
-        names = _by_name((file for file, _ in listed), "references")
-        return names, {_stem(file): subject for file, subject in listed if subject}
+        listed = {path.parent / case.label: case for case in listed_cases(path)}
+        return (
+            _by_name(listed, "references"),
+            {_stem(file): case.subject for file, case in listed.items() if case.subject},
+            {_stem(file): case.severity for file, case in listed.items() if case.severity},
+        )
     if is_file(path):
-        return None, {}
+        return None, {}, {}
     if not path.is_dir():
         raise MuscleFMError("there is no reference at the path given", "check the path")
-    return _by_name((x for x in path.iterdir() if _is_labels(x)), "references"), {}
+    return _by_name((x for x in path.iterdir() if _is_labels(x)), "references"), {}, {}
 
 
 def _by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:

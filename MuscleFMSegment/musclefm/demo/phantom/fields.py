@@ -26,19 +26,20 @@ def smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator)
     offset = rng.uniform(0, 1, 2)
     rows = np.arange(shape[0]) / scale + 1 + offset[0]
     columns = np.arange(shape[1]) / scale + 1 + offset[1]
-    # Separable cubic interpolation: two small matrix products.
-    field: Array = _spline_matrix(rows, knots[0]) @ coarse @ _spline_matrix(columns, knots[1]).T
-    return field / np.float32(0.55)
+    # Separable cubic interpolation: two small matrix products. In float64, so that how a
+    # processor rounds moves no border of a muscle.
+    field = _spline_matrix(rows, knots[0]) @ coarse @ _spline_matrix(columns, knots[1]).T
+    return (field / 0.55).astype(np.float32)
 
 
-def _spline_matrix(positions: npt.NDArray[np.float64], knots: int) -> Array:
+def _spline_matrix(positions: npt.NDArray[np.float64], knots: int) -> npt.NDArray[np.float64]:
     """Return the weights ``(positions, knots)`` of uniform cubic B-splines."""
     base = np.clip(np.floor(positions).astype(int), 1, knots - 3)
     t = positions - base
     weights = np.stack(
         [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], axis=1
     )
-    matrix = np.zeros((len(positions), knots), np.float32)
+    matrix = np.zeros((len(positions), knots))
     np.put_along_axis(matrix, base[:, None] + np.arange(-1, 3), weights / 6, axis=1)
     return matrix
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from musclefm.labels.scheme import LabelScheme
+from musclefm.labels.sided import with_sides
+from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.volumes.orientation import to_canonical
 from musclefm.volumes.volume import Volume
 
@@ -125,6 +128,16 @@ def both_legs(labelmap: Volume, subject: str) -> Iterator[Leg]:
                 for found in (np.flatnonzero(half.any(axis=axes)) for axes in _OTHER_AXES)
             )
             yield Leg(np.ascontiguousarray(half[box]), (depth, height, width), subject)
+
+
+def sided_labels(labelmap: Volume, scheme: LabelScheme) -> Labels:
+    """Return sided values for a label map of both thighs, on its own voxels."""
+    canonical, view = to_canonical(labelmap)
+    columns = _splits(canonical.array, canonical.grid.spacing[0])
+    sides = np.full(canonical.grid.shape, RIGHT, np.uint8)
+    for k, middle in enumerate(columns or ()):
+        sides[k, :, middle:] = LEFT
+    return with_sides(labelmap.array, view.undo(sides), scheme)
 
 
 _OTHER_AXES = ((1, 2), (0, 2), (0, 1))

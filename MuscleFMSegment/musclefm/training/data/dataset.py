@@ -32,7 +32,9 @@ DATA_LIST_FILE = "datalist.json"
 _LARGEST_LIST = 64 << 20
 
 
-class _Item(BaseModel):
+class ListedCase(BaseModel):
+    """A case of a data list: paths from its folder, whose it is, how severe, its split."""
+
     image: str | list[str]
     label: str
     subject: str | None = None
@@ -43,7 +45,7 @@ class _Item(BaseModel):
 class _DataList(BaseModel):
     modality: dict[str, str]
     labels: dict[str, str]
-    training: list[_Item]
+    training: list[ListedCase]
 
 
 @dataclass(frozen=True)
@@ -183,8 +185,8 @@ def unread_cases(file: Path, scheme: LabelScheme) -> tuple[UnreadCase, ...]:
     )
 
 
-def listed_labels(file: Path) -> tuple[tuple[Path, str | None], ...]:
-    """Return the file of labels of each case of a data list, and whose it is if the list says.
+def listed_cases(file: Path) -> tuple[ListedCase, ...]:
+    """Return the cases of a data list.
 
     Parameters
     ----------
@@ -196,9 +198,7 @@ def listed_labels(file: Path) -> tuple[tuple[Path, str | None], ...]:
     MuscleFMError
         The list cannot be read.
     """
-    return tuple(
-        (file.parent / item.label, item.subject) for item in _read_data_list(file).training
-    )
+    return tuple(_read_data_list(file).training)
 
 
 def _read_data_list(file: Path) -> _DataList:
@@ -221,7 +221,7 @@ def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
 
 
 def _read_item(
-    folder: Path, item: _Item, number: int, names: list[str], scheme: LabelScheme, sided: bool
+    folder: Path, item: ListedCase, number: int, names: list[str], scheme: LabelScheme, sided: bool
 ) -> LabelledCase:
     what = f"case {number} of the data list"
     images = [item.image] if isinstance(item.image, str) else item.image
