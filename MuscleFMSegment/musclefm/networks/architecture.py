@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -163,6 +163,8 @@ class LiteMedSamArchitecture(DecoderArchitecture):
 
     Attributes
     ----------
+    patch_size : int
+        Pixels of the image for each token, along an edge.
     input_channels : int
         1, shown to the encoder three times, or 3.
     widths, depths : tuple of int
@@ -172,6 +174,8 @@ class LiteMedSamArchitecture(DecoderArchitecture):
     stem : tuple of int
         Channels of the branch for detail, at half the image's resolution.
     """
+
+    patch_size: ClassVar[int] = 4
 
     kind: Literal["lite-medsam"] = "lite-medsam"
     input_size: int = Field(default=256, ge=32, le=1024, multiple_of=4)
