@@ -36,8 +36,8 @@ make_library_environment() {
   install "$folder" --upgrade --upgrade-strategy eager ".[test]"
   # pip keeps an installed package of the same version: the code must be today's.
   install "$folder" --force-reinstall --no-deps .
-  # Only their check of a data set is run, which needs nothing more of what they depend on.
-  install "$folder" --no-deps nnunetv2 acvl_utils batchgenerators
+  # They check data sets and run made networks, which needs nothing more of what they depend on.
+  install "$folder" --no-deps nnunetv2 acvl_utils batchgenerators dynamic_network_architectures
 }
 
 # Slicer's real scene without the application, and real Qt. The library is used from the

@@ -15,8 +15,8 @@ from musclefm.demo.phantom.volumes import Patient, render_volume
 from musclefm.evaluation.case_quality import CaseQuality, case_quality
 from musclefm.evaluation.cohort.severity import SEVERITIES, Severity
 from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.inference.case import load_predictor
 from musclefm.inference.device import Runtime
-from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.scheme import LabelScheme
 from musclefm.models.bundle import Bundle
 from musclefm.progress import Progress, ProgressEvent, silent
@@ -74,7 +74,7 @@ def score_on_renderings(
     progress : Progress
         Called for each rendering.
     """
-    predictor = EnsemblePredictor(bundle, runtime, silent)
+    predictor = load_predictor(bundle, runtime, silent)
     scores = []
     total = len(anatomies) * len(SEVERITIES)
     for index, anatomy in enumerate(anatomies):

@@ -12,8 +12,8 @@ from musclefm.errors import MuscleFMError
 from musclefm.evaluation.case_quality import CaseQuality, case_quality
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.evaluation.statistics import Numbers, by_subject, holm, mean_of, paired_p
+from musclefm.inference.case import load_predictor
 from musclefm.inference.device import Runtime
-from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.models.bundle import Bundle
 from musclefm.progress import Progress, ProgressEvent, silent
 
@@ -154,7 +154,7 @@ def compare_models(
             f"the models have different label schemes: {old.scheme.name} and {new.scheme.name}",
             "compare models of the same scheme",
         )
-    predictors = [EnsemblePredictor(bundle, runtime, silent) for bundle in (old, new)]
+    predictors = [load_predictor(bundle, runtime, silent) for bundle in (old, new)]
     subjects: list[str] = []
     qualities: tuple[list[CaseQuality], list[CaseQuality]] = ([], [])
     for case in cases:

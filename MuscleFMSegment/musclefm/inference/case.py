@@ -13,15 +13,19 @@ from musclefm.anatomy.sides import name_sides, sides_map
 from musclefm.anatomy.signal import cleaned
 from musclefm.anatomy.thighs import Thighs, find_thighs
 from musclefm.errors import MuscleFMError
+from musclefm.inference.device import Runtime
 from musclefm.inference.field_notes import PRONE, TURNED_AS_STORED, field_findings
 from musclefm.inference.framing import Framing
+from musclefm.inference.nnunet_predictor import NnUNetPredictor, VolumeFraming
 from musclefm.inference.posture import lone_pose, looks_upside_down
 from musclefm.inference.predictor import EnsemblePredictor, Prediction, SliceObserver
 from musclefm.inference.slices import SliceFraming
 from musclefm.inference.thigh_tiles import ThighFraming
 from musclefm.labels.sides import LEFT, RIGHT
 from musclefm.models.bundle import Bundle
-from musclefm.models.manifest import BundleCard, ThighTiles
+from musclefm.models.framing_rules import NnUNetVolume, ThighTiles
+from musclefm.models.manifest import BundleCard
+from musclefm.progress import Progress
 from musclefm.uncertainty.maps import ClassStatistics, EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView, canonical_view
@@ -67,6 +71,23 @@ class OrientedCase:
         return array if self.stored else self.view.undo(array)
 
 
+def load_predictor(bundle: Bundle, runtime: Runtime, progress: Progress) -> EnsemblePredictor:
+    """Load the members of a bundle as its manifest says that they are run.
+
+    Parameters
+    ----------
+    bundle, runtime, progress
+        As of :class:`EnsemblePredictor`.
+
+    Raises
+    ------
+    MuscleFMError
+        As of :class:`EnsemblePredictor`; or a package that they need is not installed.
+    """
+    volumes = isinstance(bundle.manifest.input.framing, NnUNetVolume)
+    return (NnUNetPredictor if volumes else EnsemblePredictor)(bundle, runtime, progress)
+
+
 def run_case(
     channels: npt.NDArray[np.float32],
     grid: Grid,
@@ -101,12 +122,12 @@ def run_case(
     ) -> tuple[bool, float]:
         return lone_pose(predictor, framing_of)
 
-    upright, upside_down = (
-        orient_case(channels, grid, bundle.manifest, lone_thigh, upside_down=turned)
-        for turned in (False, True)
-    )
-    turned = looks_upside_down(predictor, upright.framing, upside_down.framing)
-    case = upside_down if turned else upright
+    case, turned = orient_case(channels, grid, bundle.manifest, lone_thigh), False
+    # nnU-Net learned from mirrored images, too.
+    if not isinstance(case.framing, VolumeFraming):
+        other = orient_case(channels, grid, bundle.manifest, lone_thigh, upside_down=True)
+        turned = looks_upside_down(predictor, case.framing, other.framing)
+        case = other if turned else case
     thighs, view = case.thighs, case.view
     observe = observer(case) if observer else None
     prediction = predictor.predict(case.framing, case.membership, thighs.count, observe)
@@ -171,6 +192,10 @@ def orient_case(
         view = view.upside_down()
     canonical = np.stack([np.ascontiguousarray(view.apply(channel)) for channel in channels])
     thighs = find_thighs(Volume(canonical[0], view.grid))
+    if isinstance(rule, NnUNetVolume):
+        seen, spacing = (channels, grid.spacing) if as_stored else (canonical, view.grid.spacing)
+        volume = VolumeFraming(seen, spacing[::-1], turned=not as_stored)
+        return OrientedCase(volume, thighs, view, as_stored)
     if as_stored:
         framing = SliceFraming(channels, size, intensity, "stored", upside_down)
         return OrientedCase(framing, thighs, view, stored=True)

@@ -38,7 +38,8 @@ class Runtime:
     def place(self, module: Module) -> Module:
         """Move a network to the device, laid out there as it computes fastest."""
         module = module.to(self.device)
-        if self.device.type == "cpu":
+        volumes = any(weights.ndim == 5 for weights in module.parameters())
+        if self.device.type == "cpu" and not volumes:
             # A CPU convolves up to twice as fast where the channels lie last.
             return module.to(memory_format=torch.channels_last)
         return module

@@ -7,8 +7,6 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
@@ -18,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from musclefm.models.framing_rules import FramingRule, NnUNetVolume, Strict, ThighTiles, WholeSlice
 from musclefm.models.intensity import (
     INTENSITY_RULES,
     IntensityRule,
@@ -29,6 +28,7 @@ from musclefm.models.kinds import fault_in_manifest, one_of
 from musclefm.models.weight_files import WeightFile
 from musclefm.networks.architecture import Architecture, LiteMedSamArchitecture, SamArchitecture
 from musclefm.networks.families import FAMILIES
+from musclefm.networks.nnunet import NnUNetArchitecture
 from musclefm.plain_text import printable
 
 LARGEST_MANIFEST = 1 << 20
@@ -46,66 +46,16 @@ NOT_FOR_CLINICAL_USE = "Research only. Not for clinical use."
 _LONGEST_TEXT = 10_000
 
 
-class Strict(BaseModel):
-    """Data that refuses unknown fields and never changes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ThighTiles(Strict):
-    """The network sees one thigh a tile, in canonical orientation.
-
-    Attributes
-    ----------
-    spacing_mm : float
-        Edge of a tile's pixel.
-    neighbours_mm : float
-        How far toward the feet and the head the neighbours lie that each channel shows
-        before and after the slice's own image; 0 shows none.
-    smoothing_mm : float
-        Standard deviation of the Gaussian along the leg over which each member's
-        probabilities are averaged; 0 takes every slice alone.
-    """
-
-    kind: Literal["thigh"] = "thigh"
-    spacing_mm: float = Field(default=1.6, ge=0.1, le=20.0)
-    neighbours_mm: float = Field(default=0.0, ge=0.0, le=100.0)
-    smoothing_mm: float = Field(default=0.0, ge=0.0, le=50.0)
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A bundle without these fields keeps its hash.
-        fields: dict[str, Any] = handler(self)
-        return {name: value for name, value in fields.items() if value or name == "kind"}
-
-    @property
-    def images(self) -> int:
-        """Images that the network sees of each channel."""
-        return 3 if self.neighbours_mm else 1
-
-
-class WholeSlice(Strict):
-    """The network sees the slice as a whole.
-
-    Attributes
-    ----------
-    orientation : str
-        ``"stored"``: the file's own, with its first index axis along the rows;
-        ``"canonical"``: rows from anterior to posterior, columns from the
-        patient's right to left.
-    """
-
-    kind: Literal["slice"] = "slice"
-    orientation: Literal["stored", "canonical"] = "canonical"
-
-
 _Architecture = Annotated[
     SerializeAsAny[Architecture],
     one_of(
         Architecture,
         lambda kind: FAMILIES[kind].architecture if kind in FAMILIES else None,
         default="sam",
-        shipped=Annotated[SamArchitecture | LiteMedSamArchitecture, Field(discriminator="kind")],
+        shipped=Annotated[
+            SamArchitecture | LiteMedSamArchitecture | NnUNetArchitecture,
+            Field(discriminator="kind"),
+        ],
     ),
 ]
 _Intensity = Annotated[
@@ -119,7 +69,6 @@ _Intensity = Annotated[
         ],
     ),
 ]
-FramingRule = Annotated[ThighTiles | WholeSlice, Field(discriminator="kind")]
 
 
 class ModelInput(Strict):
@@ -131,14 +80,21 @@ class ModelInput(Strict):
         What the user has to give, in order: ``("image",)`` for any contrast,
         or e.g. ``("in-phase", "out-of-phase")``.
     intensity : IntensityRule
-        From stored intensities to what the network sees.
-    framing : ThighTiles or WholeSlice
-        From slices to tiles.
+        From stored intensities to what the network sees; an nnU-Net has its own.
+    framing : ThighTiles, WholeSlice or NnUNetVolume
+        From slices to tiles, or the volume as a whole.
     """
 
-    channels: tuple[str, ...] = Field(default=("image",), min_length=1, max_length=3)
+    channels: tuple[str, ...] = Field(default=("image",), min_length=1, max_length=4)
     intensity: _Intensity = PercentileIntensity()
     framing: FramingRule = ThighTiles()
+
+    @model_serializer(mode="wrap")
+    def _as_used(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if isinstance(self.framing, NnUNetVolume):
+            del fields["intensity"]
+        return fields
 
 
 class Member(Strict):
@@ -160,7 +116,7 @@ class Member(Strict):
     encoder: WeightFile | None = None
     seed: int | None = None
     fold: int | None = None
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default={})
 
 
 class BundleCard(Strict):
@@ -202,7 +158,7 @@ class BundleCard(Strict):
     temperature: float = Field(default=1.0, ge=0.01, le=100.0)
     training_data: str = Field(max_length=_LONGEST_TEXT)
     licence: str = Field(max_length=_LONGEST_TEXT)
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default={})
     intended_use: str = Field(default=NOT_FOR_CLINICAL_USE, max_length=_LONGEST_TEXT)
 
     @field_validator("title", "version")
@@ -215,12 +171,18 @@ class BundleCard(Strict):
     @model_validator(mode="after")
     def _channels_fit(self) -> BundleCard:
         # A whole slice of fewer channels is filled up to the three that SAM was trained on.
-        framing = self.input.framing
-        shown = 3 if isinstance(framing, WholeSlice) else len(self.input.channels) * framing.images
+        framing, count = self.input.framing, len(self.input.channels)
+        shown = 3 if isinstance(framing, WholeSlice) else count * framing.images
         if shown != self.architecture.input_channels:
             raise ValueError(
                 f"{shown} input channels do not fit a network of {self.architecture.input_channels}"
             )
+        if isinstance(framing, NnUNetVolume) != isinstance(self.architecture, NnUNetArchitecture):
+            raise ValueError("volumes are what networks of nnU-Net see, and no others")
+        if count != (len(framing.normalisation) if isinstance(framing, NnUNetVolume) else count):
+            raise ValueError("each channel needs a normalisation")
+        if isinstance(framing, WholeSlice) and count > shown:
+            raise ValueError(f"a slice has at most {shown} channels")
         return self
 
     @property
@@ -244,7 +206,7 @@ class BundleManifest(BundleCard):
 
     format_version: Literal[1] = 1
     members: tuple[Member, ...] = Field(min_length=1, max_length=MOST_MEMBERS)
-    created_with: dict[str, str] = {}
+    created_with: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _files_have_names_of_their_own(self) -> BundleManifest:

@@ -68,12 +68,19 @@ def _is_plain(tensor: Tensor) -> bool:
     return strided and not tensor.is_quantized
 
 
-def refuse_other_objects(path: Path, label: str) -> None:
+def refuse_other_objects(path: Path, label: str, others: frozenset[str] = frozenset()) -> None:
     """Refuse a checkpoint whose pickle makes anything else than tensors.
 
     ``torch.load(weights_only=True)`` runs no code, but it makes what the pickle
     asks for: a ``bytearray`` of any size, for one. ``torch.save`` has written zip
     files of protocol 2 since PyTorch 1.6; nothing else is read.
+
+    Parameters
+    ----------
+    path, label
+        The checkpoint, and what to call it in an error.
+    others : frozenset of str
+        What it may ask for besides, as module and name.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def refuse_other_objects(path: Path, label: str) -> None:
     with open_regular(path) as file, zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             if entry.filename.endswith("data.pkl") and (
-                entry.file_size > _LARGEST_PICKLE or not _makes_tensors(archive.read(entry))
+                entry.file_size > _LARGEST_PICKLE or not _makes_tensors(archive.read(entry), others)
             ):
                 raise MuscleFMError(
                     f"{label} is damaged, or holds more than tensors, which is never loaded",
@@ -93,14 +100,15 @@ def refuse_other_objects(path: Path, label: str) -> None:
                 )
 
 
-def _makes_tensors(content: bytes) -> bool:
+def _makes_tensors(content: bytes, others: frozenset[str]) -> bool:
     """Tell whether a pickle of protocol 2 asks for nothing but PyTorch's own objects."""
     for operation, argument, _place in pickletools.genops(content):
         # Protocol 4 names objects by the stack, which only an unpickler can follow.
         if operation.name in ("STACK_GLOBAL", "INST"):
             return False
         if operation.name == "GLOBAL" and not (
-            argument == "collections OrderedDict" or str(argument).startswith(("torch ", "torch."))
+            argument in others | {"collections OrderedDict"}
+            or str(argument).startswith(("torch ", "torch."))
         ):
             return False
     return True

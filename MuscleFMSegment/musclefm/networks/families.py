@@ -12,6 +12,7 @@ from musclefm.networks.architecture import (
     SamArchitecture,
     UNetArchitecture,
 )
+from musclefm.networks.nnunet import NnUNetArchitecture
 
 if TYPE_CHECKING:
     from musclefm.networks.network import SegmentationNetwork
@@ -53,10 +54,17 @@ def _lite_medsam(architecture: LiteMedSamArchitecture, class_count: int) -> Segm
     return LiteMedSam(architecture, class_count)
 
 
+def _nnunet(architecture: NnUNetArchitecture, class_count: int) -> SegmentationNetwork:
+    from musclefm.networks.nnunet_network import NnUNet
+
+    return NnUNet(architecture, class_count)
+
+
 FAMILIES: dict[str, Family] = {
     "sam": Family(SamArchitecture, _sam),
     "monai-unet": Family(UNetArchitecture, _unet),
     "lite-medsam": Family(LiteMedSamArchitecture, _lite_medsam),
+    "nnunet": Family(NnUNetArchitecture, _nnunet),
 }
 """Families by the ``kind`` of their architectures."""
 

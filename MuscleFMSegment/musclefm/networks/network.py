@@ -30,7 +30,7 @@ class EncoderStage:
 
 
 class SegmentationNetwork(nn.Module, ABC):
-    """A network from a square image to class logits.
+    """A network from a square image, or a patch of a volume, to class logits.
 
     Members of an ensemble encode together as far as their image encoders hold equal
     weights, and training can leave it frozen: its parameters lie in ``image_encoder``,

@@ -7,11 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from musclefm.inference.case import run_case
+from musclefm.inference.case import load_predictor, run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.field_notes import sparse_note
 from musclefm.inference.kept_probabilities import KeptProbabilities
-from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.scheme import SIDES
 from musclefm.labels.sided import with_sides
 from musclefm.labels.sides import RIGHT
@@ -75,7 +74,7 @@ def segment_case(
     provided = channels.provide(wanted)
     kept = KeptProbabilities(bundle.manifest.temperature) if keep_probabilities else None
     # The networks are not kept: what follows needs the memory for itself.
-    predictor = partial(EnsemblePredictor, bundle, runtime, progress)
+    predictor = partial(load_predictor, bundle, runtime, progress)
     maps = run_case(provided, channels.grid, bundle, predictor(), kept)
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)

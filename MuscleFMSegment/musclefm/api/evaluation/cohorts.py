@@ -127,11 +127,11 @@ def evaluate_model(
     bundle = load_model(model)
     # Imported late: torch takes seconds.
     from musclefm.evaluation.case_quality import case_quality
+    from musclefm.inference.case import load_predictor
     from musclefm.inference.device import choose_runtime
-    from musclefm.inference.predictor import EnsemblePredictor
 
     cases = _labelled_cases(data, bundle.scheme, held_out)
-    predictor = EnsemblePredictor(bundle, choose_runtime(device, precision), silent)
+    predictor = load_predictor(bundle, choose_runtime(device, precision), silent)
     subjects: list[str] = []
     qualities: list[CaseQuality] = []
     for case in cases:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from musclefm.evaluation.labelled_case import LabelledCase
-from musclefm.inference.case import OrientedCase, run_case
+from musclefm.inference.case import OrientedCase, load_predictor, run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.predictor import EnsemblePredictor, SliceObserver
 from musclefm.labels.sided import IGNORE
@@ -65,7 +65,7 @@ class WithUnlabelledScans:
     def tiles(self, card: BundleCard, progress: Progress) -> Iterator[CaseTiles]:
         """Return the labelled tiles, then those of the scans, see :class:`TrainingData`."""
         yield from self.labelled.tiles(card, progress)
-        predictor = EnsemblePredictor(self.teacher, self.runtime, silent)
+        predictor = load_predictor(self.teacher, self.runtime, silent)
         for number, scan in enumerate(self.scans):
             progress(ProgressEvent("label", number, len(self.scans), "scans without labels"))
             channels = read_channels({"image": scan})

@@ -11,6 +11,7 @@ from musclefm.networks.architecture import Architecture, LoraRanks, SamArchitect
 from musclefm.networks.families import build
 from musclefm.networks.lora import attach_lora
 from musclefm.networks.network import SegmentationNetwork
+from musclefm.networks.nnunet import NnUNetArchitecture
 from musclefm.networks.sam import MultiClassSam
 from musclefm.networks.trainable import merge_lora
 from musclefm.training.recipe import FineTuning
@@ -26,6 +27,11 @@ def trained_architecture(start: Bundle, recipe: FineTuning) -> Architecture:
     """
     architecture = start.manifest.architecture
     changes: dict[str, object] = {}
+    if isinstance(architecture, NnUNetArchitecture):
+        raise MuscleFMError(
+            f"model '{start.manifest.name}' is an nnU-Net, which this does not train",
+            "train it by nnUNetv2_train on 'musclefm export' of the cases, and import it again",
+        )
     if isinstance(start.manifest.input.framing, WholeSlice):
         changes["input_size"] = recipe.slice_size
     if recipe.trained == "lora":

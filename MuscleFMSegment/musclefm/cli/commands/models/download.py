@@ -41,7 +41,8 @@ def add_scheme_option(parser: argparse.ArgumentParser) -> None:
         "--scheme",
         default=PUBLISHED_SCHEME,
         help="label scheme that a pretrained checkpoint shall learn, that of the corrections or "
-        f"data to train on, e.g. {DEFAULT_SCHEME} (default: %(default)s)",
+        f"data to train on, or that of an nnU-Net's muscles, e.g. {DEFAULT_SCHEME} (default: "
+        "%(default)s)",
     )
 
 

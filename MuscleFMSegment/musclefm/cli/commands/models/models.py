@@ -37,13 +37,28 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Install a model's folder or a .zip of 'musclefm models export'. Where there "
         "is a model of its name, it becomes the version in use, and the former one stays. Or "
         "import a published fold's folder (checkpoint_best.pth and args.json), a folder of "
-        "fold_N folders, or a SAM or MedSAM .pth file as a pretrained checkpoint.",
+        "fold_N folders, a results folder of nnU-Net (plans.json, dataset.json and fold_N), or "
+        "a SAM or MedSAM .pth file as a pretrained checkpoint.",
     )
     importing.add_argument("path", type=Path, metavar="PATH")
     importing.add_argument(
         "--name", help="name to install it under (default: its own; a checkpoint has none)"
     )
     download.add_scheme_option(importing)
+    importing.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="JSON or CSV file that says which muscles an nnU-Net's labels are, where their "
+        "names do not",
+    )
+    importing.add_argument(
+        "--channels",
+        type=lambda text: tuple(text.split(",")),
+        metavar="NAME,NAME",
+        help="what an nnU-Net's channels are, in its order, where dataset.json does not say: "
+        "in-phase, out-of-phase, fat, water",
+    )
     importing.set_defaults(run=_import)
     export = actions.add_parser(
         "export", help="write a model as a folder or .zip for 'import' on another computer"
@@ -172,7 +187,13 @@ def _import(arguments: argparse.Namespace) -> None:
             f"'{arguments.path.name}' is no model that has a name",
             "give a model's folder or .zip; or, for a checkpoint, a name with --name",
         )
-    bundle = import_checkpoint(arguments.path, arguments.name, scheme=arguments.scheme)
+    bundle = import_checkpoint(
+        arguments.path,
+        arguments.name,
+        scheme=arguments.scheme,
+        mapping=arguments.mapping,
+        channels=arguments.channels,
+    )
     say(f"Installed '{bundle.manifest.name}': {_in_short(bundle)}.")
 
 
