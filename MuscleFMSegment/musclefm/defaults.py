@@ -15,6 +15,9 @@ PUBLISHED_SCHEME = "thigh-12"
 DEFAULT_DEVICE = "auto"
 """A GPU where there is one, else the CPU."""
 
+WORKER_IDLE_S = 600.0
+"""So long a worker without a case keeps its ensemble, and the GPU memory, before it ends."""
+
 UNCERTAIN_FROM = 0.25
 """Least total uncertainty of an uncertain voxel, normalised to [0, 1] by ln(classes)."""
 

@@ -210,6 +210,21 @@ def test_progress_is_reported_of_every_stage(file, model, tmp_path):
     assert stages == ["read", "load", "segment", "review", "write"]
 
 
+def test_the_networks_of_the_last_case_stay_loaded(file, model, tmp_path):
+    def loads(chosen, **options):
+        events = []
+        options = TINY | options
+        musclefm.segment(file, model=chosen, progress=events.append, **options)
+        return sum(event.message == "loading the ensemble" for event in events)
+
+    other = tiny_bundle(tmp_path / "other", 1)
+    assert loads(model, keep_loaded=False) in (0, 2)
+    assert [loads(model), loads(model), loads(other), loads(model)] == [2, 0, 1, 2]
+    assert loads(model, precision="bf16") == 2
+    assert loads(model, precision="bf16", keep_loaded=False) == 0
+    assert loads(model, precision="bf16") == 2
+
+
 def test_cancelled_at_any_event_nothing_is_left_behind(file, model, tmp_path):
     events = []
     musclefm.segment(file, model=model, out=tmp_path / "all", progress=events.append, **TINY)

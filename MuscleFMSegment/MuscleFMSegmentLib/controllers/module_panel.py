@@ -22,6 +22,7 @@ from MuscleFMSegmentLib.controllers.shortcuts import Shortcuts, reviewKeys
 from MuscleFMSegmentLib.controllers.worklist_controller import WorklistController
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
+from MuscleFMSegmentLib.process.worker import Worker
 from MuscleFMSegmentLib.scene.nodes import firstInput, isInput, nodesOfClass, slicesAlongLeg
 from MuscleFMSegmentLib.startup.installer import Installer
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
@@ -59,12 +60,10 @@ class ModulePanel:
         self.inventory = InventoryController(
             self.segment, self.messages, LibraryRunner(qt.QTimer()), qt.QTimer(), self._chosen
         )
+        self._worker = Worker()
+        runner = LibraryRunner(qt.QTimer(), self._worker.begin)
         self.run = RunController(
-            self.segment,
-            self.messages,
-            LibraryRunner(qt.QTimer()),
-            self._onResults,
-            self.inventory.noteRun,
+            self.segment, self.messages, runner, self._onResults, self.inventory.noteRun
         )
         self.download = DownloadController(
             self.segment,
@@ -181,6 +180,7 @@ class ModulePanel:
         """End all that runs, and keep what is open."""
         self.exit()
         self.run.end()
+        self._worker.end()
         self.worklist.end()
         self.learn.end()
         self.inventory.end()
@@ -205,6 +205,8 @@ class ModulePanel:
         """Install the missing packages."""
         with self.messages.shown():
             self.messages.clear()
+            # It holds the packages that it has imported.
+            self._worker.end()
             self._installer.install()
         self._checkPackages()
 

@@ -66,6 +66,8 @@ class ChildProcess:
         All variables of the child.
     folder : Path, optional
         Its working folder.
+    takesLines : bool
+        Whether it is given lines by :meth:`writeLine`; they end when this process does.
 
     Raises
     ------
@@ -74,20 +76,23 @@ class ChildProcess:
     """
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+        takesLines: bool = False,
     ) -> None:
         self._process = subprocess.Popen(
             list(arguments),
             env=dict(environment),
             cwd=folder,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if takesLines else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **_OWN_GROUP,
         )
         assert self._process.stdout and self._process.stderr
-        self._pipes = (self._process.stdout, self._process.stderr)
-        self._out, self._errors = map(_Lines, self._pipes)
+        self._out, self._errors = _Lines(self._process.stdout), _Lines(self._process.stderr)
         self._askedAt: float | None = None
 
     @property
@@ -108,6 +113,13 @@ class ChildProcess:
     def readErrors(self) -> list[str]:
         """Return the whole lines of standard error that came since the last call."""
         return self._errors.last() if self.returnCode is not None else self._errors.read()
+
+    def writeLine(self, line: str) -> None:
+        """Write a line to its standard input; one that has ended reads it no more."""
+        assert self._process.stdin
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
 
     def askToEnd(self) -> None:
         """Ask the tree to end; call :meth:`pressOn` until it has."""
@@ -131,9 +143,10 @@ class ChildProcess:
 
     def close(self) -> None:
         """Give the pipes back."""
-        for pipe in self._pipes:
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
-                pipe.close()
+                if pipe:
+                    pipe.close()
 
     def _treeLives(self) -> bool:
         if sys.platform == "win32":

@@ -43,8 +43,15 @@ class Process(Protocol):
     def close(self) -> None: ...
 
 
-def startLibrary(arguments: Sequence[str]) -> ChildProcess:
+def startLibrary(arguments: Sequence[str], takesLines: bool = False) -> ChildProcess:
     """Start ``python -m musclefm`` with arguments, in Slicer's Python unless another is named.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of ``musclefm``.
+    takesLines : bool
+        As of :class:`ChildProcess`.
 
     Raises
     ------
@@ -61,7 +68,8 @@ def startLibrary(arguments: Sequence[str]) -> ChildProcess:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     # Progress has to come as it is made, and names as they are written.
     environment |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    return ChildProcess([python, "-m", "musclefm", *arguments], environment)
+    command = [python, "-m", "musclefm", *arguments]
+    return ChildProcess(command, environment, takesLines=takesLines)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,8 @@ class LibraryRunner:
     timer : qt.QTimer
         Of its own; calls :meth:`poll` while a command runs.
     start : callable
-        Starts the library with arguments; raises OSError where it cannot.
+        Starts the library with arguments, or begins a case of a :class:`Worker`; raises
+        OSError where it cannot.
     """
 
     def __init__(

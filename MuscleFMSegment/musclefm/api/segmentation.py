@@ -31,6 +31,7 @@ def segment(
     echo: int | None = None,
     out: str | os.PathLike[str] | None = None,
     keep_probabilities: bool = False,
+    keep_loaded: bool = True,
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Case:
@@ -61,6 +62,9 @@ def segment(
     keep_probabilities : bool
         Whether the case, and its folder, hold the probabilities of all classes: for
         :func:`evaluate`. They are large.
+    keep_loaded : bool
+        Whether the networks stay in memory, a GPU's too, so that the next case with this
+        model on this device starts at once.
     progress : callable, optional
         Takes each :class:`ProgressEvent`: stage, steps done, steps in all, message.
     cancel : callable, optional
@@ -111,7 +115,14 @@ def segment(
 
     bundle = load_model(model)
     runtime = choose_runtime(device, precision)
-    results = segment_case(channels, bundle, runtime, report, keep_probabilities=keep_probabilities)
+    results = segment_case(
+        channels,
+        bundle,
+        runtime,
+        report,
+        keep_probabilities=keep_probabilities,
+        keep_loaded=keep_loaded,
+    )
     case = Case(results)
     if out is not None:
         case.save(out, progress=report)

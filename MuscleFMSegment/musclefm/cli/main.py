@@ -41,6 +41,7 @@ COMMANDS = {
     "learn": "learn",
     "models": "models.models",
     "train": "train",
+    "worker": "worker",
 }
 """Commands, and the modules of ``cli/commands`` that have them; in the order of the help."""
 
@@ -92,16 +93,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     silence_libraries()
     try:
         raise_on_signals()
+        return run_command(sys.argv[1:] if arguments is None else list(arguments))
+    except InterruptedWork as interrupted:
+        end_process(interrupted)
+
+
+def run_command(given: Sequence[str], **settings: object) -> int:
+    """Run a command in a process that is ready for it.
+
+    Parameters
+    ----------
+    given : sequence of str
+        Name and arguments.
+    settings : object
+        What the command is to find beside its arguments, whatever it would set itself.
+
+    Returns
+    -------
+    int
+        As of :func:`main`.
+
+    Raises
+    ------
+    InterruptedWork
+        It was asked to end.
+    """
+    try:
         if not _is_memory_for(_TO_BEGIN_BYTES):
             raise MemoryError
-        given = sys.argv[1:] if arguments is None else list(arguments)
         check_arguments(given)
         parsed = build_parser(given).parse_args(given)
+        vars(parsed).update(settings)
         with command_log(parsed):
             _run(parsed)
         sys.stdout.flush()
-    except InterruptedWork as interrupted:
-        end_process(interrupted)
     except ModuleNotFoundError:
         # The Slicer module reads the name of the package from the traceback.
         raise

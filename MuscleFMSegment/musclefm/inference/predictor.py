@@ -82,7 +82,6 @@ class EnsemblePredictor:
     def __init__(self, bundle: Bundle, runtime: Runtime, progress: Progress) -> None:
         bundle.require_ready()
         self._runtime = runtime
-        self._progress = progress
         self._classes = bundle.scheme.class_count
         self._temperature = bundle.manifest.temperature
         size = bundle.manifest.architecture.input_size
@@ -99,7 +98,13 @@ class EnsemblePredictor:
             member = bundle.load_member(index, runtime.device)
             self._members.append(runtime.place(member))
             self._share_encoder(index)
-        progress(ProgressEvent("load", count, count, runtime.description))
+        self.report_to(progress)
+
+    def report_to(self, progress: Progress) -> None:
+        """Call another progress from now on, at first for the members, which are loaded."""
+        self._progress = progress
+        count = len(self._members)
+        progress(ProgressEvent("load", count, count, self._runtime.description))
 
     def _share_encoder(self, index: int) -> None:
         """Let a member start where an earlier one's equal stages end: it encodes from there on."""

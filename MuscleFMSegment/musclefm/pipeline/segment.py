@@ -7,10 +7,11 @@ from functools import partial
 
 import numpy as np
 
-from musclefm.inference.case import load_predictor, run_case
+from musclefm.inference.case import run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.field_notes import sparse_note
 from musclefm.inference.kept_probabilities import KeptProbabilities
+from musclefm.inference.loaded import loaded_ensemble
 from musclefm.labels.scheme import SIDES
 from musclefm.labels.sided import with_sides
 from musclefm.labels.sides import RIGHT
@@ -39,6 +40,7 @@ def segment_case(
     rule: FlagRule = DEFAULT_RULE,
     *,
     keep_probabilities: bool = False,
+    keep_loaded: bool = True,
 ) -> CaseResults:
     """Segment a case and find what is to be checked.
 
@@ -56,6 +58,9 @@ def segment_case(
         What is flagged.
     keep_probabilities : bool
         Whether the results hold those of all classes, and the variance over members.
+    keep_loaded : bool
+        Whether the networks stay in memory for the next case; else what follows them here
+        has that memory for itself.
 
     Raises
     ------
@@ -73,9 +78,9 @@ def segment_case(
     )
     provided = channels.provide(wanted)
     kept = KeptProbabilities(bundle.manifest.temperature) if keep_probabilities else None
-    # The networks are not kept: what follows needs the memory for itself.
-    predictor = partial(load_predictor, bundle, runtime, progress)
-    maps = run_case(provided, channels.grid, bundle, predictor(), kept)
+    with loaded_ensemble(bundle, runtime, progress, keep=keep_loaded) as predictor:
+        maps = run_case(provided, channels.grid, bundle, predictor, kept)
+    del predictor
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)
     fat_fraction = channels.fat_fraction()

@@ -37,11 +37,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_device_options(parser)
     add_progress_option(parser)
-    parser.set_defaults(run=run)
+    # Only a worker segments another case afterwards.
+    parser.set_defaults(run=run, keep_loaded=False)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Segment the input, write the results and tell what was found."""
+    before = published_count()
     case = run_heavy(
         arguments,
         lambda progress: segment(
@@ -53,9 +55,10 @@ def run(arguments: argparse.Namespace) -> None:
             echo=arguments.echo,
             out=arguments.out,
             keep_probabilities=arguments.save_probabilities,
+            keep_loaded=arguments.keep_loaded,
             progress=progress,
         ),
-        kept=lambda: "after all results were written" if published_count() else "",
+        kept=lambda: "after all results were written" if published_count() > before else "",
     )
     for note in case.notes:
         output.note(f"note: {note}")

@@ -38,11 +38,14 @@ class InterruptedWork(BaseException):
     kept : callable or None
         Returns what is kept of the work, once nothing is written any more; an empty
         text for nothing.
+    unwound : bool
+        Whether the thread of the work has ended.
     """
 
     def __init__(self, signal_number: int) -> None:
         self.signal_number = signal_number
         self.kept: Callable[[], str] | None = None
+        self.unwound = True
         super().__init__(signal_number)
 
 
@@ -56,6 +59,7 @@ def run_interruptibly(
     work: Callable[[Progress], Result],
     progress: Progress,
     kept: Callable[[], str] | None = None,
+    cancelled: threading.Event | None = None,
 ) -> Result:
     """Run work in a thread of its own, so that a signal is noticed at once.
 
@@ -71,6 +75,8 @@ def run_interruptibly(
         Called at each step of the work.
     kept : callable, optional
         See :class:`InterruptedWork`.
+    cancelled : Event, optional
+        Asks the work to end when it is set, as Ctrl-C does.
 
     Raises
     ------
@@ -97,12 +103,15 @@ def run_interruptibly(
         thread.start()
         while thread.is_alive():
             thread.join(0.1)
+            if cancelled and cancelled.is_set():
+                raise InterruptedWork(signal.SIGINT)
         _ignore_signals()
     except InterruptedWork as interrupted:
         asked.set()
         thread.join(_TIMEOUT_S)
         if not outcome:
             interrupted.kept = kept
+            interrupted.unwound = not thread.is_alive()
             raise
     if failure:
         raise failure[0]

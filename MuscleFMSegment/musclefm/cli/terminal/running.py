@@ -44,11 +44,12 @@ def run_heavy(
     Parameters
     ----------
     arguments : Namespace
-        Of the command; ``progress`` says how progress is shown.
+        Of the command; ``progress`` says how progress is shown, and a worker's ``cancelled``,
+        an event, that its owner has no more use for the results.
     work : callable
         Takes the progress that it has to tell.
     kept : callable, optional
         Returns what is kept of work that was interrupted, an empty text for nothing.
     """
     with progress_output(arguments.progress) as progress:
-        return run_interruptibly(work, progress, kept)
+        return run_interruptibly(work, progress, kept, getattr(arguments, "cancelled", None))
