@@ -11,11 +11,11 @@ from musclefm.inference.case import run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.field_notes import sparse_note
 from musclefm.inference.kept_probabilities import KeptProbabilities
-from musclefm.inference.loaded import loaded_ensemble
 from musclefm.labels.scheme import SIDES
 from musclefm.labels.sided import with_sides
 from musclefm.labels.sides import RIGHT
 from musclefm.models.bundle import Bundle
+from musclefm.pipeline.loaded import loaded_ensemble
 from musclefm.plain_text import figures
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.results.case import CaseResults
