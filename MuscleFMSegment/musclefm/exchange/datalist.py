@@ -2,24 +2,169 @@
 
 The list has the keys of the Medical Segmentation Decathlon's ``dataset.json``
 (http://medicaldecathlon.com), which ``monai.data.load_decathlon_datalist``
-documents.
+documents; ``test`` holds cases as ``training`` does. What else this project notes
+there is said by :class:`DataList`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from musclefm.errors import MuscleFMError
 from musclefm.exchange.training_case import TrainingCase, alike
 from musclefm.labels.scheme import LabelScheme
 from musclefm.labels.sided import IGNORE, value_names, without_sides
 from musclefm.storage.atomic import atomic_text, staged_folder
+from musclefm.storage.regular_file import read_regular
+from musclefm.volumes.channels import CHANNEL_NAMES
 from musclefm.volumes.writing import write_volume
 
+DATA_LIST_FILE = "datalist.json"
 
-def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool = False) -> Path:
+# A hundred thousand cases.
+_LARGEST_LIST = 64 << 20
+
+Item = dict[str, object]
+"""A case as the list has it."""
+
+TEST = "test"
+"""Split of the cases that are not learned from."""
+
+
+class ListedCase(BaseModel):
+    """A case of a list; files are relative to it.
+
+    Attributes
+    ----------
+    image : str or list of str
+        A file, or one for each channel.
+    label : str
+        Labels on the voxels of the image.
+    subject : str or None
+        The same for all cases of a person.
+    severity : str or None
+        Of the fatty infiltration, see ``severity_rule`` of the list.
+    split : str or None
+        ``"test"`` for a case that is not learned from; cases of the list ``test`` are so.
+    """
+
+    image: str | list[str]
+    label: str
+    subject: str | None = None
+    severity: str | None = None
+    split: str | None = None
+
+
+class DataList(BaseModel):
+    """A list of cases.
+
+    Attributes
+    ----------
+    modality, labels : dict of str to str
+        Channels by number, label names by value.
+    training, test : list of ListedCase
+        The cases, see :meth:`cases`.
+    annotated : list of str or None
+        Muscles that the labels would show if they were there, as ``labels`` calls them;
+        None for all. Others may lie in the background.
+    merged : list of list of str
+        Muscles that have the label of one of them, as they are not told apart.
+    severity_rule : str
+        What the severities follow from.
+    """
+
+    modality: dict[str, str]
+    labels: dict[str, str]
+    training: list[ListedCase]
+    test: list[ListedCase] = []
+    annotated: list[str] | None = None
+    merged: list[list[str]] = []
+    severity_rule: str = ""
+
+    def cases(self) -> list[ListedCase]:
+        """Return all cases, each with its split."""
+        return self.training + [x.model_copy(update={"split": TEST}) for x in self.test]
+
+    def is_sided(self, scheme: LabelScheme) -> bool:
+        """Tell whether the labels have sides.
+
+        Raises
+        ------
+        MuscleFMError
+            They are not the scheme's.
+        """
+        for sided in (False, True):
+            names = value_names(scheme, sided=sided) | {IGNORE: "ignore"}
+            labels = self.labels.items()
+            if all(names.get(int(v) if v.isdigit() else -1) == name for v, name in labels):
+                return sided
+        raise MuscleFMError(
+            f"the data list has labels of another scheme than the model's, '{scheme.name}'",
+            "train a model of the same scheme",
+        )
+
+    def channel_names(self) -> list[str]:
+        """Return the channels in the order of a case's images.
+
+        Raises
+        ------
+        MuscleFMError
+            One is unknown.
+        """
+        names = [self.modality[n] for n in sorted(self.modality, key=lambda n: n.zfill(3))]
+        if len(names) == 1 and names[0] not in CHANNEL_NAMES:
+            return ["image"]
+        if not names or not set(names) <= set(CHANNEL_NAMES):
+            raise MuscleFMError(
+                "the data list has channels of unknown names",
+                f"call each modality one of {', '.join(CHANNEL_NAMES)}",
+            )
+        return names
+
+    def merged_muscles(self, scheme: LabelScheme) -> tuple[frozenset[int], ...]:
+        """Return the ids of muscles that the labels do not tell apart."""
+        return tuple(_ids(group, scheme) for group in self.merged)
+
+    def annotated_muscles(self, scheme: LabelScheme) -> frozenset[int]:
+        """Return the ids of muscles that are never background, merged ones included."""
+        if self.annotated is None:
+            return frozenset(label.id for label in scheme.labels)
+        return _ids(self.annotated, scheme).union(*self.merged_muscles(scheme))
+
+
+def read_datalist(file: Path) -> DataList:
+    """Read a data list.
+
+    Raises
+    ------
+    MuscleFMError
+        It cannot be read.
+    """
+    try:
+        return DataList.model_validate_json(read_regular(file, _LARGEST_LIST))
+    except OSError as error:
+        raise MuscleFMError(
+            f"the data list cannot be read ({error.strerror or 'input or output error'})",
+            "check its access rights, or write it again",
+        ) from error
+    except ValidationError as error:
+        raise MuscleFMError(
+            f"the data list cannot be understood ({error.error_count()} faults)",
+            "write it with 'musclefm corrections export --format monai'",
+        ) from error
+
+
+def write_datalist(
+    cases: Iterable[TrainingCase],
+    folder: Path,
+    *,
+    sided: bool = False,
+    finish: Callable[[list[Item]], Item] | None = None,
+) -> Path:
     """Write a data set for MONAI.
 
     Cases are taken one at a time, so a generator keeps only one in memory.
@@ -33,6 +178,8 @@ def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool =
     sided : bool
         Give left and right muscles labels of their own. Without, the same
         muscle of both sides has one label, as this project's networks learn it.
+    finish : callable, optional
+        Given the items of all cases, once all are written: what else the list says.
 
     Returns
     -------
@@ -46,7 +193,7 @@ def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool =
     MuscleFMError
         There is no case, the cases differ, or the folder cannot be written.
     """
-    items: list[dict[str, object]] = []
+    items: list[Item] = []
     with staged_folder(folder) as staged:
         for case in alike(cases):
             images = {
@@ -60,9 +207,10 @@ def write_datalist(cases: Iterable[TrainingCase], folder: Path, *, sided: bool =
             items.append({"image": list(images), "label": label, "subject": case.subject})
         if not items:
             raise MuscleFMError("there is no case to export", "add or choose at least one")
-        text = datalist_text(items, list(case.channels), case.scheme, sided=sided)
-        atomic_text(staged / "datalist.json", text)
-    return folder / "datalist.json"
+        further = finish(items) if finish else {}
+        text = datalist_text(items, list(case.channels), case.scheme, sided=sided, further=further)
+        atomic_text(staged / DATA_LIST_FILE, text)
+    return folder / DATA_LIST_FILE
 
 
 def datalist_text(
@@ -71,6 +219,7 @@ def datalist_text(
     scheme: LabelScheme,
     *,
     sided: bool,
+    further: Mapping[str, object] | None = None,
 ) -> str:
     """Return the text of a ``datalist.json``.
 
@@ -85,9 +234,11 @@ def datalist_text(
         Of the labels.
     sided : bool
         Whether the labels have sides.
+    further : mapping, optional
+        What else it says; goes before what it says by default.
     """
     names = value_names(scheme, sided=sided) | {IGNORE: "ignore"}
-    document = {
+    document: Item = {
         "name": "Thigh muscles on MR",
         "description": f"{scheme.title}; {'sided' if sided else 'both sides alike'}",
         "modality": {str(number): name for number, name in enumerate(channels)},
@@ -97,4 +248,10 @@ def datalist_text(
         "training": items,
         "test": [],
     }
-    return json.dumps(document, indent=2) + "\n"
+    return json.dumps(document | dict(further or {}), indent=2) + "\n"
+
+
+def _ids(names: Collection[str], scheme: LabelScheme) -> frozenset[int]:
+    """Return the ids of those muscles that a scheme has."""
+    known = {name: value for value, name in value_names(scheme, sided=False).items()}
+    return frozenset(known[name] for name in names if known.get(name))

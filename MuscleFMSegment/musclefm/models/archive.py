@@ -10,13 +10,11 @@ import contextlib
 import hashlib
 import os
 import shutil
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import IO
 
 from musclefm.errors import MuscleFMError
 from musclefm.models.bundle import MANIFEST_FILE, Bundle
@@ -25,32 +23,17 @@ from musclefm.models.weight_files import GET_AGAIN, WeightFile
 from musclefm.plain_text import figures
 from musclefm.storage.atomic import staged_file, staged_folder
 from musclefm.storage.regular_file import LargeFileError, is_file, open_regular
+from musclefm.storage.zip_files import READ_ERRORS, is_packed_plainly, leads_out, open_zip
 
 _ZIP = ".zip"
 _CHUNK = 1 << 20
 
-# Other ways of packing can ask for gigabytes before the first byte.
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED = 0x1
 # Weights hardly get smaller; what does by more than this holds none.
 _LARGEST_RATIO = 100
 # A thousand entries, each of which takes a hundred bytes or two.
 _LARGEST_DIRECTORY = 1 << 18
 # The same bundle always gives the same bytes.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-
-# What the reader of zip files raises, whatever is in them.
-_UNREADABLE = (
-    OSError,
-    KeyError,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -89,45 +72,13 @@ def bundle_source(path: Path) -> Iterator[BundleSource]:
     if path.suffix.lower() != _ZIP:
         yield _source(lambda name: open_regular(path / name, links=False), path.name)
         return
-    with contextlib.ExitStack() as stack:
-        try:
-            file = _ZipBytes(stack.enter_context(open_regular(path)))
-            archive = stack.enter_context(zipfile.ZipFile(file))
-        except _UNREADABLE as error:
-            raise MuscleFMError(f"'{path.name}' is no readable zip file", GET_AGAIN) from error
-        file.is_listed = True
+    with open_zip(path, _LARGEST_DIRECTORY, GET_AGAIN) as archive:
         folder = _bundle_folder(archive, path.name)
         source = _source(lambda name: archive.open(f"{folder}{name}"), path.name)
         packed = path.stat().st_size
         if sum(entry.bytes for entry in source.manifest.files) > _LARGEST_RATIO * packed:
             raise _not_packed_so(path.name)
         yield source
-
-
-class _ZipBytes:
-    """The bytes of a zip file; no more of them at once than a list of its entries has.
-
-    ``ZipFile`` reads that list as long as the file says it is, and makes an object of each.
-
-    Attributes
-    ----------
-    is_listed : bool
-        Whether the list was read: from then on any number of bytes is given.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.is_listed = False
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        if self.is_listed:
-            return self._file.read(size)
-        most = _LARGEST_DIRECTORY + 1
-        content = self._file.read(most if size < 0 else min(size, most))
-        if len(content) == most:
-            raise zipfile.BadZipFile("the list of entries is too long")
-        return content
 
 
 def copy_bundle(source: BundleSource, folder: Path) -> None:
@@ -185,7 +136,7 @@ def _source(opened: Callable[[str], IO[bytes]], label: str) -> BundleSource:
             text = stream.read(LARGEST_MANIFEST + 1)
             if len(text) > LARGEST_MANIFEST:
                 raise LargeFileError(LARGEST_MANIFEST)
-    except _UNREADABLE as error:
+    except READ_ERRORS as error:
         raise MuscleFMError(
             f"'{label}' is not a model: it holds no readable {MANIFEST_FILE}", GET_AGAIN
         ) from error
@@ -194,16 +145,11 @@ def _source(opened: Callable[[str], IO[bytes]], label: str) -> BundleSource:
 
 def _bundle_folder(archive: zipfile.ZipFile, label: str) -> str:
     """Return what stands before the names of the bundle's files, e.g. ``"thigh-demo/"``."""
-    entries = archive.infolist()
-    names = {entry.filename.casefold() for entry in entries}
-    if len(names) < len(entries) or any(
-        entry.compress_type not in _COMPRESSIONS or entry.flag_bits & _ENCRYPTED
-        for entry in entries
-    ):
+    if not is_packed_plainly(archive):
         raise _not_packed_so(label)
-    paths = [PurePosixPath(name.replace("\\", "/")) for name in archive.namelist()]
-    if any(path.is_absolute() or ".." in path.parts or ":" in str(path) for path in paths):
+    if leads_out(archive):
         raise MuscleFMError(f"'{label}' holds paths that lead out of it", GET_AGAIN)
+    paths = [PurePosixPath(name) for name in archive.namelist()]
     found = [str(path.parent) for path in paths if path.name == MANIFEST_FILE]
     if len(found) != 1:
         raise MuscleFMError(
@@ -231,7 +177,7 @@ def _checked(source: BundleSource, entry: WeightFile) -> Iterator[bytes]:
                     break
                 digest.update(chunk)
                 yield chunk
-    except _UNREADABLE as error:
+    except READ_ERRORS as error:
         raise MuscleFMError(f"{label} is missing or unreadable", GET_AGAIN) from error
     if left or digest.hexdigest() != entry.sha256:
         raise MuscleFMError(f"{label} has changed: its size or sha256 is wrong", GET_AGAIN)

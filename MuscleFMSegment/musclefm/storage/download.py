@@ -37,7 +37,7 @@ _REST_S = 1.0
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file on the web whose content is known.
+    """A file on the web, of known content or not.
 
     Attributes
     ----------
@@ -46,15 +46,15 @@ class RemoteFile:
     file : str
         Its name on the disk.
     bytes : int
-        Size of the file.
+        Size of the file; 0 where it is not known.
     sha256 : str
-        Its hash, lower-case hexadecimal.
+        Its hash, lower-case hexadecimal; empty where it is not known.
     """
 
     address: str
     file: str
-    bytes: int
-    sha256: str
+    bytes: int = 0
+    sha256: str = ""
 
     @property
     def host(self) -> str:
@@ -83,7 +83,7 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
     Returns
     -------
     Path
-        The file, with the right hash.
+        The file, with the right hash if that is known; else as long as the server says.
 
     Raises
     ------
@@ -94,13 +94,14 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
     final, part = folder / remote.file, folder / f"{remote.file}.part"
     with _alone(folder, remote.file):
         _require_own(part)
-        if final.is_file() and sha256_of(final) == remote.sha256:
+        if final.is_file() and _is_right(final, remote):
             return final
         _require_space(folder, remote.bytes - _size(part))
         failures, furthest = 0, _size(part)
-        while _size(part) != remote.bytes:
+        whole = 0 < remote.bytes == furthest
+        while not whole:
             try:
-                _go_on(remote, part, progress)
+                whole = _go_on(remote, part, progress)
                 reason = "the connection was cut"
             except _CutError as cut:
                 reason = str(cut)
@@ -113,7 +114,7 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
                     " stopped; or give a folder that holds the file with --from",
                 )
             time.sleep(_REST_S * failures)
-        if sha256_of(part) != remote.sha256:
+        if not _is_right(part, remote):
             part.unlink()
             raise _another_file(remote)
         with _disk_errors(), part.open("rb+") as file:
@@ -152,13 +153,17 @@ def file_in_folder(remote: RemoteFile, folder: Path) -> Path:
         raise MuscleFMError(
             f"'{folder.name}' holds no {remote.file}", f"put it there from {remote.address}"
         )
-    if _size(path) != remote.bytes or sha256_of(path) != remote.sha256:
+    if remote.bytes not in (0, _size(path)) or not _is_right(path, remote):
         raise _another_file(remote)
     return path
 
 
-def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> None:
-    """Append what a single answer of the server brings."""
+def _is_right(path: Path, remote: RemoteFile) -> bool:
+    return not remote.sha256 or sha256_of(path) == remote.sha256
+
+
+def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> bool:
+    """Append what a single answer of the server brings, and tell whether that was all."""
     done = _size(part)
     headers = {"User-Agent": f"musclefm/{__version__}"}
     if done:
@@ -167,28 +172,32 @@ def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> None:
     with _answer(request, remote, part) as answer:
         # A server that knows no ranges begins anew.
         resumed = bool(done) and answer.status == HTTPStatus.PARTIAL_CONTENT
-        if not resumed and answer.length not in (None, remote.bytes):
+        if not resumed and remote.bytes and answer.length not in (None, remote.bytes):
             # Something in between may have answered, so what has come is kept.
             raise _another_file(remote)
         if resumed and not re.match(rf"bytes {done}-", answer.headers.get("Content-Range", "")):
             part.unlink()
             raise _CutError("the server sent another part than asked for")
         done = done if resumed else 0
-        total = max(1, remote.bytes // _MEGABYTE)
+        # A server that packs files as it sends them says no length.
+        size = remote.bytes or (done + answer.length if answer.length is not None else 0)
+        _require_space(part.parent, size - done)
+        total = size // _MEGABYTE or (1 if size else 0)
         with _disk_errors():
             file = part.open("ab" if resumed else "wb")
         with file:
             for chunk in _chunks(answer):
                 done += len(chunk)
-                if done > remote.bytes:
+                if 0 < size < done:
                     break
                 with _disk_errors():
                     file.write(chunk)
                     file.flush()
                 progress(ProgressEvent("download", done // _MEGABYTE, total, "MB"))
-    if done > remote.bytes:
+    if 0 < size < done:
         part.unlink()
         raise _another_file(remote)
+    return done == size or not size
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from musclefm.api.evaluation.case_pairs import case_pair, read_segmentation
 from musclefm.api.evaluation.evaluation import muscle_ids
-from musclefm.api.evaluation.matching import MatchedCase, match_cases, read_groups
+from musclefm.api.evaluation.matching import MatchedCase, data_list_at, match_cases, read_groups
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.case_evaluation import evaluate_case
@@ -30,6 +30,7 @@ from musclefm.results.reading import holds_results
 from musclefm.storage.atomic import check_folder
 
 if TYPE_CHECKING:
+    from musclefm.exchange.datalist import DataList
     from musclefm.labels.mapping import LabelMapping
 
 Paths = str | os.PathLike[str]
@@ -155,7 +156,10 @@ def evaluate_cohort(
     others: tuple[MatchedCase, ...] = ()
     if against is not None:
         others, _ = match_cases(Path(against), Path(references), given)
-    rules = _rules([*cases, *others], scheme, reference_scheme, mapping, annotated, merged, report)
+    listed = data_list_at(Path(references))
+    rules = _rules(
+        [*cases, *others], scheme, reference_scheme, mapping, annotated, merged, listed, report
+    )
     total = len(cases) + len(others)
     summaries = []
     for chosen, done in ((cases, 0), (others, len(cases))):
@@ -195,6 +199,7 @@ def _rules(
     mapping: Paths | None,
     annotated: Collection[str] | None,
     merged: Sequence[Collection[str]],
+    listed: DataList | None,
     report: Progress,
 ) -> _Rules:
     # Imported late: they know DICOM.
@@ -208,17 +213,20 @@ def _rules(
     source = load_scheme(reference_scheme) if reference_scheme else None
     meanings = None if mapping is None else read_mapping(Path(mapping), known)
     shown: set[int] = set()
+    is_given = annotated is not None
     if annotated is not None:
         shown = muscle_ids(annotated, known)
+    elif listed and listed.annotated is not None:
+        shown, is_given = set(listed.annotated_muscles(known)), True
     read = list({case.reference: case for case in cases}.values())
-    for number, case in enumerate(read if annotated is None else ()):
+    for number, case in enumerate(() if is_given else read):
         report(ProgressEvent("read", number, len(read), "references"))
         with _numbered(number, read):
             shown |= shown_muscles(
                 case.reference, known, source=source, mapping=meanings, what="the reference"
             )
     groups = tuple(frozenset(muscle_ids(group, known)) for group in merged)
-    groups += merged_muscles(meanings)
+    groups += merged_muscles(meanings) + (listed.merged_muscles(known) if listed else ())
     return _Rules(known, source, meanings, frozenset(shown), groups)
 
 

@@ -166,7 +166,8 @@ def compare(
     data : path or CorrectionStore, optional
         A store of corrections or a MONAI ``datalist.json``; by default the user's store.
     held_out : float, optional
-        Only the subjects that training with this share held out; by default all.
+        Only the subjects that training with this share held out; by default all. Of a data
+        list with test cases always those.
     device, precision, progress, cancel
         As of :func:`segment`.
 
@@ -222,8 +223,10 @@ def _labelled_cases(
     scheme: LabelScheme,
     held_out: float | None,
 ) -> Iterator[LabelledCase]:
-    from musclefm.training.data.dataset import read_cases, read_held_out
+    from musclefm.training.data.dataset import names_test_cases, read_cases, read_held_out
 
     path = data_path(data)
     warn_of_left_out(path)
-    return read_held_out(path, scheme, held_out) if held_out else read_cases(path, scheme)
+    if held_out or names_test_cases(path):
+        return read_held_out(path, scheme, held_out or 0.0)
+    return read_cases(path, scheme)

@@ -6,11 +6,16 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.cohort.summary import BY_FAT_FRACTION
 from musclefm.plain_text import figures
 from musclefm.results.reading import holds_results
 from musclefm.storage.regular_file import is_file, read_regular
+
+if TYPE_CHECKING:
+    from musclefm.exchange.datalist import DataList
 
 SINGLE = "case"
 """Name of the only case, where files are named one by one."""
@@ -59,7 +64,7 @@ def match_cases(
     references : Path
         A file of labels, a folder of them with the same names, or a ``datalist.json``.
     groups : mapping of str to str
-        By case or subject; they go before the severities that a data list says.
+        By case or subject.
 
     Returns
     -------
@@ -71,8 +76,7 @@ def match_cases(
     MuscleFMError
         Nothing matches, or one is a folder and the other is not.
     """
-    truth, subjects, listed = _references(references)
-    groups = {**listed, **groups}
+    truth = _references(references)
     if is_file(segmentations) or holds_results(segmentations):
         if truth is not None and not is_file(references):
             raise MuscleFMError(
@@ -81,7 +85,7 @@ def match_cases(
             )
         if truth is not None:
             found = {_stem(segmentations): segmentations}
-            return _matched(found, truth, subjects, groups)
+            return _matched(found, truth, groups)
         group = groups.get(SINGLE) or groups.get(_stem(segmentations))
         beside = _beside(segmentations)
         return (MatchedCase(SINGLE, SINGLE, segmentations, references, beside, group),), ()
@@ -98,7 +102,7 @@ def match_cases(
         (path for path in segmentations.iterdir() if _is_labels(path) or holds_results(path)),
         "segmentations",
     )
-    return _matched(found, truth, subjects, groups)
+    return _matched(found, truth, groups)
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -123,25 +127,41 @@ def read_groups(path: Path) -> dict[str, str]:
     return {row[key]: row[value] for row in rows if row[key] and row[value]}
 
 
-def _references(
-    path: Path,
-) -> tuple[dict[str, Path] | None, dict[str, str], dict[str, str]]:
-    """Return references by name, None for one alone; subjects and severities as a list says."""
-    if path.name.lower().endswith(".json") and is_file(path):
-        # Imported late: it reads images.
-        from musclefm.training.data.dataset import listed_cases
+def data_list_at(path: Path) -> DataList | None:
+    """Read the data list at a path, or return None where there is another thing."""
+    if not (path.name.lower().endswith(".json") and is_file(path)):
+        return None
+    # Imported late: it writes images.
+    from musclefm.exchange.datalist import read_datalist
 
-        listed = {path.parent / case.label: case for case in listed_cases(path)}
-        return (
-            _by_name(listed, "references"),
-            {_stem(file): case.subject for file, case in listed.items() if case.subject},
-            {_stem(file): case.severity for file, case in listed.items() if case.severity},
+    return read_datalist(path)
+
+
+@dataclass(frozen=True)
+class _References:
+    """Files by the names of their cases, and what a data list says of these."""
+
+    files: dict[str, Path]
+    subjects: dict[str, str]
+    groups: dict[str, str]
+
+
+def _references(path: Path) -> _References | None:
+    """Return references by name, or None for one alone."""
+    if listed := data_list_at(path):
+        cases = {path.parent / case.label: case for case in listed.cases()}
+        # What follows from the fat fraction follows from it here, too, by the limits asked for.
+        given = listed.severity_rule != BY_FAT_FRACTION
+        return _References(
+            _by_name(cases, "references"),
+            {_stem(file): case.subject for file, case in cases.items() if case.subject},
+            {_stem(f): case.severity for f, case in cases.items() if given and case.severity},
         )
     if is_file(path):
-        return None, {}, {}
+        return None
     if not path.is_dir():
         raise MuscleFMError("there is no reference at the path given", "check the path")
-    return _by_name((x for x in path.iterdir() if _is_labels(x)), "references"), {}, {}
+    return _References(_by_name((x for x in path.iterdir() if _is_labels(x)), "references"), {}, {})
 
 
 def _by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:
@@ -155,15 +175,12 @@ def _by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:
 
 
 def _matched(
-    found: Mapping[str, Path],
-    truth: Mapping[str, Path],
-    subjects: Mapping[str, str],
-    groups: Mapping[str, str],
+    found: Mapping[str, Path], references: _References, groups: Mapping[str, str]
 ) -> tuple[tuple[MatchedCase, ...], tuple[str, ...]]:
-    cases = []
+    cases, truth = [], references.files
     for name in sorted(found.keys() & truth.keys()):
-        subject = subjects.get(name, name)
-        group = groups.get(name) or groups.get(subject)
+        subject = references.subjects.get(name, name)
+        group = groups.get(name) or groups.get(subject) or references.groups.get(name)
         cases.append(
             MatchedCase(name, subject, found[name], truth[name], _beside(found[name]), group)
         )

@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ValidationError
 
 from musclefm.corrections.access import STORE_FILE
 from musclefm.corrections.store import CorrectionStore
 from musclefm.corrections.undamaged import undamaged_cases
 from musclefm.errors import MuscleFMError, warn
 from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.exchange.datalist import (
+    DATA_LIST_FILE,
+    TEST,
+    DataList,
+    ListedCase,
+    read_datalist,
+)
 from musclefm.exchange.external_labels import whole_numbers
 from musclefm.labels.scheme import LabelScheme, Side, load_scheme
-from musclefm.labels.sided import IGNORE, check_sided_labels, value_names, without_sides
-from musclefm.storage.regular_file import read_regular
+from musclefm.labels.sided import IGNORE, check_sided_labels, ignoring_merged, without_sides
 from musclefm.training.data.split import held_out_subjects
-from musclefm.volumes.channels import CHANNEL_NAMES, Channels, read_channels
+from musclefm.volumes.channels import Channels, read_channels
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
-
-DATA_LIST_FILE = "datalist.json"
-
-# A hundred thousand cases.
-_LARGEST_LIST = 64 << 20
-
-
-class ListedCase(BaseModel):
-    """A case of a data list: paths from its folder, whose it is, how severe, its split."""
-
-    image: str | list[str]
-    label: str
-    subject: str | None = None
-    severity: str | None = None
-    split: str | None = None
-
-
-class _DataList(BaseModel):
-    modality: dict[str, str]
-    labels: dict[str, str]
-    training: list[ListedCase]
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,11 @@ class UnreadCase:
 
 
 def read_cases(
-    path: Path, scheme: LabelScheme, on_left_out: Callable[[str], object] = warn
+    path: Path,
+    scheme: LabelScheme,
+    on_left_out: Callable[[str], object] = warn,
+    *,
+    held_out: bool = False,
 ) -> Iterator[LabelledCase]:
     """Read the cases at a path, one at a time; samples with damaged files are left out.
 
@@ -86,6 +74,8 @@ def read_cases(
         Of the labels.
     on_left_out : callable
         Takes a line for each sample whose files are damaged.
+    held_out : bool
+        Of a data list, the test cases in place of those to learn from.
 
     Raises
     ------
@@ -96,13 +86,22 @@ def read_cases(
     if path.is_dir() and (path / STORE_FILE).is_file():
         yield from _of_store(CorrectionStore(path), scheme, on_left_out)
         return
-    file = path / DATA_LIST_FILE if path.is_dir() else path
+    file = _list_file(path)
     if not file.is_file():
         raise MuscleFMError(
             "there is nothing to learn from in this place",
             f"give a store of corrections, or a {DATA_LIST_FILE}",
         )
-    yield from _of_data_list(file, scheme)
+    for case in unread_cases(file, scheme):
+        if (case.split == TEST) == held_out:
+            yield case.read()
+
+
+def names_test_cases(path: Path) -> bool:
+    """Tell whether there is a data list at a path that says itself who is held out."""
+    file = _list_file(path)
+    is_list = file.is_file() and not (path / STORE_FILE).is_file()
+    return is_list and any(case.split == TEST for case in read_datalist(file).cases())
 
 
 def data_notes(path: Path) -> tuple[str, ...]:
@@ -119,23 +118,30 @@ def data_notes(path: Path) -> tuple[str, ...]:
 
 
 def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[LabelledCase]:
-    """Read the cases of the subjects that training holds out of the data at a path.
+    """Read the cases of the subjects that training holds out: the test cases of a list.
 
     Parameters
     ----------
     path, scheme
         As of :func:`read_cases`.
     share : float
-        As in training, see :func:`musclefm.training.data.split.held_out_subjects`.
+        As in training, see :func:`musclefm.training.data.split.held_out_subjects`; of data
+        without test cases.
 
     Raises
     ------
     MuscleFMError
         As :func:`read_cases`.
     """
+    if names_test_cases(path):
+        return read_cases(path, scheme, held_out=True)
     kept = held_out_subjects((case.subject for case in read_cases(path, scheme)), share)
     # The first reading has said what is left out.
     return (case for case in read_cases(path, scheme, lambda _: None) if case.subject in kept)
+
+
+def _list_file(path: Path) -> Path:
+    return path / DATA_LIST_FILE if path.is_dir() else path
 
 
 def _of_store(
@@ -171,59 +177,26 @@ def unread_cases(file: Path, scheme: LabelScheme) -> tuple[UnreadCase, ...]:
     MuscleFMError
         The list cannot be read, or is of another scheme.
     """
-    listed = _read_data_list(file)
-    sided, names = _is_sided(listed.labels, scheme), _channel_names(listed.modality)
+    listed = read_datalist(file)
+    # Bad lists are refused before any image is read.
+    listed.is_sided(scheme), listed.channel_names()
     return tuple(
         UnreadCase(
             item.subject or f"case-{number}",
             file.parent / item.label,
-            partial(_read_item, file.parent, item, number, names, scheme, sided),
+            partial(_read_item, file.parent, listed, item, number, scheme),
             item.severity,
             item.split,
         )
-        for number, item in enumerate(listed.training, start=1)
+        for number, item in enumerate(listed.cases(), start=1)
     )
 
 
-def listed_cases(file: Path) -> tuple[ListedCase, ...]:
-    """Return the cases of a data list.
-
-    Parameters
-    ----------
-    file : Path
-        A ``datalist.json``.
-
-    Raises
-    ------
-    MuscleFMError
-        The list cannot be read.
-    """
-    return tuple(_read_data_list(file).training)
-
-
-def _read_data_list(file: Path) -> _DataList:
-    try:
-        return _DataList.model_validate_json(read_regular(file, _LARGEST_LIST))
-    except OSError as error:
-        raise MuscleFMError(
-            f"the data list cannot be read ({error.strerror or 'input or output error'})",
-            "check its access rights, or write it again",
-        ) from error
-    except ValidationError as error:
-        raise MuscleFMError(
-            f"the data list cannot be understood ({error.error_count()} faults)",
-            "write it with 'musclefm corrections export --format monai'",
-        ) from error
-
-
-def _of_data_list(file: Path, scheme: LabelScheme) -> Iterator[LabelledCase]:
-    return (case.read() for case in unread_cases(file, scheme))
-
-
 def _read_item(
-    folder: Path, item: ListedCase, number: int, names: list[str], scheme: LabelScheme, sided: bool
+    folder: Path, listed: DataList, item: ListedCase, number: int, scheme: LabelScheme
 ) -> LabelledCase:
     what = f"case {number} of the data list"
+    names, count = listed.channel_names(), len(scheme.labels)
     images = [item.image] if isinstance(item.image, str) else item.image
     if len(images) != len(names):
         raise MuscleFMError(
@@ -234,37 +207,22 @@ def _read_item(
         {name: folder / image for name, image in zip(names, images, strict=True)}
     )
     labels = _labels(folder / item.label, channels, scheme, what)
+    plain = without_sides(labels.array, scheme)
+    plain = ignoring_merged(plain, listed.merged_muscles(scheme), scheme)
+    absent: dict[int, npt.NDArray[np.bool_]] = {}
+    if len(known := listed.annotated_muscles(scheme)) < count:
+        # Background may be a muscle that was not annotated, and is none that was.
+        none_of_known = plain == 0
+        plain[none_of_known] = IGNORE
+        absent = {value: none_of_known for i in known for value in (i, i + count)}
     return LabelledCase(
         subject=item.subject or f"case-{number}",
         channels=channels,
-        labels=labels.with_array(without_sides(labels.array, scheme)),
+        labels=labels.with_array(plain),
         scheme=scheme,
-        side=_side_of_most(labels.array, scheme) if sided else None,
+        side=_side_of_most(labels.array, scheme) if listed.is_sided(scheme) else None,
+        absent=absent,
     )
-
-
-def _is_sided(labels: Mapping[str, str], scheme: LabelScheme) -> bool:
-    """Tell whether the labels of a list have sides, and require that they are the scheme's."""
-    for sided in (False, True):
-        names = value_names(scheme, sided=sided) | {IGNORE: "ignore"}
-        if all(names.get(int(v) if v.isdigit() else -1) == name for v, name in labels.items()):
-            return sided
-    raise MuscleFMError(
-        f"the data list has labels of another scheme than the model's, '{scheme.name}'",
-        "train a model of the same scheme",
-    )
-
-
-def _channel_names(modality: Mapping[str, str]) -> list[str]:
-    names = [modality[number] for number in sorted(modality, key=lambda n: n.zfill(3))]
-    if len(names) == 1 and names[0] not in CHANNEL_NAMES:
-        return ["image"]
-    if not names or not set(names) <= set(CHANNEL_NAMES):
-        raise MuscleFMError(
-            "the data list has channels of unknown names",
-            f"call each modality one of {', '.join(CHANNEL_NAMES)}",
-        )
-    return names
 
 
 def _labels(path: Path, channels: Channels, scheme: LabelScheme, what: str) -> Volume:
