@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musclefm.api.case import Case, open_results
     from musclefm.api.corrections import add_correction, export_corrections, open_corrections
+    from musclefm.api.datasets import download_dataset, list_datasets, prepare_dataset
     from musclefm.api.evaluation.cohort_evaluation import Cohort, evaluate_cohort
     from musclefm.api.evaluation.cohorts import ModelEvaluation, compare, evaluate_model
     from musclefm.api.evaluation.evaluation import Evaluation, evaluate
@@ -53,6 +54,7 @@ __all__ = [
     "WorkCancelledError",
     "add_correction",
     "compare",
+    "download_dataset",
     "evaluate",
     "evaluate_cohort",
     "evaluate_model",
@@ -61,12 +63,14 @@ __all__ = [
     "export_results",
     "install_model",
     "learn",
+    "list_datasets",
     "list_models",
     "load_model",
     "load_sample",
     "open_corrections",
     "open_results",
     "open_worklist",
+    "prepare_dataset",
     "segment",
     "segment_worklist",
     "train",
@@ -85,6 +89,7 @@ _MODULES = {
     "WorkCancelledError": "progress",
     "add_correction": "api.corrections",
     "compare": "api.evaluation.cohorts",
+    "download_dataset": "api.datasets",
     "evaluate": "api.evaluation.evaluation",
     "evaluate_cohort": "api.evaluation.cohort_evaluation",
     "evaluate_model": "api.evaluation.cohorts",
@@ -93,12 +98,14 @@ _MODULES = {
     "export_results": "api.exports",
     "install_model": "api.resources",
     "learn": "api.training",
+    "list_datasets": "api.datasets",
     "list_models": "api.resources",
     "load_model": "api.resources",
     "load_sample": "api.resources",
     "open_corrections": "api.corrections",
     "open_results": "api.case",
     "open_worklist": "api.worklists",
+    "prepare_dataset": "api.datasets",
     "segment": "api.segmentation",
     "segment_worklist": "api.worklists",
     "train": "api.training",

@@ -14,7 +14,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = REPOSITORY / "MuscleFMSegment"
 CMAKE_FILE = MODULE / "CMakeLists.txt"
-SHIPPED_FOLDERS = (*("LabelMappings", "LabelSchemes", "Models", "Phantom", "Samples", "Schemas"),)
+SHIPPED_FOLDERS = (
+    *("DataSets", "LabelMappings", "LabelSchemes", "Models", "Phantom", "Samples", "Schemas"),
+)
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ class FileServer:
     statuses : list of int
         With which errors it answers at first.
     length : int or None
-        Which length it tells; None for the true one.
+        Which length it tells; None for the true one, -1 for none at all.
     shift : int
         By how many bytes the parts that it gives are off.
     asked : list of str
@@ -64,7 +64,8 @@ def serving(file: FileServer) -> Iterator[FileServer]:
             else:
                 self.send_response(200)
             rest = file.content[start:]
-            self.send_header("Content-Length", str(file.length or len(rest)))
+            if file.length != -1:
+                self.send_header("Content-Length", str(file.length or len(rest)))
             self.end_headers()
             # The connection ends with the answer, short of what was said where it is cut.
             with contextlib.suppress(OSError):

@@ -35,7 +35,7 @@ LAYERS = (
     ("musclefm.anatomy", "musclefm.models", "musclefm.uncertainty"),
     ("musclefm.exchange", "musclefm.inference"),
     ("musclefm.evaluation",),
-    ("musclefm.review",),
+    ("musclefm.datasets", "musclefm.review"),
     ("musclefm.results",),
     ("musclefm.corrections", "musclefm.pipeline"),
     ("musclefm.training",),
@@ -147,6 +147,7 @@ BESIDE_THE_API = {
 FURTHER = {
     "add": {"musclefm.results.files"},
     "corrections": {"musclefm.corrections.verification", "musclefm.exchange.formats"},
+    "datasets": {"musclefm.datasets.catalogue"},
     "demo": {"musclefm.demo"},
     "download": {"musclefm.models.imports"},
     "evaluate": {"musclefm.evaluation.cohort", "musclefm.results.evaluation.files"},

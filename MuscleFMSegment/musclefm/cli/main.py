@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "compare": "compare",
     "corrections": "corrections.corrections",
+    "datasets": "datasets",
     "info": "info",
     "inventory": "inventory",
     "learn": "learn",

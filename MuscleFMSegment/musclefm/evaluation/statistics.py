@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,3 +89,21 @@ def holm(ps: Sequence[float]) -> list[float]:
     factors = np.arange(len(ps), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(np.array(ps)[order] * factors), 1)
     return corrected.tolist()
+
+
+def held_out_subjects(subjects: Iterable[str], share: float) -> frozenset[str]:
+    """Return the subjects that are kept for a comparison.
+
+    They are those whose names have the smallest hashes, so that whoever was
+    kept once mostly stays so as others join. One who moves up to them was
+    learned from before, which can only favour the older of two models.
+
+    Parameters
+    ----------
+    subjects : iterable of str
+        All there are.
+    share : float
+        Of them, rounded, and at least one; 0 for none.
+    """
+    ranked = sorted(set(subjects), key=lambda name: hashlib.sha256(name.encode()).digest())
+    return frozenset(ranked[: max(round(share * len(ranked)), 1)] if share > 0 else ())

@@ -64,7 +64,7 @@ def match_cases(
     references : Path
         A file of labels, a folder of them with the same names, or a ``datalist.json``.
     groups : mapping of str to str
-        By case or subject.
+        By case or subject; they go before the severities that a data list says.
 
     Returns
     -------

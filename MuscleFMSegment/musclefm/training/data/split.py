@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.statistics import held_out_subjects
 
 _LEAST_FOLDS = 2
 
@@ -38,24 +38,6 @@ class SubjectSplit:
     def trained_on(self, member: int) -> frozenset[str]:
         """Return the subjects that a member is trained on."""
         return frozenset().union(*self.folds) - self.fold(member)
-
-
-def held_out_subjects(subjects: Iterable[str], share: float) -> frozenset[str]:
-    """Return the subjects that are kept for a comparison.
-
-    They are those whose names have the smallest hashes, so that whoever was
-    kept once mostly stays so as others join. One who moves up to them was
-    learned from before, which can only favour the older of two models.
-
-    Parameters
-    ----------
-    subjects : iterable of str
-        All there are.
-    share : float
-        Of them, rounded, and at least one; 0 for none.
-    """
-    ranked = sorted(set(subjects), key=lambda name: hashlib.sha256(name.encode()).digest())
-    return frozenset(ranked[: max(round(share * len(ranked)), 1)] if share > 0 else ())
 
 
 def split_subjects(

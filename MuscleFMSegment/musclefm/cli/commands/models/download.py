@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musclefm.cli.terminal.confirmation import confirm_download
 from musclefm.cli.terminal.running import add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_SCHEME, PUBLISHED_SCHEME
 from musclefm.errors import MuscleFMError
@@ -49,7 +49,12 @@ def add_scheme_option(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     checkpoint = _chosen(arguments.model)
     if not (arguments.folder or arguments.yes):
-        _ask(checkpoint)
+        confirm_download(
+            f"{checkpoint.title}, {checkpoint.remote.bytes / 1e6:.0f} MB, from"
+            f" {checkpoint.remote.host}",
+            checkpoint.page,
+            "give a folder that holds the file with --from",
+        )
     from musclefm.models.imports.pretrained import obtain_pretrained
 
     run_heavy(
@@ -68,19 +73,3 @@ def _chosen(name: str) -> OfficialCheckpoint:
             return checkpoint
     names = ", ".join(checkpoint.name for checkpoint in OFFICIAL_CHECKPOINTS)
     raise MuscleFMError(f"there is no download named '{name}'", f"choose one of {names}")
-
-
-def _ask(checkpoint: OfficialCheckpoint) -> None:
-    remote = checkpoint.remote
-    if not sys.stdin.isatty():
-        raise MuscleFMError(
-            "a download needs confirmation",
-            f"confirm with --yes ({remote.bytes / 1e6:.0f} MB from {remote.host}), or give a"
-            " folder that holds the file with --from",
-        )
-    question = (
-        f"Download {checkpoint.title}, {remote.bytes / 1e6:.0f} MB, from {remote.host}?\n"
-        f"Its licence: {checkpoint.page} [y/N] "
-    )
-    if input(question).strip().lower() not in ("y", "yes"):
-        raise MuscleFMError("nothing was downloaded", "answer y to download")
