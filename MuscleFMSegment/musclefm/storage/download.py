@@ -41,10 +41,8 @@ class RemoteFile:
 
     Attributes
     ----------
-    address : str
-        Where it is.
-    file : str
-        Its name on the disk.
+    address, file : str
+        Where it is, and its name on the disk.
     bytes : int
         Size of the file; 0 where it is not known.
     sha256 : str
@@ -94,7 +92,7 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
     final, part = folder / remote.file, folder / f"{remote.file}.part"
     with _alone(folder, remote.file):
         _require_own(part)
-        if final.is_file() and _is_right(final, remote):
+        if final.is_file() and remote.sha256 in ("", sha256_of(final)):
             return final
         _require_space(folder, remote.bytes - _size(part))
         failures, furthest = 0, _size(part)
@@ -114,7 +112,7 @@ def download(remote: RemoteFile, folder: Path, progress: Progress) -> Path:
                     " stopped; or give a folder that holds the file with --from",
                 )
             time.sleep(_REST_S * failures)
-        if not _is_right(part, remote):
+        if remote.sha256 not in ("", sha256_of(part)):
             part.unlink()
             raise _another_file(remote)
         with _disk_errors(), part.open("rb+") as file:
@@ -153,13 +151,9 @@ def file_in_folder(remote: RemoteFile, folder: Path) -> Path:
         raise MuscleFMError(
             f"'{folder.name}' holds no {remote.file}", f"put it there from {remote.address}"
         )
-    if remote.bytes not in (0, _size(path)) or not _is_right(path, remote):
+    if remote.bytes not in (0, _size(path)) or remote.sha256 not in ("", sha256_of(path)):
         raise _another_file(remote)
     return path
-
-
-def _is_right(path: Path, remote: RemoteFile) -> bool:
-    return not remote.sha256 or sha256_of(path) == remote.sha256
 
 
 def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> bool:
@@ -182,7 +176,7 @@ def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> bool:
         # A server that packs files as it sends them says no length.
         size = remote.bytes or (done + answer.length if answer.length is not None else 0)
         _require_space(part.parent, size - done)
-        total = size // _MEGABYTE or (1 if size else 0)
+        total = max(size // _MEGABYTE, size > 0)
         with _disk_errors():
             file = part.open("ab" if resumed else "wb")
         with file:
