@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from musclefm.api.benchmarks import run_benchmark
     from musclefm.api.case import Case, open_results
     from musclefm.api.corrections import add_correction, export_corrections, open_corrections
     from musclefm.api.datasets import download_dataset, list_datasets, prepare_dataset
@@ -71,6 +72,7 @@ __all__ = [
     "open_results",
     "open_worklist",
     "prepare_dataset",
+    "run_benchmark",
     "segment",
     "segment_worklist",
     "train",
@@ -106,6 +108,7 @@ _MODULES = {
     "open_results": "api.case",
     "open_worklist": "api.worklists",
     "prepare_dataset": "api.datasets",
+    "run_benchmark": "api.benchmarks",
     "segment": "api.segmentation",
     "segment_worklist": "api.worklists",
     "train": "api.training",

@@ -146,6 +146,7 @@ BESIDE_THE_API = {
 # Names for help texts, and what decision 9 gives no second name in the API.
 FURTHER = {
     "add": {"musclefm.results.files"},
+    "benchmark": {"musclefm.results.benchmark"},
     "corrections": {"musclefm.corrections.verification", "musclefm.exchange.formats"},
     "datasets": {"musclefm.datasets.catalogue"},
     "demo": {"musclefm.demo"},

@@ -15,9 +15,6 @@ CALLED_FROM_OUTSIDE = {
     "list_series": "for scripts: what a DICOM folder holds",
     "verify_sample": "for scripts: one sample of a large store",
     "corrected_slices": "for scripts: on which slices a reader worked",
-    "open_system": "the benchmark's command is to come",
-    "read_plan": "the benchmark's command is to come",
-    "open_study": "the benchmark's command is to come",
 }
 
 

@@ -5,15 +5,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from musclefm.benchmark.plan import BenchmarkPlan
+from musclefm.benchmark.plan import BenchmarkPlan, Renderings
 from musclefm.benchmark.study import Fold, Study
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.labels.scheme import load_scheme
+from musclefm.progress import Progress
+from musclefm.storage.work_folder import claim_work_folder
 from musclefm.training.data.dataset import DATA_LIST_FILE, UnreadCase, unread_cases
 from musclefm.training.data.split import held_out_subjects, split_subjects
 
 _TEST = "test"
+_CASES_FOLDER = "cases"
+
+
+def data_of(plan: BenchmarkPlan, out: Path, progress: Progress) -> Path:
+    """Return the data list of a plan; renderings are made in the benchmark's folder first.
+
+    Parameters
+    ----------
+    plan : BenchmarkPlan
+        As :func:`musclefm.benchmark.plan.read_plan` reads it.
+    out : Path
+        The benchmark's folder.
+    progress : Progress
+        Called for each case that is rendered.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder holds something else, or there is no data list.
+    """
+    if isinstance(plan.data, Renderings):
+        # Imported late: few plans render.
+        from musclefm.demo.cohort import CohortRecipe, render_cohort
+
+        claim_work_folder(out)
+        given = plan.data
+        recipe = CohortRecipe(given.seed, given.slices, given.pixel_mm)
+        render_cohort(recipe, given.renderings, out / _CASES_FOLDER, progress)
+        return out / _CASES_FOLDER / DATA_LIST_FILE
+    path = Path(plan.data)
+    path = path / DATA_LIST_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise MuscleFMError(
+            "there is no data list where the plan says", f'give a {DATA_LIST_FILE} as its "data"'
+        )
+    return path
 
 
 def open_study(plan: BenchmarkPlan, data: Path, runtime: Runtime) -> Study:
@@ -24,7 +62,7 @@ def open_study(plan: BenchmarkPlan, data: Path, runtime: Runtime) -> Study:
     plan : BenchmarkPlan
         What is compared.
     data : Path
-        The data list, or its folder.
+        The data list.
     runtime : Runtime
         Where all systems run.
 
@@ -34,7 +72,7 @@ def open_study(plan: BenchmarkPlan, data: Path, runtime: Runtime) -> Study:
         The list cannot be read, or has too few subjects.
     """
     scheme = load_scheme(plan.scheme)
-    cases = unread_cases(data / DATA_LIST_FILE if data.is_dir() else data, scheme)
+    cases = unread_cases(data, scheme)
     test = _test_subjects(cases, plan.test)
     rest = {case.subject for case in cases} - test
     if not test or not rest:

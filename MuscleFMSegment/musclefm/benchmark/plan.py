@@ -28,12 +28,14 @@ class Renderings(_Strict):
     ----------
     renderings : int
         Persons, the three severities in turn.
-    seed : int
-        Of all of them.
+    seed, slices, pixel_mm
+        See :class:`musclefm.demo.cohort.CohortRecipe`.
     """
 
     renderings: int = Field(ge=4, le=3000)
-    seed: int = Field(default=0, ge=0)
+    seed: int = 0
+    slices: int = 26
+    pixel_mm: float = 2.0
 
 
 class SystemEntry(_Strict):

@@ -29,6 +29,9 @@ SMALL_SAM = SamArchitecture(
 )
 """SAM's own design without its weights, small enough to learn from nothing on a CPU."""
 
+SMALL_UNET = UNetArchitecture(input_size=128, input_channels=1, features=(16, 32, 64, 128, 128, 16))
+"""Of about as many weights as the small SAM."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -61,7 +64,7 @@ ROWS = {
     "sam-decoder": Row("SAM decoder", SMALL_SAM, "sam-vit-b", "decoder"),
     "medsam-lora": Row("MedSAM encoder/decoder (LoRA)", SMALL_SAM, "medsam-vit-b", "lora"),
     "medsam-decoder": Row("MedSAM decoder", SMALL_SAM, "medsam-vit-b", "decoder"),
-    "monai-unet": Row("MONAI U-Net", UNetArchitecture(input_size=128, input_channels=1)),
+    "monai-unet": Row("MONAI U-Net", SMALL_UNET),
     DEFAULT_MODEL: Row(
         f"Architecture of {DEFAULT_MODEL}", THIGH_DEMO, neighbours_mm=6.0, smoothing_mm=9.0
     ),

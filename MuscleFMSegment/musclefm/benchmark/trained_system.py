@@ -25,6 +25,7 @@ from musclefm.models.manifest import BundleCard, ModelInput, ThighTiles
 from musclefm.models.member_files import MemberState
 from musclefm.models.registry import find_bundle, list_bundles
 from musclefm.networks.families import build
+from musclefm.networks.without_weights import build_without_weights
 from musclefm.progress import Progress, ProgressEvent, silent
 from musclefm.storage.regular_file import is_file
 from musclefm.storage.work_folder import claim_work_folder
@@ -73,8 +74,7 @@ class TrainedSystem:
         if self._given is None:
             self._card = self._card_of_scratch()
             # A package that lacks is found before any work.
-            with torch.device("meta"):
-                build(self._card.architecture, study.scheme.class_count)
+            build_without_weights(self._card.architecture, study.scheme.class_count)
         else:
             self._card = plain_card(self._plan(self._given))
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "export": "export",
     "evaluate": "evaluate",
     "compare": "compare",
+    "benchmark": "benchmark",
     "corrections": "corrections.corrections",
     "datasets": "datasets",
     "info": "info",

@@ -52,6 +52,22 @@ def pooled_dice(a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], class_co
     return float(dice_of_counts(shared[1:].sum(), sizes[1:].sum()))
 
 
+def pooled_counts(
+    a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], class_count: int
+) -> tuple[int, int]:
+    """Return what :func:`pooled_dice` is the ratio of: ``sum |A and B|``, ``sum (|A| + |B|)``.
+
+    Summed over several cases, they give their Dice pooled over cases, too.
+
+    Parameters
+    ----------
+    a, b, class_count
+        As of :func:`dice`.
+    """
+    shared, sizes = _shared(a, b, class_count)
+    return int(shared[1:].sum()), int(sizes[1:].sum())
+
+
 def _shared(
     a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], class_count: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -14,7 +14,7 @@ from musclefm.evaluation.calibration import near_muscle
 from musclefm.evaluation.cohort.case_calibration import CaseCalibration, calibrate_case
 from musclefm.evaluation.cohort.case_pair import CasePair, Labels
 from musclefm.evaluation.cohort.severity import volume_weighted_fat_fraction
-from musclefm.evaluation.dice import dice, pooled_dice
+from musclefm.evaluation.dice import dice, dice_of_counts, pooled_counts
 from musclefm.evaluation.error_detection import ErrorDetection, aurc, detect_errors
 from musclefm.evaluation.review_order import ReviewOrder, possible_looks, review_order
 from musclefm.evaluation.scored_voxels import (
@@ -43,8 +43,9 @@ class CaseEvaluation:
     muscle_dice : ndarray
         ``(muscles,) float64``: both sides of a muscle together, in the scheme's order;
         NaN for a muscle that neither shows or nobody annotated.
-    pooled_dice : float
-        One Dice of all muscles' voxels together: large muscles count for more.
+    shared_voxels, labelled_voxels : int
+        Of all muscles together: voxels that both give to the same muscle, and voxels that
+        each gives to one, in sum.
     muscles : tuple of MuscleAccuracy
         By muscle and side; empty without spacing.
     calibration : CaseCalibration or None
@@ -65,7 +66,8 @@ class CaseEvaluation:
     voxels: int
     wrong_voxels: int
     muscle_dice: npt.NDArray[np.float64]
-    pooled_dice: float
+    shared_voxels: int
+    labelled_voxels: int
     muscles: tuple[MuscleAccuracy, ...]
     calibration: CaseCalibration | None
     detection: Mapping[str, ErrorDetection]
@@ -80,9 +82,25 @@ class CaseEvaluation:
         return mean_of(self.muscle_dice)
 
     @property
+    def pooled_dice(self) -> float:
+        """One Dice of all muscles' voxels together: large muscles count for more."""
+        return pooled_dice_of([self])
+
+    @property
     def muscle_aurc(self) -> float:
         """Area under the risk-coverage curve of muscles: 1 - expected Dice against 1 - Dice."""
         return aurc(1 - self.expected_dice, 1 - self.real_dice)
+
+
+def pooled_dice_of(cases: Sequence[CaseEvaluation]) -> float:
+    """Return one Dice of the voxels of all muscles of all cases together, as if of one volume.
+
+    So do Casali et al. 2025 for a group of patients: a patient of many slices counts for more.
+    NaN where no case shows a muscle.
+    """
+    counts = np.array([(case.shared_voxels, case.labelled_voxels) for case in cases])
+    shared, labelled = counts.sum(axis=0, keepdims=True).T
+    return float(dice_of_counts(shared, labelled)[0])
 
 
 def evaluate_case(
@@ -123,6 +141,11 @@ def evaluate_case(
     # Nothing is forecast of muscles that are taken together.
     apart = scored.values - {value for group in merged for value in _of_both_sides(group, count)}
     forecast = [v for v in pair.expected_dice if v in apart and by_side[v] == by_side[v]]
+    shared, labelled = pooled_counts(
+        np.where(np.isin(plain[known], list(scored.ids)), plain[known], 0),
+        plain_truth[known],
+        classes,
+    )
     fat = pair.fat_fraction
     return CaseEvaluation(
         scheme=scheme,
@@ -135,11 +158,8 @@ def evaluate_case(
             dice(plain[known], plain_truth[known], classes)[1:],
             np.nan,
         ),
-        pooled_dice=pooled_dice(
-            np.where(np.isin(plain[known], list(scored.ids)), plain[known], 0),
-            plain_truth[known],
-            classes,
-        ),
+        shared_voxels=shared,
+        labelled_voxels=labelled,
         muscles=muscle_accuracy(
             labels, truth, scheme, pair.spacing,
             sided=pair.sided, fat_fraction=fat, judged=scored.values,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musclefm.evaluation.calibration import CalibrationMetrics, pooled_calibration
-from musclefm.evaluation.cohort.case_evaluation import CaseEvaluation
+from musclefm.evaluation.cohort.case_evaluation import CaseEvaluation, pooled_dice_of
 from musclefm.evaluation.cohort.scores import SCORES, scores_of
 from musclefm.evaluation.cohort.severity import (
     DEFAULT_LIMITS,
@@ -78,6 +78,8 @@ class GroupSummary:
     curves : mapping of str to ndarray
         ``(101,) float64`` each, means over subjects: ``"retained_errors_total"`` and so on
         by uncertainty, ``"review_queue"`` and so on by way of review.
+    pooled_dice : float
+        One Dice of all muscles' voxels of all its cases together, to stand beside the paper.
     near, boxes : CalibrationMetrics or None
         All voxels of the group together, for the reliability diagrams: within 10 mm of
         a muscle; and in the boxes of Casali et al. 2025, to stand beside the paper alone.
@@ -89,6 +91,7 @@ class GroupSummary:
     scores: Mapping[str, Estimate]
     muscle_dice: tuple[Estimate, ...]
     curves: Mapping[str, Numbers]
+    pooled_dice: float
     near: CalibrationMetrics | None
     boxes: CalibrationMetrics | None
 
@@ -242,6 +245,7 @@ def _summary(name: str, cases: Sequence[EvaluatedCase], seed: int) -> GroupSumma
         },
         muscle_dice=tuple(bootstrap_mean(column, seed) for column in muscles.T),
         curves=_mean_curves(subjects, [case.evaluation for case in cases]),
+        pooled_dice=pooled_dice_of([case.evaluation for case in cases]),
         near=pooled_calibration([part.near for part in calibrated]) if calibrated else None,
         boxes=pooled_calibration([part.boxes for part in calibrated]) if calibrated else None,
     )

@@ -58,7 +58,7 @@ def evaluation_json(
             for case, group in zip(cohort.cases, cohort.case_groups, strict=True)
         ],
     }
-    return json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
+    return json.dumps(plain_json(document), indent=1, allow_nan=False) + "\n"
 
 
 def _group(group: GroupSummary) -> dict[str, Any]:
@@ -67,6 +67,7 @@ def _group(group: GroupSummary) -> dict[str, Any]:
         "subjects": group.subjects,
         "cases": group.cases,
         "scores": {name: asdict(x) for name, x in group.scores.items() if x.subjects},
+        "dice_pooled_over_muscles_and_cases": group.pooled_dice,
         "muscle_dice": [asdict(x) for x in group.muscle_dice],
         "curves": group.curves,
         "reliability": _reliability(group.near) if group.near else None,
@@ -93,14 +94,14 @@ def _casali(metrics: CalibrationMetrics) -> dict[str, float]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Return a value of JSON's types, with null for NaN, and six digits of every number."""
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain_json(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain_json(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain_json(entry) for entry in value]
     if isinstance(value, float | np.floating):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value

@@ -39,12 +39,13 @@ _TRUST = (
     "expected_dice_error", "muscle_aurc", "review_worth",
 )  # fmt: skip
 
-# Printed by Casali et al. 2025 for SAM (encoder and decoder) and nnU-Net 3D, by group.
-_PAPER = {
+PRINTED = {
     "early": ("0.925", "comparable", _DASH, _DASH),
     "moderate": ("0.886", "0.883", "3.6 %", "5.1 %"),
     "severe": ("0.857", "0.850", "3.3 %", "7.1 %"),
 }
+"""Printed by Casali et al. 2025, by group: DSC of SAM (encoder and decoder) and of nnU-Net 3D,
+and their ECE."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,9 @@ def render_evaluation(
         ],
         paired=[(SCORES[row.name].title, row, _cell(row.difference)) for row in paired],
         paper=[
-            (group.name, group.scores["pooled_dice"].mean, group.boxes, *_PAPER[group.name])
+            (group.name, group.scores["pooled_dice"].mean, group.boxes, *PRINTED[group.name])
             for group in cohort.groups
-            if group.name in _PAPER
+            if group.name in PRINTED
         ],
         reliability=_reliability_charts(cohort),
         curves=[
@@ -136,13 +137,13 @@ def _score_rows(cohort: CohortEvaluation, names: Sequence[str]) -> list[ScoreRow
 def _cell(estimate: Estimate) -> str:
     if not estimate.subjects:
         return _DASH
-    mean = _short(estimate.mean)
+    mean = short(estimate.mean)
     if math.isnan(estimate.low):
         return mean
-    return f"{mean} ({_short(estimate.low)} to {_short(estimate.high)})"
+    return f"{mean} ({short(estimate.low)} to {short(estimate.high)})"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Return three decimals below 10, and four significant digits from there on."""
     return f"{value:.3f}" if abs(value) < 10 else figures(value)
 

@@ -11,6 +11,7 @@ from musclefm.evaluation.calibration import Reliability
 from musclefm.evaluation.cohort.scores import scores_of
 from musclefm.evaluation.cohort.severity import severity_of
 from musclefm.evaluation.cohort.summary import CohortEvaluation, PairedScore
+from musclefm.evaluation.statistics import Estimate
 
 
 def cases_table(cohort: CohortEvaluation) -> str:
@@ -58,6 +59,10 @@ def groups_table(cohort: CohortEvaluation) -> str:
         for group in cohort.groups
         for name, estimate in (
             *group.scores.items(),
+            (
+                "dice_pooled_over_cases",
+                Estimate(group.subjects, group.pooled_dice, math.nan, math.nan),
+            ),
             *(
                 (f"dice_{label.name.replace(' ', '_')}", estimate)
                 for label, estimate in zip(labels, group.muscle_dice, strict=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -26,17 +28,46 @@ def train_on_cluster(
     ----------
     job : FineTuningJob
         Whose tiles are written. All machines reach its folders by the same paths.
-    address : str
-        Of the cluster's head, e.g. ``"10.0.0.5:6379"``, or ``"auto"``.
-    runtime : Runtime
-        Each member gets a CPU or, where it is one, a GPU.
-    progress : Progress
-        Called whenever a member is done.
+    address, runtime, progress
+        As of :func:`run_on_cluster`.
 
     Raises
     ------
     MuscleFMError
-        Ray is not installed, the cluster cannot be reached, or a member failed.
+        As of :func:`run_on_cluster`.
+    """
+    members = job.member_count()
+    run_on_cluster(partial(_train, job), members, address, runtime, progress)
+    states = [read_progress(job.state_file(member)) for member in range(members)]
+    return [state for state in states if state is not None]
+
+
+def run_on_cluster(
+    train: Callable[[int, Runtime], object],
+    count: int,
+    address: str,
+    runtime: Runtime,
+    progress: Progress,
+) -> None:
+    """Train several networks side by side.
+
+    Parameters
+    ----------
+    train : callable
+        Takes the number of a network, from 0, and where it runs; can be pickled.
+    count : int
+        Networks.
+    address : str
+        Of the cluster's head, e.g. ``"10.0.0.5:6379"``, or ``"auto"``.
+    runtime : Runtime
+        Each network gets a CPU or, where it is one, a GPU.
+    progress : Progress
+        Called whenever one is done.
+
+    Raises
+    ------
+    MuscleFMError
+        Ray is not installed, the cluster cannot be reached, or a training failed.
     """
     if not importlib.util.find_spec("ray"):
         raise MuscleFMError(
@@ -51,20 +82,19 @@ def train_on_cluster(
             "the Ray cluster cannot be reached", "start it with 'ray start', or check its address"
         ) from error
     try:
-        train = ray.remote(_train).options(
+        run = ray.remote(_run).options(
             num_cpus=1,
             num_gpus=1 if runtime.device.type == "cuda" else 0,
             scheduling_strategy="SPREAD",
         )
-        members = job.member_count()
-        waiting = [train.remote(job, member, runtime) for member in range(members)]
+        waiting = [run.remote(train, number, runtime) for number in range(count)]
         machines: set[str] = set()
         while waiting:
             ready, waiting = ray.wait(waiting, timeout=_CHECK_EVERY_S)
             machines.update(ray.get(ready))
-            done = members - len(waiting)
-            message = f"{done} of {members} members, on {len(machines)} machines"
-            progress(ProgressEvent("train", done, members, message))
+            done = count - len(waiting)
+            message = f"{done} of {count} members, on {len(machines)} machines"
+            progress(ProgressEvent("train", done, count, message))
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
         if isinstance(cause, MuscleFMError):
@@ -75,16 +105,17 @@ def train_on_cluster(
         ) from error
     finally:
         ray.shutdown()
-    states = [read_progress(job.state_file(member)) for member in range(members)]
-    return [state for state in states if state is not None]
 
 
-def _train(job: FineTuningJob, member: int, runtime: Runtime) -> str:
-    """Train a member, and return the machine that did."""
+def _train(job: FineTuningJob, member: int, runtime: Runtime) -> None:
+    train_member(job, member, runtime, silent)
+
+
+def _run(train: Callable[[int, Runtime], object], number: int, runtime: Runtime) -> str:
+    """Train a network, and return the machine that did."""
     import ray
 
-    # Ray shows each member its own GPU only, as the first one.
-    mine = replace(runtime, device=torch.device(runtime.device.type))
-    train_member(job, member, mine, silent)
+    # Ray shows each its own GPU only, as the first one.
+    train(number, replace(runtime, device=torch.device(runtime.device.type)))
     machine: str = ray.get_runtime_context().get_node_id()
     return machine

@@ -1,0 +1,203 @@
+"""One case by all folds of a system: each fold, their ensemble, and what each is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from musclefm.benchmark.records import CaseRecord
+from musclefm.benchmark.study import Probabilities, Study, System
+from musclefm.evaluation.calibration import near_muscle
+from musclefm.evaluation.cohort.case_evaluation import CaseEvaluation, evaluate_case
+from musclefm.evaluation.cohort.case_pair import CasePair
+from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.labels.sided import IGNORE
+from musclefm.progress import Progress, ProgressEvent
+from musclefm.training.data.dataset import UnreadCase
+from musclefm.training.fitting.temperature import fit_temperature
+from musclefm.volumes.orientation import canonical_view
+
+_MOST_VOXELS = 200_000
+# Of the logarithm: smaller ones cannot be told from 0 in float16.
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Temperatures:
+    """Divide the logarithms of the probabilities.
+
+    Attributes
+    ----------
+    folds : tuple of float
+        Of each fold alone.
+    ensemble : float
+        Of all members of the ensemble.
+    """
+
+    folds: tuple[float, ...]
+    ensemble: float
+
+
+def fit_temperatures(
+    system: System, study: Study, message: str, progress: Progress
+) -> Temperatures:
+    """Fit the temperatures of a trained system on the validation subjects.
+
+    Parameters
+    ----------
+    system : System
+        All its folds are trained.
+    study : Study
+        Its cases.
+    message : str
+        What is reported, beside how far it is.
+    progress : Progress
+        Called for each case.
+
+    Raises
+    ------
+    MuscleFMError
+        A case cannot be used.
+    """
+    cases = study.validation
+    most = -(-_MOST_VOXELS // len(cases))
+    sampled: list[npt.NDArray[np.float32]] = []
+    reference: list[npt.NDArray[np.intp]] = []
+    for number, unread in enumerate(cases):
+        progress(ProgressEvent("temperature", number, len(cases), message))
+        case = unread.read()
+        near = near_muscle(case.labels.array, case.labels.grid.spacing[::-1])
+        rng = np.random.default_rng([study.plan.seed, number])
+        voxels = rng.permutation(np.flatnonzero(near))[:most]
+        answers = [p.reshape(len(p), -1)[:, voxels] for p in system.predict(case)]
+        sampled.append(np.log(np.maximum(np.stack(answers), _TINY)))
+        reference.append(case.labels.array.ravel()[voxels].astype(np.intp))
+    logits, truth = np.concatenate(sampled, axis=2), np.concatenate(reference)
+    return Temperatures(
+        tuple(fit_temperature(member[None], truth) for member in logits),
+        fit_temperature(logits, truth),
+    )
+
+
+def shown_labels(cases: Sequence[UnreadCase]) -> frozenset[int]:
+    """Return the muscles that any case shows: in the others, too, they were annotated."""
+    shown = {int(x) for case in cases for x in np.unique(case.read().labels.array)}
+    return frozenset(shown - {0, IGNORE})
+
+
+def score_case(
+    system: System,
+    case: LabelledCase,
+    annotated: Collection[int],
+    temperatures: Temperatures | None,
+) -> CaseRecord:
+    """Segment a case by all folds, and measure each of them and the ensemble.
+
+    The folds come one by one, and of them sums alone are kept.
+
+    Parameters
+    ----------
+    system : System
+        All its folds are trained.
+    case : LabelledCase
+        A test case.
+    annotated : collection of int
+        Labels of muscles that the reference would show if they were there.
+    temperatures : Temperatures or None
+        None scores the probabilities as they are.
+
+    Raises
+    ------
+    MuscleFMError
+        The case cannot be used, or the probabilities do not sum to 1.
+    """
+    folds: list[CaseEvaluation] = []
+    mean, plain, logs = _Sum(), _Sum(), _Sum()
+    squares, entropies = _Sum(), _Sum()
+    for number, member in enumerate(system.predict(case)):
+        own, tempered = member, member
+        if temperatures:
+            own = _tempered(member, temperatures.folds[number])
+            tempered = _tempered(member, temperatures.ensemble)
+        before = member if temperatures else None
+        folds.append(_evaluated(case, own, annotated, before, {"total": _entropy(own)}))
+        mean.add(tempered)
+        plain.add(member)
+        squares.add(np.square(tempered))
+        entropies.add(_entropy(tempered))
+        if system.averages_logits:
+            logs.add(np.log(np.maximum(member, _TINY)))
+    together = mean.mean
+    total, aleatoric = _entropy(together), entropies.mean
+    uncertainty = {
+        "total": total,
+        "aleatoric": aleatoric,
+        "epistemic": np.maximum(total - aleatoric, 0),
+        "variance": np.maximum(squares.mean - np.square(together), 0).mean(axis=0),
+    }
+    before = plain.mean if temperatures else None
+    record: CaseRecord = {
+        "folds": tuple(folds),
+        "ensemble": (_evaluated(case, together, annotated, before, uncertainty),),
+    }
+    if system.averages_logits:
+        shares = _softmax(logs.mean)
+        entropy = {"total": _entropy(shares)}
+        record["logits"] = (_evaluated(case, shares, annotated, None, entropy),)
+    return record
+
+
+class _Sum:
+    """Sums arrays of one shape in place."""
+
+    def __init__(self) -> None:
+        self._sum: Probabilities = np.zeros((), np.float32)
+        self._count = 0
+
+    def add(self, array: Probabilities) -> None:
+        self._sum = self._sum + array
+        self._count += 1
+
+    @property
+    def mean(self) -> Probabilities:
+        return self._sum / np.float32(self._count)
+
+
+def _evaluated(
+    case: LabelledCase,
+    probabilities: Probabilities,
+    annotated: Collection[int],
+    untempered: Probabilities | None,
+    uncertainty: dict[str, npt.NDArray[np.float32]],
+) -> CaseEvaluation:
+    i, j, k = case.labels.grid.spacing
+    pair = CasePair(
+        labels=probabilities.argmax(axis=0).astype(np.uint8),
+        reference=case.labels.array.astype(np.uint8),
+        scheme=case.scheme,
+        sided=False,
+        spacing=(k, j, i),
+        slice_axis=canonical_view(case.labels.grid).axes[0],
+        probabilities=probabilities,
+        untempered=untempered,
+        uncertainty=uncertainty,
+        fat_fraction=case.channels.fat_fraction(),
+    )
+    return evaluate_case(pair, annotated=annotated)
+
+
+def _tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
+    return _softmax(np.log(np.maximum(probabilities, _TINY)) / np.float32(temperature))
+
+
+def _softmax(logits: Probabilities) -> Probabilities:
+    shares = np.exp(logits - logits.max(axis=0))
+    return np.asarray(shares / shares.sum(axis=0), np.float32)
+
+
+def _entropy(probabilities: Probabilities) -> npt.NDArray[np.float32]:
+    p = np.maximum(probabilities, np.float32(1e-12))
+    return np.asarray(-(p * np.log(p)).sum(axis=0), np.float32)

@@ -1,0 +1,1 @@
+"""Systems that were compared, as tables, JSON and a page."""

@@ -1,0 +1,257 @@
+"""``musclefm benchmark``: systems trained and compared by a plan, killed and resumed."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_list import SCHEME, made_list
+from made_training import CPU, one_thread
+from sklearn.metrics import f1_score
+from tiny_ensemble import TINY, tiny_bundle
+
+import musclefm
+from musclefm.benchmark import systems
+from musclefm.benchmark.cases import open_study
+from musclefm.benchmark.plan import Budget, SystemEntry, read_plan
+from musclefm.benchmark.records import read_record, write_record
+from musclefm.benchmark.rows import Row
+from musclefm.benchmark.scoring import score_case
+from musclefm.benchmark.trained_system import TrainedSystem
+from musclefm.cli.main import main
+from musclefm.evaluation.cohort.case_evaluation import evaluate_case, pooled_dice_of
+from musclefm.evaluation.cohort.case_pair import CasePair
+from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.networks.architecture import UNetArchitecture
+from musclefm.progress import ProgressEvent
+from musclefm.results.benchmark.files import kept_benchmark
+
+TINY_UNET = UNetArchitecture(input_size=32, input_channels=1, features=(4, 4, 8, 8, 8, 4))
+PLAN = {
+    "data": "data",
+    "systems": [{"system": "tiny-sam", "batch": 2}, {"system": "tiny-unet", "batch": 2}],
+    "folds": 2,
+    "budget": {"steps": 3},
+    "temperature": True,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a plan, its data, and nothing else."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    made_list(folder / "data", 7)
+    (folder / "plan.json").write_text(json.dumps(PLAN))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny() -> pytest.MonkeyPatch:
+    """Add two systems that learn in a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("musclefm.benchmark.trained_system._TILE_MM", 6.0)
+        for name, small in (("tiny-sam", TINY), ("tiny-unet", TINY_UNET)):
+            row = Row(name, small)
+            patch.setitem(systems.SYSTEMS, name, lambda *x, row=row: TrainedSystem(row, *x))
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def done(folder: Path, tiny: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a benchmark that was stopped twice, and then resumed."""
+    arguments = [str(folder / "plan.json"), str(folder / "out")]
+    for stage in ("train", "score"):
+
+        def stop(event: ProgressEvent, stage: str = stage) -> None:
+            if event.stage == stage and event.done > 0:
+                raise KeyboardInterrupt
+
+        with one_thread(), pytest.raises(KeyboardInterrupt):
+            musclefm.run_benchmark(*arguments, device="cpu", progress=stop)
+    stages: list[ProgressEvent] = []
+    with one_thread():
+        musclefm.run_benchmark(*arguments, device="cpu", progress=stages.append)
+    # All folds and the first case were kept.
+    assert all(event.stage != "train" for event in stages)
+    assert next(event.done for event in stages if event.stage == "score") == 1
+    return folder / "out"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_has_folds_and_ensemble_of_each_system_by_group(done: Path) -> None:
+    table = rows(done / "benchmark.csv")
+    assert [(row["system"], row["kind"], row["group"]) for row in table] == [
+        (system, kind, group)
+        for system in ("tiny-sam", "tiny-unet")
+        for kind in ("single folds", "ensemble")
+        for group in ("all", "early", "moderate", "severe")
+    ]
+    for row in table:
+        for name in ("dsc_pooled", "ece", "nll", "ece_before_temperature", "ece_boxes_flipped"):
+            assert float(row[name]) >= 0
+
+
+def test_what_was_run_is_recorded(done: Path) -> None:
+    found = json.loads((done / "benchmark.json").read_text())
+    assert found["plan"]["budget"]["steps"] == 3 and found["plan"]["seed"] == 0
+    assert found["versions"]["torch"] and "cores" in found["machine"]
+    assert len(found["split"]["test"]) == 3
+    for system in found["systems"]:
+        assert re.fullmatch("[0-9a-f]{64}", system["sha256"]["fold-1"])
+        assert 0.2 <= system["temperatures"]["ensemble"] <= 5
+    # The first fold was stopped on its way: how long it took is not known.
+    assert found["systems"][0]["training"][0]["seconds"] is None
+    assert found["systems"][0]["training"][1]["seconds"] > 0
+    assert {row["name"] for row in found["systems"][1]["against_the_first"]} > {"ece", "nll"}
+
+
+def test_the_page_needs_nothing_and_keeps_the_papers_numbers_apart(done: Path) -> None:
+    page = (done / "benchmark.html").read_text()
+    assert "http" not in page.replace("http-equiv", "") and "<script" not in page
+    assert (
+        page.index("tiny-unet") < page.index("Printed by Casali et al. 2025") < page.index(".857")
+    )
+    assert page.count("<svg") == 4
+
+
+def test_the_authors_files_are_there(done: Path) -> None:
+    folder = done / "evaluations" / "tiny-sam"
+    assert len(rows(folder / "metrics.csv")) == 3
+    assert {path.name for path in (folder / "uncertainty").iterdir()} == {
+        "calibration_score.csv",
+        "calibration_score_class.csv",
+        "overall_calibration_plot.png",
+        *(f"calibration_plot_class_{place}.png" for place in range(SCHEME.class_count)),
+    }
+
+
+def test_a_system_is_added_and_another_plan_is_refused(
+    done: Path, folder: Path, tiny: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = folder / "other.json"
+    out = ["--out", str(done), "--device", "cpu", "--progress", "none"]
+    other.write_text(json.dumps(PLAN | {"seed": 4}))
+    assert main(["benchmark", str(other), *out]) == 2
+    assert "the folder holds a benchmark of another plan" in capsys.readouterr().err
+    added = {"system": "tiny-sam", "name": "faster", "batch": 1}
+    other.write_text(json.dumps(PLAN | {"systems": [*PLAN["systems"], added]}))
+    with one_thread():
+        assert main(["benchmark", str(other), *out]) == 0
+    assert {row["system"] for row in rows(done / "benchmark.csv")} > {"faster", "tiny-sam"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"systems": ["resnet"]}, "there is no system 'resnet': use one of sam-lora"),
+        ({"data": "nowhere"}, "there is no data list where the plan says"),
+        ({"folds": 8}, "8 folds are asked for, and 4 subjects are left to learn from"),
+        ({"buget": {}}, "the plan is not valid (buget: Extra inputs are not permitted)"),
+    ],
+)
+def test_a_bad_plan_is_one_line_and_leaves_nothing(
+    changes: dict[str, object],
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = folder / "bad.json"
+    bad.write_text(json.dumps(PLAN | changes))
+    assert main(["benchmark", str(bad), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_folds_are_trained_side_by_side(folder: Path, tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "start", members=1)
+    entry = SystemEntry(system="sam-lora", start=str(tmp_path / "start"), batch=1)
+    plan = read_plan(folder / "plan.json").model_copy(
+        update={"systems": (entry,), "budget": Budget(steps=1), "temperature": False}
+    )
+    found = musclefm.run_benchmark(plan, tmp_path / "out", jobs=2, device="cpu")
+    assert found.systems[0].title == "SAM encoder/decoder (LoRA), from tiny 1"
+    assert found.systems[0].facts["sha256"].keys() == {"start", "fold-0", "fold-1"}
+
+
+class _Known:
+    """A system whose folds are known."""
+
+    title, averages_logits = "known", True
+
+    def __init__(self, folds: list[np.ndarray]) -> None:
+        self._folds = folds
+
+    def predict(self, _: LabelledCase):
+        return iter(self._folds)
+
+
+def test_ensembles_are_means_of_probabilities_and_of_logits(
+    folder: Path, tiny: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(folder / "plan.json")
+    study = open_study(plan, folder / "data" / "datalist.json", CPU)
+    case = study.test[0].read()
+    truth = case.labels.array
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, (3, 12, *truth.shape)).astype(np.float32)
+    np.put_along_axis(logits, np.broadcast_to(truth, (3, 1, *truth.shape)).astype(int), 1.5, 1)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    record = score_case(_Known(list(shares)), case, {3, 7}, None)
+    mean_logits = np.exp(logits.mean(axis=0))
+    for kind, expected in (
+        ("ensemble", shares.mean(axis=0)),
+        ("logits", mean_logits / mean_logits.sum(axis=0)),
+    ):
+        voxels = np.isin(expected.argmax(axis=0), [0, 3, 7])
+        scored = record[kind][0]
+        own = evaluate_case(
+            CasePair(
+                labels=expected.argmax(axis=0).astype(np.uint8),
+                reference=truth.astype(np.uint8),
+                scheme=SCHEME,
+                sided=False,
+                spacing=case.labels.grid.spacing[::-1],
+                probabilities=expected,
+            ),
+            annotated={3, 7},
+        )
+        assert voxels.any()
+        assert scored.pooled_dice == own.pooled_dice
+        np.testing.assert_allclose(scored.calibration.near.nll, own.calibration.near.nll, rtol=1e-4)
+    assert record["ensemble"][0].detection.keys() == {
+        "total", "aleatoric", "epistemic", "variance"
+    }  # fmt: skip
+
+
+def test_dice_pooled_over_cases_is_the_micro_f1_of_all_voxels() -> None:
+    rng = np.random.default_rng(3)
+    pairs = [rng.integers(0, 4, (2, n, 6, 6)).astype(np.uint8) for n in (1, 3)]
+    cases = [
+        evaluate_case(CasePair(a, b, SCHEME, sided=False), annotated={1, 2, 3}) for a, b in pairs
+    ]
+    a, b = (np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1))
+    expected = f1_score(b, a, labels=[1, 2, 3], average="micro")
+    np.testing.assert_allclose(pooled_dice_of(cases), expected)
+    assert abs(np.mean([case.pooled_dice for case in cases]) - expected) > 1e-4
+
+
+def test_a_record_is_read_as_it_was(done: Path) -> None:
+    record = read_record(done / "scores" / "tiny-sam" / "case-0.json")
+    write_record(done / "again.json", record)
+    assert (done / "again.json").read_text() == (
+        done / "scores" / "tiny-sam" / "case-0.json"
+    ).read_text()
+    (done / "again.json").unlink()
+
+
+def test_cancel_keeps_what_is_said(done: Path) -> None:
+    assert "finished folds and" in kept_benchmark(done)
+    assert kept_benchmark(done / "nothing") == ""
