@@ -8,14 +8,14 @@ from pathlib import Path
 from musclefm.benchmark.plan import BenchmarkPlan, Renderings
 from musclefm.benchmark.study import Fold, Study
 from musclefm.errors import MuscleFMError
+from musclefm.exchange.datalist import DATA_LIST_FILE, TEST
 from musclefm.inference.device import Runtime
 from musclefm.labels.scheme import load_scheme
 from musclefm.progress import Progress
 from musclefm.storage.work_folder import claim_work_folder
-from musclefm.training.data.dataset import DATA_LIST_FILE, UnreadCase, unread_cases
+from musclefm.training.data.dataset import UnreadCase, unread_cases
 from musclefm.training.data.split import held_out_subjects, split_subjects
 
-_TEST = "test"
 _CASES_FOLDER = "cases"
 
 
@@ -98,7 +98,7 @@ def open_study(plan: BenchmarkPlan, data: Path, runtime: Runtime) -> Study:
 
 def _test_subjects(cases: Sequence[UnreadCase], share: float) -> frozenset[str]:
     """Return who is tested on: as the list says, else a share of each severity."""
-    if listed := frozenset(case.subject for case in cases if case.split == _TEST):
+    if listed := frozenset(case.subject for case in cases if case.split == TEST):
         return listed
     severity = {case.subject: case.severity or "" for case in cases}
     return frozenset().union(
