@@ -10,7 +10,7 @@ from made_training import GRID, LATERAL, LEFT, MEDIAL, SHORT, labelled_case, mad
 from scipy.stats import wilcoxon
 from tiny_ensemble import SCHEME, WHOLE_SLICES, tiny_bundle
 
-from musclefm.cli.commands.compare import print_comparison
+from musclefm.cli.commands.evaluation.compare import print_comparison
 from musclefm.corrections.case import Reviewed
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError

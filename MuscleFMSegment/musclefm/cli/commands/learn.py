@@ -8,7 +8,7 @@ from pathlib import Path
 from musclefm.api.corrections import open_corrections
 from musclefm.api.resources import load_model
 from musclefm.api.training import learn
-from musclefm.cli.commands.compare import print_comparison
+from musclefm.cli.commands.evaluation.compare import print_comparison
 from musclefm.cli.terminal.output import say_json
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_MODEL
