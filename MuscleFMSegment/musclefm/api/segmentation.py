@@ -11,6 +11,8 @@ from musclefm.api.case import Case
 from musclefm.api.inputs import ImageInput, by_channel, paths_in, read_inputs
 from musclefm.api.resources import load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
+from musclefm.errors import MuscleFMError
+from musclefm.evaluation.second_opinion import read_second_opinion
 from musclefm.progress import ProgressEvent, watched
 from musclefm.results.folder import check_results_folder
 
@@ -32,6 +34,8 @@ def segment(
     out: str | os.PathLike[str] | None = None,
     keep_probabilities: bool = False,
     keep_loaded: bool = True,
+    second_opinion: str | os.PathLike[str] | None = None,
+    mapping: str | os.PathLike[str] | None = None,
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Case:
@@ -65,6 +69,11 @@ def segment(
     keep_loaded : bool
         Whether the networks stay in memory, a GPU's too, so that the next case with this
         model on this device starts at once.
+    second_opinion : path, optional
+        Labels of the same scan by another program or reader, on any grid: where they
+        disagree with the ensemble becomes regions to check, among the others.
+    mapping : path, optional
+        What its values mean, as of :func:`evaluate`.
     progress : callable, optional
         Takes each :class:`ProgressEvent`: stage, steps done, steps in all, message.
     cancel : callable, optional
@@ -104,8 +113,11 @@ def segment(
     """
     report = watched(progress, cancel)
     images = by_channel(image)
+    if mapping is not None and second_opinion is None:
+        raise MuscleFMError("a mapping is of a second opinion", "give that, too")
     if out is not None:
-        check_results_folder(Path(out), paths_in(images))
+        given = [] if second_opinion is None else [Path(second_opinion)]
+        check_results_folder(Path(out), [*paths_in(images), *given])
     report(ProgressEvent("read", 0, 1, "reading the image"))
     channels = read_inputs(images, affine, series, echo, report)
     report(ProgressEvent("read", 1, 1, "read"))
@@ -114,6 +126,12 @@ def segment(
     from musclefm.pipeline.segment import segment_case
 
     bundle = load_model(model)
+    opinion = None
+    if second_opinion is not None:
+        report(ProgressEvent("read", 1, 1, "reading the second opinion"))
+        opinion = read_second_opinion(
+            Path(second_opinion), bundle.scheme, channels.grid, Path(mapping) if mapping else None
+        )
     runtime = choose_runtime(device, precision)
     results = segment_case(
         channels,
@@ -122,6 +140,7 @@ def segment(
         report,
         keep_probabilities=keep_probabilities,
         keep_loaded=keep_loaded,
+        second_opinion=opinion,
     )
     case = Case(results)
     if out is not None:

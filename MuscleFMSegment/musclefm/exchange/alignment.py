@@ -56,3 +56,28 @@ def align_to_grid(labels: Volume, grid: Grid) -> Volume:
     placed = np.zeros(grid.shape, labels.array.dtype)
     placed[tuple(ijk[:, ::-1].T)] = labels.array[tuple(voxels.T)]
     return Volume(placed, grid)
+
+
+def nearest_on_grid(labels: Volume, grid: Grid) -> Volume:
+    """Return labels on any other grid: each of its voxels takes the nearest one's label.
+
+    Parameters
+    ----------
+    labels : Volume
+        ``(K, J, I)``; beyond them is background, 0.
+    grid : Grid
+        Of any spacing and direction.
+    """
+    if labels.grid.matches(grid):
+        return Volume(labels.array, grid)
+    matrix = np.linalg.inv(labels.grid.ijk_to_lps) @ grid.ijk_to_lps
+    to_labels = matrix[:3, :, None, None]
+    j, i = np.indices(grid.shape[1:])
+    first = to_labels[:, 0] * i + to_labels[:, 1] * j + to_labels[:, 3]
+    size = np.array(labels.grid.shape[::-1])[:, None, None]
+    placed = np.zeros(grid.shape, labels.array.dtype)
+    for k, plane in enumerate(placed):
+        at = np.rint(first + k * to_labels[:, 2]).astype(np.int64)
+        inside = ((at >= 0) & (at < size)).all(axis=0)
+        plane[inside] = labels.array[tuple(at[::-1, inside])]
+    return Volume(placed, grid)

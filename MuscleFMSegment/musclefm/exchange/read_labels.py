@@ -46,7 +46,7 @@ class ReadLabels:
 
 
 def read_labels(
-    path: Path,
+    path: Path | ExternalLabels,
     scheme: LabelScheme,
     *,
     image: Volume | None = None,
@@ -65,8 +65,8 @@ def read_labels(
 
     Parameters
     ----------
-    path : Path
-        The file of labels.
+    path : Path or ExternalLabels
+        The file of labels, or what one would hold.
     scheme : LabelScheme
         In which the labels are returned. Muscles that only ``source`` knows
         become background.
@@ -90,7 +90,7 @@ def read_labels(
         The file cannot be read, its segments overlap, a label is not known, or
         the labels lie on another grid than the image.
     """
-    external = _read(path, what)
+    external = _read(path, what) if isinstance(path, Path) else path
     meanings, notes = find_meanings(
         external, scheme, source or scheme, mapping, what, numbered=numbered
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
+from musclefm.evaluation.second_opinion import SecondOpinion, find_disagreement
 from musclefm.inference.case import run_case
 from musclefm.inference.device import Runtime
 from musclefm.inference.field_notes import sparse_note
@@ -19,12 +22,14 @@ from musclefm.pipeline.loaded import loaded_ensemble
 from musclefm.plain_text import figures
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.results.case import CaseResults
+from musclefm.results.disagreement import by_rank, flag_disagreement, raised_errors
 from musclefm.results.provenance import provenance
 from musclefm.results.report.case import ReportCase
 from musclefm.results.report.document import render_report
 from musclefm.results.tables import regions_document
 from musclefm.review.muscles import summarise_muscles
-from musclefm.review.regions import DEFAULT_RULE, FlagRule, flag_regions
+from musclefm.review.regions import DEFAULT_RULE, FlagRule, Regions, flag_regions
+from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
@@ -41,6 +46,7 @@ def segment_case(
     *,
     keep_probabilities: bool = False,
     keep_loaded: bool = True,
+    second_opinion: SecondOpinion | None = None,
 ) -> CaseResults:
     """Segment a case and find what is to be checked.
 
@@ -61,6 +67,8 @@ def segment_case(
     keep_loaded : bool
         Whether the networks stay in memory for the next case; else what follows them here
         has that memory for itself.
+    second_opinion : SecondOpinion, optional
+        Other labels of the case: where they disagree is to be checked, too.
 
     Raises
     ------
@@ -83,23 +91,31 @@ def segment_case(
     del predictor
     progress(ProgressEvent("review", 0, 2, "finding what to check"))
     regions = flag_regions(maps, rule)
+    sided_labels = with_sides(maps.labels, maps.sides, maps.scheme)
+    judged = maps
+    if second_opinion:
+        regions, judged = _with_second_opinion(maps, sided_labels, regions, second_opinion)
     fat_fraction = channels.fat_fraction()
     notes = [*channels.notes, *channels.derivation_notes(wanted), *maps.notes]
     slice_axis = canonical_view(maps.grid).axes[0]
     sparse = "" if channels.has_gaps else sparse_note(maps.grid, slice_axis)
     notes += [sparse] if sparse else []
+    if second_opinion:
+        notes += [*second_opinion.notes, _disagreement_note(regions, second_opinion)]
     has_gaps = channels.has_gaps or bool(sparse)
     muscles = summarise_muscles(maps, regions.queue, fat_fraction, gaps=has_gaps)
     progress(ProgressEvent("review", 2, 2, f"{len(regions.queue)} regions to check"))
     if not maps.labels.any():
         notes.append("no muscle was found: is this an MR of a thigh?")
     _log.info("%d regions to check in %d muscles", len(regions.queue), len(muscles))
-    made_by = provenance(channels, bundle, runtime, rule)
+    made_by = dict(provenance(channels, bundle, runtime, rule))
+    if second_opinion:
+        made_by["second_opinion"] = second_opinion.record
     report = ReportCase(
         title="Thigh muscles on MR",
         created=str(made_by["created"]),
         image=Volume(provided[0], channels.grid),
-        maps=maps,
+        maps=judged,
         regions=regions.queue,
         region_labels=regions.labelmap,
         muscles=muscles,
@@ -113,7 +129,7 @@ def segment_case(
     return CaseResults(
         grid=maps.grid,
         scheme=maps.scheme,
-        sided_labels=with_sides(maps.labels, maps.sides, maps.scheme),
+        sided_labels=sided_labels,
         sides=tuple(side for n, side in enumerate(SIDES, RIGHT) if np.any(maps.sides == n)),
         uncertainty={
             "total": maps.total / largest,
@@ -121,7 +137,7 @@ def segment_case(
             "epistemic": maps.epistemic / largest,
         },
         region_labels=regions.labelmap,
-        document=regions_document(maps, regions),
+        document=regions_document(judged, regions),
         muscles=muscles,
         fat_fraction=fat_fraction,
         provenance=made_by,
@@ -129,4 +145,31 @@ def segment_case(
         notes=tuple(notes),
         variance=maps.variance if kept else None,
         probabilities=kept.of_case if kept else None,
+    )
+
+
+def _with_second_opinion(
+    maps: EnsembleMaps,
+    sided_labels: npt.NDArray[np.uint8],
+    regions: Regions,
+    opinion: SecondOpinion,
+) -> tuple[Regions, EnsembleMaps]:
+    """Return the regions with those in which it disagrees, and the maps with its errors."""
+    in_question = find_disagreement(opinion, sided_labels, maps.scheme)
+    uncertainty = maps.total / np.float32(maps.max_entropy)
+    found = flag_disagreement(
+        regions, in_question, uncertainty, maps.scheme, maps.grid, maps.least_confidence
+    )
+    flagged = (in_question > 0) & (found.labelmap > 0)
+    return by_rank(found), replace(
+        maps, least_confidence=raised_errors(maps.least_confidence, flagged)
+    )
+
+
+def _disagreement_note(regions: Regions, opinion: SecondOpinion) -> str:
+    count = sum(region.disagrees for region in regions.queue)
+    mapping = f", mapped by {opinion.mapping[:12]}" if opinion.mapping else ""
+    return (
+        f"the second opinion (file {opinion.sha256[:12]}{mapping}) disagrees in"
+        f" {count} region{'' if count == 1 else 's'} to check"
     )

@@ -25,7 +25,8 @@ UNITS = {
     "slice_axis": "0 i, 1 j, 2 k",
     "mean_uncertainty": "predictive entropy / ln(classes), 0 to 1",
     "max_uncertainty": "predictive entropy / ln(classes), 0 to 1",
-    "expected_wrong_voxels": "sum of 1 - max p",
+    "expected_wrong_voxels": "sum of 1 - max p, of at least 0.5 where a second opinion disagrees",
+    "disagreement": "share of the voxels in which a second opinion disagrees, 0 to 1",
 }
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from musclefm.labels.scheme import Side
 
+# Shares of a region in which a second opinion disagrees.
+_MOSTLY, _PARTLY = 0.5, 0.1
+
 
 @dataclass(frozen=True)
 class FlaggedRegion:
-    """A connected group of uncertain voxels that wants a look.
+    """A connected group of voxels that wants a look: uncertain, or in question.
 
     Attributes
     ----------
@@ -39,7 +42,10 @@ class FlaggedRegion:
     mean_uncertainty, max_uncertainty : float
         Of the total uncertainty, normalised to [0, 1] by ln(classes).
     expected_wrong_voxels : float
-        Sum of 1 - max p over the region.
+        Sum of 1 - max p over the region; where a second opinion disagrees, of at least
+        a half.
+    disagreement : float
+        Share of the region, in [0, 1], in which a second opinion disagrees.
     """
 
     id: int
@@ -56,6 +62,21 @@ class FlaggedRegion:
     mean_uncertainty: float
     max_uncertainty: float
     expected_wrong_voxels: float
+    disagreement: float = 0.0
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether a second opinion disagrees in more than its rim."""
+        return self.disagreement >= _PARTLY
+
+    @property
+    def reason(self) -> str:
+        """Why it wants a look, in words."""
+        if self.disagreement >= _MOSTLY:
+            return "disagrees with the second opinion"
+        if self.disagrees:
+            return "uncertain, and disagrees in part with the second opinion"
+        return "uncertain"
 
 
 @dataclass(frozen=True)

@@ -251,6 +251,29 @@ class ReviewQueue:
         self.mark_corrected(changed)
         self.reopen({entry.region.id for entry in self._entries} - set(changed))
 
+    def replace_regions(self, regions: Sequence[FlaggedRegion], kept: Collection[int] = ()) -> None:
+        """Take other regions; what was done with some stays, and so does the current one.
+
+        Parameters
+        ----------
+        regions : sequence of FlaggedRegion
+            In any order.
+        kept : collection of int
+            Ids that name the same regions as before; all others are to do.
+        """
+        known = {entry.region.id: entry for entry in self._entries if entry.region.id in kept}
+        current = self.current
+        replaced = ReviewQueue.restored(
+            (
+                replace(known.get(region.id, ReviewEntry(region)), region=region)
+                for region in regions
+            ),
+            None,
+        )
+        self._entries, self._position, self._upcoming = replaced._entries, None, 0
+        if current and current.region.id in known:
+            self.go_to(current.region.id)
+
     def _dismiss(self, status: Status) -> ReviewEntry | None:
         if self._position is None:
             return None

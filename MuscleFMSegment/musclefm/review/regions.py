@@ -18,6 +18,7 @@ gives the same regions whichever way its axes are stored.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,11 +27,12 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from musclefm.defaults import UNCERTAIN_FROM
-from musclefm.labels.scheme import SIDES
+from musclefm.labels.scheme import SIDES, LabelScheme, Side
 from musclefm.labels.sides import RIGHT
 from musclefm.review.findings import FlaggedRegion
 from musclefm.review.groups import connected_groups, join_small_groups
 from musclefm.uncertainty.maps import EnsembleMaps
+from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView, canonical_view
 
 _Index = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]
@@ -117,11 +119,11 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     slices_at_most = max(1, int(rule.height_mm / slices_mm))
 
     uncertain = np.ascontiguousarray(view.apply(maps.total)) >= rule.threshold * maps.max_entropy
-    uncertain = ndimage.binary_opening(uncertain, _disc(rule.opening_mm, plane))
+    uncertain = ndimage.binary_opening(uncertain, disc(rule.opening_mm, plane))
     wrong = np.where(uncertain, view.apply(maps.least_confidence), np.float32(0))
     sides = np.ascontiguousarray(view.apply(maps.sides))
     keys = (sides.astype(np.uint16) - RIGHT) * len(maps.scheme.labels) + view.apply(maps.top_muscle)
-    keys[~ndimage.binary_dilation(uncertain, _disc(rule.merge_mm / 2, plane))] = 0
+    keys[~ndimage.binary_dilation(uncertain, disc(rule.merge_mm / 2, plane))] = 0
 
     groups = connected_groups(keys, wrong, spacing, rule.gap_mm, slices_at_most)
     least_weight = rule.least_wrong_mm3 / maps.grid.voxel_volume_mm3
@@ -129,33 +131,29 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
         groups, sides, wrong, spacing, rule.gap_mm, slices_at_most, least_weight
     )
     voxels = np.flatnonzero(uncertain)
-    ids = _ranked(became[groups.ravel()[voxels]], wrong.ravel()[voxels], rule.regions_at_most)
+    ids = ranked(became[groups.ravel()[voxels]], wrong.ravel()[voxels], rule.regions_at_most)
     labelmap = np.zeros(uncertain.shape, np.uint16)
     labelmap.ravel()[voxels] = ids
-    by_rank = np.argsort(ids, kind="stable")
-    starts = np.searchsorted(ids[by_rank], np.arange(1, ids.max(initial=0) + 2))
-    queue = tuple(
-        _described(
-            maps,
-            region_id,
-            _in_input_order(view, voxels[by_rank[start:stop]]),
-            slice_axis=2 - view.axes[0],
-            least_share=rule.least_share,
-        )
-        for region_id, (start, stop) in enumerate(pairwise(starts), start=1)
+    measured = MeasuredMaps(
+        view, maps.grid, maps.total, maps.least_confidence, largest=maps.max_entropy
     )
-    return Regions(rule=rule, queue=queue, labelmap=view.undo(labelmap))
+    queue = []
+    for region_id, at in enumerate(measured.places(labelmap), start=1):
+        named = named_muscles(maps.top_muscle[at], maps.scheme, rule.least_share)
+        side = SIDES[maps.sides[at][0] - RIGHT]
+        queue.append(measured.describe(region_id, side, named, at))
+    return Regions(rule=rule, queue=tuple(queue), labelmap=view.undo(labelmap))
 
 
-def _disc(radius_mm: float, plane: tuple[float, float]) -> npt.NDArray[np.bool_]:
+def disc(radius_mm: float, plane: tuple[float, float]) -> npt.NDArray[np.bool_]:
     """Return a disc in the plane, ``(1, rows, columns) bool``; its pixels' edges are in mm."""
     rows, columns = (int(radius_mm / edge) for edge in plane)
     row, column = np.ogrid[-rows : rows + 1, -columns : columns + 1]
-    disc = (row * plane[0]) ** 2 + (column * plane[1]) ** 2 <= radius_mm**2
-    return np.asarray(disc[None])
+    inside = (row * plane[0]) ** 2 + (column * plane[1]) ** 2 <= radius_mm**2
+    return np.asarray(inside[None])
 
 
-def _ranked(
+def ranked(
     groups: npt.NDArray[np.int32], wrong: npt.NDArray[np.float32], at_most: int
 ) -> npt.NDArray[np.int32]:
     """Return each voxel's rank from 1 for its group from 1, 0 for no group or beyond the queue."""
@@ -177,32 +175,77 @@ def _in_input_order(view: CanonicalView, voxels: npt.NDArray[np.intp]) -> _Index
     return k, j, i
 
 
-def _described(
-    maps: EnsembleMaps, region_id: int, at: _Index, slice_axis: int, least_share: float
-) -> FlaggedRegion:
-    """Measure the region of the voxels ``at`` of the input array."""
-    ijk = np.stack(at[::-1])
-    centre = ijk.mean(axis=1)
-    ras = maps.grid.ijk_to_ras @ np.append(centre, 1.0)
-    first, last = ijk.min(axis=1).tolist(), ijk.max(axis=1).tolist()
-    uncertainty = maps.total[at].astype(np.float64) / maps.max_entropy
-    voxels = len(uncertainty)
-    share = np.bincount(maps.top_muscle[at], minlength=maps.scheme.class_count) / voxels
+def named_muscles(
+    muscles: npt.NDArray[np.uint8], scheme: LabelScheme, least_share: float
+) -> tuple[tuple[int, str], ...]:
+    """Return ids and names of the muscles that voxels are of, that of most voxels first."""
+    share = np.bincount(muscles, minlength=scheme.class_count) / len(muscles)
     likeliest, *others = np.argsort(-share, kind="stable").tolist()
     named = [likeliest, *(label for label in others if share[label] >= least_share)]
-    return FlaggedRegion(
-        id=region_id,
-        side=SIDES[maps.sides[at][0] - RIGHT],
-        muscles=tuple(maps.scheme.label(label).name for label in named),
-        label_ids=tuple(named),
-        voxels=voxels,
-        volume_mm3=voxels * maps.grid.voxel_volume_mm3,
-        centroid_ras=(float(ras[0]), float(ras[1]), float(ras[2])),
-        centroid_ijk=(float(centre[0]), float(centre[1]), float(centre[2])),
-        bounds_ijk=(first[0], last[0], first[1], last[1], first[2], last[2]),
-        slices=(first[slice_axis], last[slice_axis]),
-        slice_axis=slice_axis,
-        mean_uncertainty=float(uncertainty.mean()),
-        max_uncertainty=float(uncertainty.max()),
-        expected_wrong_voxels=float(maps.least_confidence[at].sum(dtype=np.float64)),
-    )
+    return tuple((label, scheme.label(label).name) for label in named)
+
+
+@dataclass(frozen=True)
+class MeasuredMaps:
+    """What a region is measured from; arrays are ``(K, J, I)`` as the input is stored.
+
+    Attributes
+    ----------
+    view : CanonicalView
+        Of the input.
+    grid : Grid
+        Of the input.
+    uncertainty : ndarray
+        float32, from 0 to ``largest``.
+    wrong : ndarray
+        float32: probability that the label is wrong.
+    disagrees : ndarray or None
+        bool: where a second opinion does.
+    largest : float
+        By which the uncertainty is normalised.
+    """
+
+    view: CanonicalView
+    grid: Grid
+    uncertainty: npt.NDArray[np.float32]
+    wrong: npt.NDArray[np.float32]
+    disagrees: npt.NDArray[np.bool_] | None = None
+    largest: float = 1.0
+
+    def places(self, labelmap: npt.NDArray[np.uint16]) -> Iterator[_Index]:
+        """Yield where the voxels of each region from 1 lie in the input array."""
+        voxels = np.flatnonzero(labelmap)
+        ids = labelmap.ravel()[voxels].astype(np.int64)
+        order = np.argsort(ids, kind="stable")
+        starts = np.searchsorted(ids[order], np.arange(1, ids.max(initial=0) + 2))
+        for start, stop in pairwise(starts):
+            yield _in_input_order(self.view, voxels[order[start:stop]])
+
+    def describe(
+        self, region_id: int, side: Side, named: tuple[tuple[int, str], ...], at: _Index
+    ) -> FlaggedRegion:
+        """Measure the region of the voxels ``at`` of the input array."""
+        ijk = np.stack(at[::-1])
+        centre = ijk.mean(axis=1)
+        ras = self.grid.ijk_to_ras @ np.append(centre, 1.0)
+        first, last = ijk.min(axis=1).tolist(), ijk.max(axis=1).tolist()
+        uncertainty = self.uncertainty[at].astype(np.float64) / self.largest
+        voxels = len(uncertainty)
+        slice_axis = 2 - self.view.axes[0]
+        return FlaggedRegion(
+            id=region_id,
+            side=side,
+            muscles=tuple(name for _, name in named),
+            label_ids=tuple(label for label, _ in named),
+            voxels=voxels,
+            volume_mm3=voxels * self.grid.voxel_volume_mm3,
+            centroid_ras=(float(ras[0]), float(ras[1]), float(ras[2])),
+            centroid_ijk=(float(centre[0]), float(centre[1]), float(centre[2])),
+            bounds_ijk=(first[0], last[0], first[1], last[1], first[2], last[2]),
+            slices=(first[slice_axis], last[slice_axis]),
+            slice_axis=slice_axis,
+            mean_uncertainty=float(uncertainty.mean()),
+            max_uncertainty=float(uncertainty.max()),
+            expected_wrong_voxels=float(self.wrong[at].sum(dtype=np.float64)),
+            disagreement=0.0 if self.disagrees is None else float(self.disagrees[at].mean()),
+        )

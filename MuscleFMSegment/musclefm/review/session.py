@@ -39,6 +39,19 @@ class SessionEntry(BaseModel):
     seconds: float = Field(ge=0.0)
 
 
+class StoredOpinion(BaseModel):
+    """A second opinion whose labels lie beside the session, see :class:`SecondOpinion`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels_file: str = Field(pattern=r"^second-opinion-[0-9a-f]{16}\.nrrd$")
+    labels_sha256: str = Field(pattern=_SHA256)
+    sha256: str
+    mapping: str
+    merged: tuple[tuple[int, ...], ...]
+    notes: tuple[str, ...]
+
+
 class ReviewSession(BaseModel):
     """All of a review but the labels.
 
@@ -64,6 +77,8 @@ class ReviewSession(BaseModel):
         When this state was taken.
     stored_sample : str or None
         Id of the training sample that holds exactly this state; None while there is none.
+    second_opinion : StoredOpinion or None
+        That was chosen in the review; its regions are among the entries.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +94,7 @@ class ReviewSession(BaseModel):
     visited_muscles: tuple[int, ...] = ()
     saved_at: AwareDatetime
     stored_sample: str | None = None
+    second_opinion: StoredOpinion | None = None
 
     @classmethod
     def of(
@@ -90,6 +106,7 @@ class ReviewSession(BaseModel):
         unseen: Iterable[MuscleSlices] = (),
         visited_slices: Iterable[int] = (),
         visited_muscles: Iterable[int] = (),
+        second_opinion: StoredOpinion | None = None,
     ) -> ReviewSession:
         """Take down the state of a queue, now.
 
@@ -99,7 +116,7 @@ class ReviewSession(BaseModel):
             Regions and what the reader did with them.
         provenance : mapping
             The content of provenance.json beside the reviewed results.
-        reader, stored_sample, unseen, visited_slices, visited_muscles
+        reader, stored_sample, unseen, visited_slices, visited_muscles, second_opinion
             See the attributes.
         """
         return cls(
@@ -122,6 +139,7 @@ class ReviewSession(BaseModel):
             visited_muscles=tuple(sorted(visited_muscles)),
             saved_at=datetime.now(timezone.utc),
             stored_sample=stored_sample,
+            second_opinion=second_opinion,
         )
 
     def belongs_to(self, provenance: Mapping[str, Any]) -> bool:

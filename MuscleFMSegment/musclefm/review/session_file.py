@@ -11,7 +11,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musclefm.errors import MuscleFMError
-from musclefm.review.session import _SHA256, SCHEMA_VERSION, ReviewSession, _saving
+from musclefm.evaluation.second_opinion import SecondOpinion
+from musclefm.review.session import (
+    _SHA256,
+    SCHEMA_VERSION,
+    ReviewSession,
+    StoredOpinion,
+    _saving,
+)
 from musclefm.storage.atomic import atomic_bytes, atomic_text
 from musclefm.storage.regular_file import read_regular
 from musclefm.storage.staging import clear_leftovers
@@ -21,6 +28,7 @@ from musclefm.volumes.volume import Volume
 
 SESSION_FILE = "session.json"
 _LABELS_FILES = "session-labels-*.nrrd"
+_OPINION_FILES = "second-opinion-*.nrrd"
 # Of a hundred thousand regions, and of a thousand slices that do not compress.
 _LARGEST_SESSION, _LARGEST_LABELS = 64 << 20, 1 << 30
 
@@ -106,16 +114,45 @@ def load_session(folder: Path) -> tuple[ReviewSession, Volume] | None:
     document = _read_document(folder)
     if document is None:
         return None
-    try:
-        content = read_regular(folder / document.labels_file, _LARGEST_LABELS, links=False)
-    except FileNotFoundError as error:
-        raise _damaged("its labels are missing") from error
-    except OSError as error:
-        raise _unreadable(error) from error
-    if hashlib.sha256(content).hexdigest() != document.labels_sha256:
-        raise _damaged("its labels were changed")
-    labels = read_stored(folder / document.labels_file, "the saved review")
-    return document.session, labels.with_array(labels.array.astype(np.uint8))
+    labels = _read_labels(folder / document.labels_file, document.labels_sha256, "labels")
+    return document.session, labels
+
+
+def save_second_opinion(folder: Path, opinion: SecondOpinion) -> StoredOpinion:
+    """Write the labels of a second opinion beside a session, which then may name them.
+
+    Raises
+    ------
+    MuscleFMError
+        The folder cannot be written.
+    """
+    content = encode_volume(opinion.labels, ".nrrd")
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = _OPINION_FILES.replace("*", sha256[:16])
+    if not _holds(folder / name, content):
+        atomic_bytes(folder / name, content)
+    return StoredOpinion(
+        labels_file=name,
+        labels_sha256=sha256,
+        sha256=opinion.sha256,
+        mapping=opinion.mapping,
+        merged=opinion.merged,
+        notes=opinion.notes,
+    )
+
+
+def load_second_opinion(folder: Path, stored: StoredOpinion) -> SecondOpinion:
+    """Return the second opinion that a session names.
+
+    Raises
+    ------
+    MuscleFMError
+        Its labels are missing, damaged, or cannot be read.
+    """
+    labels = _read_labels(
+        folder / stored.labels_file, stored.labels_sha256, "labels of the second opinion"
+    )
+    return SecondOpinion(labels, stored.merged, stored.sha256, stored.mapping, stored.notes)
 
 
 def remove_session(folder: Path) -> None:
@@ -135,6 +172,23 @@ def remove_session(folder: Path) -> None:
                 "check the access rights of the folder of the results",
             ) from error
         _tidy(folder)
+        for path in folder.glob(_OPINION_FILES):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _read_labels(path: Path, sha256: str, what: str) -> Volume:
+    """Read labels ``(K, J, I) uint8`` that a session names."""
+    try:
+        content = read_regular(path, _LARGEST_LABELS, links=False)
+    except FileNotFoundError as error:
+        raise _damaged(f"its {what} are missing") from error
+    except OSError as error:
+        raise _unreadable(error) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _damaged(f"its {what} were changed")
+    labels = read_stored(path, "the saved review")
+    return labels.with_array(labels.array.astype(np.uint8))
 
 
 def _read_document(folder: Path) -> _Document | None:

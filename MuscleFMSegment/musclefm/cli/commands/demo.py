@@ -34,6 +34,7 @@ def segment_sample(arguments: argparse.Namespace) -> None:
     """Segment the sample with the shipped ensemble."""
     arguments.input, arguments.series, arguments.echo = None, None, None
     arguments.save_probabilities = False
+    arguments.second_opinion = arguments.mapping = None
     arguments.channel = [f"{name}={path}" for name, path in sample_channels().items()]
     arguments.model = DEFAULT_MODEL
     segment.run(arguments)

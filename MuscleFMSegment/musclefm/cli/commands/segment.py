@@ -35,6 +35,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="write those of all classes too, for 'musclefm evaluate'; they are large",
     )
+    parser.add_argument(
+        "--second-opinion",
+        type=Path,
+        metavar="FILE",
+        help="labels of the scan by another program: where they disagree is to be checked, too",
+    )
+    parser.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="what its values mean: JSON or CSV, 'musclemap' or 'totalsegmentator'",
+    )
     add_device_options(parser)
     add_progress_option(parser)
     # Only a worker segments another case afterwards.
@@ -56,6 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
             out=arguments.out,
             keep_probabilities=arguments.save_probabilities,
             keep_loaded=arguments.keep_loaded,
+            second_opinion=arguments.second_opinion,
+            mapping=arguments.mapping,
             progress=progress,
         ),
         kept=lambda: "after all results were written" if published_count() > before else "",
@@ -77,7 +91,8 @@ def summarise(case: Case, out: Path) -> None:
     for region in case.regions[:_SHOWN]:
         table.add_row(
             str(region.id),
-            f"{region.side.capitalize()} {', '.join(region.muscles)}",
+            f"{region.side.capitalize()} {', '.join(region.muscles)}"
+            + (f" ({region.reason})" if region.disagrees else ""),
             f"{region.slices[0]}-{region.slices[1]}",
             f"{region.volume_mm3:.0f}",
             f"{region.expected_wrong_voxels:.0f}",

@@ -61,7 +61,8 @@ class QueueEntry:
     region : FlaggedRegion
         The region.
     title : str
-        Side and muscles, e.g. ``"Left gracilis, adductor magnus"``.
+        Side and muscles, e.g. ``"Left gracilis, adductor magnus"``, and where a second
+        opinion disagrees, that.
     share, cumulative_share : float
         Of all expected wrong voxels: its own, and with all before it.
     """
@@ -118,7 +119,8 @@ def queue_entries(regions: Sequence[FlaggedRegion], wrong_voxels: float) -> list
     return [
         QueueEntry(
             region=region,
-            title=f"{region.side.capitalize()} {', '.join(region.muscles) or 'thigh'}",
+            title=f"{region.side.capitalize()} {', '.join(region.muscles) or 'thigh'}"
+            + (f": {region.reason}" if region.disagrees else ""),
             share=min(1.0, region.expected_wrong_voxels / whole),
             cumulative_share=min(1.0, until_here / whole),
         )
