@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musclefm.api.evaluation.cohorts import data_path, warn_of_left_out
-from musclefm.api.resources import load_model
+from musclefm.api.prerequisites import obtain_missing
+from musclefm.api.resources import install_model, load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from musclefm.errors import MuscleFMError
 from musclefm.progress import ProgressEvent, silent, watched
@@ -104,6 +106,8 @@ def train(
     channels: Sequence[str] | None = None,
     work: str | os.PathLike[str] | None = None,
     cluster: str | None = None,
+    download: bool = False,
+    install: bool = False,
     device: str = DEFAULT_DEVICE,
     precision: str = "auto",
     progress: Callable[[ProgressEvent], object] | None = None,
@@ -112,6 +116,8 @@ def train(
     """Fine-tune an ensemble, or a pretrained checkpoint, on labelled cases.
 
     Stopped or cancelled, training resumes when it is called again with the same arguments.
+    Where a data list names test cases, the new model is evaluated on them: its card says how
+    good it was, and ``evaluation`` in ``work`` has the tables and the page.
 
     Parameters
     ----------
@@ -119,8 +125,9 @@ def train(
         That is trained from, as :func:`load_model` takes it.
     out : path
         Folder of the new model; it must not exist yet.
-    data : path or CorrectionStore, optional
-        A store of corrections or a MONAI ``datalist.json``; by default the user's store.
+    data : str, path or CorrectionStore, optional
+        A store of corrections, a MONAI ``datalist.json``, or the name of a data set of
+        :func:`list_datasets`; by default the user's store.
     recipe : str or FineTuning
         ``"fast"``, ``"paper"`` (Casali et al. 2025), or one of your own:
         ``dataclasses.replace(musclefm.training.recipe.RECIPES["fast"], epochs=20)``.
@@ -134,6 +141,11 @@ def train(
         Folder for what is under way; by default beside ``out``, with ``.work`` added.
     cluster : str, optional
         Address of a Ray cluster, on which members are trained side by side.
+    download : bool
+        Whether a data set or a pretrained checkpoint that is named and not there may be
+        downloaded, by the licences that they have.
+    install : bool
+        Whether the new model is installed, and in use from then on.
     device, precision, progress, cancel
         As of :func:`segment`.
 
@@ -162,18 +174,23 @@ def train(
     work = work_folder(out, work)
     require_free(out)
     check_work_folder(work)
+    data = obtain_missing(model, data, report, download=download)
     start = load_model(model)
     # Imported late: torch takes seconds.
     from musclefm.inference.device import choose_runtime
+    from musclefm.training.data.dataset import list_file, names_test_cases
     from musclefm.training.data.labelled_tiles import LabelledCases
     from musclefm.training.distributed import distributed_context
     from musclefm.training.plan import TrainingPlan
     from musclefm.training.train import train_ensemble
 
+    path = data_path(data)
+    is_tested = names_test_cases(path)
     plan = TrainingPlan(
         start=start,
-        data=LabelledCases(data_path(data)),
-        recipe=_recipe(recipe),
+        data=LabelledCases(path),
+        # A list that names its test cases holds these out, and no others.
+        recipe=replace(_recipe(recipe), held_out=0.0) if is_tested else _recipe(recipe),
         out=out,
         work=work,
         name=name or out.resolve().name,
@@ -182,10 +199,24 @@ def train(
         cluster=cluster,
     )
     with distributed_context(choose_runtime(device, precision)) as (context, runtime):
+        if is_tested:
+            from musclefm.api.evaluation.held_out import card_with_held_out
+
+            plan = replace(
+                plan,
+                describe=lambda draft: card_with_held_out(
+                    draft, list_file(path), work / "evaluation", runtime, report
+                ),
+            )
         if context.is_main_process:
-            warn_of_left_out(data_path(data))
+            warn_of_left_out(path)
             _log.info("training %s %s, on %s", plan.name, version, runtime.description)
-        return train_ensemble(plan, runtime, report if context.is_main_process else silent, context)
+        bundle = train_ensemble(
+            plan, runtime, report if context.is_main_process else silent, context
+        )
+    if bundle and install:
+        install_model(bundle.folder)
+    return bundle
 
 
 def work_folder(out: Path, work: str | os.PathLike[str] | None = None) -> Path:

@@ -176,7 +176,7 @@ def _go_on(remote: RemoteFile, part: Path, progress: Progress) -> bool:
         # A server that packs files as it sends them says no length.
         size = remote.bytes or (done + answer.length if answer.length is not None else 0)
         _require_space(part.parent, size - done)
-        total = max(size // _MEGABYTE, size > 0)
+        total = max(size // _MEGABYTE, int(size > 0))
         with _disk_errors():
             file = part.open("ab" if resumed else "wb")
         with file:

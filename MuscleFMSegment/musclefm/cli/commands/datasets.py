@@ -82,7 +82,7 @@ def ask_for(dataset: Dataset) -> None:
     confirm_download(
         f"{dataset.title}, {_size(dataset)}, from {hosts}",
         f"{dataset.licence}. Read it at {dataset.page}",
-        "give a folder that holds its zip files with --from",
+        "give a folder that holds its zip files to 'musclefm datasets download --from'",
     )
 
 

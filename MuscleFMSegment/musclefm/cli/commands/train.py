@@ -6,7 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musclefm.api.prerequisites import missing_downloads, named_dataset
 from musclefm.api.training import train, work_folder
+from musclefm.cli.commands.datasets import ask_for as ask_for_dataset
+from musclefm.cli.commands.models.download import ask_for as ask_for_checkpoint
+from musclefm.cli.terminal.output import say
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
 from musclefm.storage.work_folder import kept_training
@@ -40,9 +44,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--data",
-        type=Path,
-        metavar="PATH",
-        help="a store of corrections or a MONAI datalist.json (default: the user's store)",
+        metavar="PATH|NAME",
+        help="a store of corrections, a MONAI datalist.json, or a data set of 'musclefm datasets "
+        "list', of which it downloads and prepares what is not there (default: the user's store)",
     )
     parser.add_argument(
         "--model", required=True, metavar="NAME", help="that learns: its name or folder"
@@ -75,6 +79,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="for what is under way (default: OUT.work)"
     )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="download the data set and the checkpoint named, if "
+        "they are not there, without asking: their licences are accepted",
+    )
+    parser.add_argument(
+        "--install",
+        action=argparse.BooleanOptionalAction,
+        help="install the new model, to be in use from then on (default: of a data set by name)",
+    )
     add_device_options(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -82,25 +97,38 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> None:
     """Train the ensemble."""
+    recipe = recipe_of(arguments)
+    missing = missing_downloads(arguments.model, arguments.data)
+    if missing.dataset and missing.dataset.is_public and not arguments.yes:
+        ask_for_dataset(missing.dataset)
+    if missing.checkpoint and not arguments.yes:
+        ask_for_checkpoint(missing.checkpoint)
+    install = arguments.install
+    if install is None:
+        install = named_dataset(arguments.data) is not None
     work = work_folder(arguments.out, arguments.work)
-    run_heavy(
+    bundle = run_heavy(
         arguments,
         lambda progress: train(
             arguments.model,
             arguments.out,
             data=arguments.data,
-            recipe=recipe_of(arguments),
+            recipe=recipe,
             name=arguments.name,
             version=arguments.version,
             channels=arguments.channels.split(",") if arguments.channels else None,
             work=work,
             cluster=arguments.cluster,
+            download=True,
+            install=install,
             device=arguments.device,
             precision=arguments.precision,
             progress=progress,
         ),
         kept=lambda: kept_training(arguments.out, work),
     )
+    if bundle and install and arguments.progress == "bar":
+        say(f"'{bundle.manifest.name}' is installed: musclefm models show {bundle.manifest.name}")
 
 
 def recipe_of(arguments: argparse.Namespace) -> FineTuning:

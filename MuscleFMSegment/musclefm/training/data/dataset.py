@@ -86,7 +86,7 @@ def read_cases(
     if path.is_dir() and (path / STORE_FILE).is_file():
         yield from _of_store(CorrectionStore(path), scheme, on_left_out)
         return
-    file = _list_file(path)
+    file = list_file(path)
     if not file.is_file():
         raise MuscleFMError(
             "there is nothing to learn from in this place",
@@ -99,7 +99,7 @@ def read_cases(
 
 def names_test_cases(path: Path) -> bool:
     """Tell whether there is a data list at a path that says itself who is held out."""
-    file = _list_file(path)
+    file = list_file(path)
     is_list = file.is_file() and not (path / STORE_FILE).is_file()
     return is_list and any(case.split == TEST for case in read_datalist(file).cases())
 
@@ -140,7 +140,8 @@ def read_held_out(path: Path, scheme: LabelScheme, share: float) -> Iterator[Lab
     return (case for case in read_cases(path, scheme, lambda _: None) if case.subject in kept)
 
 
-def _list_file(path: Path) -> Path:
+def list_file(path: Path) -> Path:
+    """Return where a data list is, given it or its folder."""
     return path / DATA_LIST_FILE if path.is_dir() else path
 
 

@@ -49,12 +49,7 @@ def add_scheme_option(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     checkpoint = _chosen(arguments.model)
     if not (arguments.folder or arguments.yes):
-        confirm_download(
-            f"{checkpoint.title}, {checkpoint.remote.bytes / 1e6:.0f} MB, from"
-            f" {checkpoint.remote.host}",
-            checkpoint.page,
-            "give a folder that holds the file with --from",
-        )
+        ask_for(checkpoint)
     from musclefm.models.imports.pretrained import obtain_pretrained
 
     run_heavy(
@@ -62,6 +57,22 @@ def _run(arguments: argparse.Namespace) -> None:
         lambda progress: obtain_pretrained(
             checkpoint, progress, arguments.folder, arguments.scheme
         ),
+    )
+
+
+def ask_for(checkpoint: OfficialCheckpoint) -> None:
+    """Have the user accept the licence and the size of a checkpoint.
+
+    Raises
+    ------
+    MuscleFMError
+        The answer is no, or nobody is there to give one.
+    """
+    remote = checkpoint.remote
+    confirm_download(
+        f"{checkpoint.title}, {remote.bytes / 1e6:.0f} MB, from {remote.host}",
+        checkpoint.page,
+        "give a folder that holds the file to 'musclefm models download --from'",
     )
 
 
