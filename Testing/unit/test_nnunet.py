@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 pytest.importorskip("dynamic_network_architectures", reason="needs nnU-Net's networks")
 
@@ -18,6 +19,7 @@ from tiny_ensemble import SCHEME
 from musclefm.cli.main import main
 from musclefm.errors import MuscleFMError
 from musclefm.inference.case import load_predictor, run_case
+from musclefm.inference.demand import gpu_bytes, operations_per_slice
 from musclefm.inference.device import Runtime
 from musclefm.inference.kept_probabilities import KeptProbabilities
 from musclefm.models.bundle import Bundle, open_bundle
@@ -272,6 +274,20 @@ def test_work_can_be_cancelled_between_patches(tmp_path: Path, scan: Volume) -> 
     with pytest.raises(WorkCancelledError):
         segmented(bundle, scan, cancel)
     assert seen[-1].total > 6
+
+
+@pytest.mark.parametrize("unet", ["PlainConvUNet", "ResidualEncoderUNet"])
+def test_what_a_case_will_take_is_known_before(tmp_path: Path, unet: str) -> None:
+    results = write_results(tmp_path / "results", plans_of(unet=unet), SCHEME, folds=1)
+    bundle = import_checkpoint(results, "u", tmp_path / "m", SCHEME.name)
+    architecture = bundle.manifest.architecture
+    assert isinstance(architecture, NnUNetArchitecture)
+    with FlopCounterMode(display=False) as counter:
+        bundle.load_member(0)(torch.zeros(1, 1, *architecture.patch_size))
+    # The counter counts multiplications and additions apart.
+    assert architecture.operations == pytest.approx(counter.get_total_flops() / 2, rel=0.3)
+    assert operations_per_slice(bundle.manifest) > architecture.operations
+    assert gpu_bytes(bundle.manifest) > 6e8
 
 
 def test_the_architecture_is_bounded() -> None:

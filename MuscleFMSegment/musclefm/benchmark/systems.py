@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from musclefm.benchmark.nnunet_system import NnUNetSystem
 from musclefm.benchmark.plan import SystemEntry
 from musclefm.benchmark.rows import ROWS
 from musclefm.benchmark.study import Study, System
@@ -15,7 +16,11 @@ from musclefm.errors import MuscleFMError
 OpenSystem = Callable[[Study, SystemEntry, Path], System]
 """From a study, an entry of its plan and the system's folder; see :class:`System`."""
 
-SYSTEMS: dict[str, OpenSystem] = {name: partial(TrainedSystem, row) for name, row in ROWS.items()}
+SYSTEMS: dict[str, OpenSystem] = {
+    **{name: partial(TrainedSystem, row) for name, row in ROWS.items()},
+    "nnunet-2d": partial(NnUNetSystem, "2d"),
+    "nnunet-3d": partial(NnUNetSystem, "3d_fullres"),
+}
 """Systems by the names that plans call them by."""
 
 

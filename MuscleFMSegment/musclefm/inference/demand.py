@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from musclefm.networks.nnunet import NnUNetArchitecture
+
 if TYPE_CHECKING:
     from musclefm.models.manifest import BundleManifest
     from musclefm.networks.architecture import Architecture
@@ -21,6 +23,8 @@ _PATCH = 16
 _FLOAT_BYTES = 4
 # Arrays of a token that a block holds at once: query, key, value, the wider layer and sums.
 _ARRAYS = 12
+# Of a stage of a U-Net: kept for the way up, joined there, and passing through a convolution.
+_FEATURE_MAPS = 4
 # What CUDA itself takes, and what its allocator keeps beside what is in use.
 _CUDA_BYTES, _SLACK = 6e8, 1.5
 
@@ -62,6 +66,11 @@ def tiles_at_once(input_size: int, device: str) -> int:
 def operations_per_slice(manifest: BundleManifest) -> float:
     """Return the multiplications and additions for a slice of two thighs, of all members."""
     architecture = manifest.architecture
+    if isinstance(architecture, NnUNetArchitecture):
+        # Patches overlap by half along each axis.
+        axes = len(architecture.patch_size)
+        seen = architecture.patch_size[0] if axes == 3 else 1
+        return architecture.operations * 2**axes / seen * len(manifest.members)
     # An encoder that members share is run once.
     weights = sum(entry.bytes for entry in manifest.files) / _FLOAT_BYTES
     encoders = len({member.encoder or member.weights for member in manifest.members})
@@ -83,6 +92,11 @@ def operations_per_slice(manifest: BundleManifest) -> float:
 def gpu_bytes(manifest: BundleManifest) -> float:
     """Return the GPU memory in bytes that a case of many slices takes, if there is as much."""
     architecture = manifest.architecture
+    weights = sum(entry.bytes for entry in manifest.files)
+    if isinstance(architecture, NnUNetArchitecture):
+        stages = zip(architecture.voxels, architecture.features, strict=True)
+        floats = _FEATURE_MAPS * sum(voxels * channels for voxels, channels in stages)
+        return _CUDA_BYTES + weights + _SLACK * _FLOAT_BYTES * floats
     size = architecture.input_size
     floats = _tokens(architecture) * _ARRAYS * getattr(architecture, "embed_dim", 768)
     # Logits and the decoder's finest features, at a quarter of the tile's edge.
@@ -90,7 +104,6 @@ def gpu_bytes(manifest: BundleManifest) -> float:
     for stage, channels in enumerate(getattr(architecture, "stem", ()), start=1):
         floats += 2 * channels * (size >> stage) ** 2
     batch = _FLOAT_BYTES * floats * tiles_at_once(size, "cuda")
-    weights = sum(entry.bytes for entry in manifest.files)
     return _CUDA_BYTES + weights + _SLACK * batch
 
 

@@ -77,6 +77,33 @@ class NnUNetArchitecture(Architecture):
             raise ValueError("the first output must be background")
         return self
 
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions for a patch, roughly."""
+        # Of the residual U-Net's encoder each block has two convolutions.
+        convolutions = 1 if self.unet == "PlainConvUNet" else 2
+        total, before = 0.0, self.input_channels
+        voxels = self.voxels
+        kernels = [math.prod(sizes) for sizes in self.kernel_sizes]
+        for stage, channels in enumerate(self.features):
+            again = (self.blocks[stage] * convolutions - 1) * channels
+            total += voxels[stage] * kernels[stage] * channels * (before + again)
+            before = channels
+        for stage, blocks in enumerate(reversed(self.decoder_blocks)):
+            channels = self.features[stage]
+            total += voxels[stage] * kernels[stage] * channels * channels * (blocks + 1)
+        return total
+
+    @property
+    def voxels(self) -> tuple[float, ...]:
+        """Voxels of a patch at each stage."""
+        left = float(math.prod(self.patch_size))
+        found = []
+        for stride in self.strides:
+            left /= math.prod(stride)
+            found.append(left)
+        return tuple(found)
+
 
 def nnunet_is_missing(error: ImportError) -> MuscleFMError:
     """Return what to say where a package of nnU-Net cannot be imported."""
