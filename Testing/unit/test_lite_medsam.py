@@ -221,9 +221,14 @@ def start(tmp_path: Path) -> Bundle:
     return save_bundle(tmp_path / "start", card, [MemberState(network.state_dict())], "fp32")
 
 
-def test_decoders_learn_on_one_frozen_encoder(start: Bundle, tmp_path: Path) -> None:
+def test_decoders_learn_on_one_frozen_encoder(
+    start: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musclefm.training.members.ensemble.LARGEST_RATIO", 9.0)
     store = made_store(tmp_path / "store", 3)
-    bundle, record = train(tmp_path, start, store, trained="decoder", members=2)
+    # Many small steps: the statistics of new layers need them.
+    fast = {"epochs": 12, "batch": 2, "learning_rate": 1e-2, "averaging": 0.0, "views": 1}
+    bundle, record = train(tmp_path, start, store, trained="decoder", members=2, **fast)
     assert bundle is not None
     assert (bundle.folder / SHARED_ENCODER_FILE).is_file()
     first, second = (bundle.load_member(index) for index in (0, 1))
@@ -243,3 +248,8 @@ def test_decoders_learn_on_one_frozen_encoder(start: Bundle, tmp_path: Path) -> 
     assert answers[0].shape == (2, SCHEME.class_count, 16, 16)
     assert not torch.allclose(*answers, atol=1e-2), "members differ"
     assert record["members"][0][-1]["loss"] < record["members"][0][1]["loss"]
+
+    tuned, _ = train(tmp_path / "full", start, store, trained="full", **fast)
+    assert tuned is not None
+    weights = [x.load_member(0).state_dict()[f"{FIRST}weight"] for x in (start, tuned)]
+    assert not torch.allclose(*weights, atol=1e-3), "all weights are fine-tuned"
