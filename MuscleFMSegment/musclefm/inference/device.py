@@ -44,6 +44,19 @@ class Runtime:
             return module.to(memory_format=torch.channels_last)
         return module
 
+    def place_for_use(self, network: Module) -> Module:
+        """Place a network that learns no more.
+
+        Where it computes in bfloat16, what it multiplies by is kept so: autocast would make the
+        same of it for every batch anew, and of both it would need the memory.
+        """
+        network = self.place(network)
+        if self.bf16:
+            for layer in network.modules():
+                if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                    layer.to(torch.bfloat16)
+        return network
+
 
 def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
     """Choose where to run.

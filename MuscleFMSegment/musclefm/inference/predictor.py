@@ -96,7 +96,7 @@ class EnsemblePredictor:
         for index in range(count):
             progress(ProgressEvent("load", index, count, "loading the ensemble"))
             member = bundle.load_member(index, runtime.device)
-            self._members.append(runtime.place(member))
+            self._members.append(runtime.place_for_use(member))
             self._share_encoder(index)
         self.report_to(progress)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -43,13 +44,13 @@ from musclefm.results.tables import (
     regions_from_json,
 )
 from musclefm.review.findings import FlaggedRegion, MuscleSummary
-from musclefm.storage.atomic import atomic_text
+from musclefm.storage.atomic import atomic_bytes, atomic_text
 from musclefm.storage.regular_file import read_regular
 from musclefm.uncertainty.maps import ClassProbabilities, UncertaintyKind
+from musclefm.volumes.formats.encoding import encode_volume
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
-from musclefm.volumes.writing import write_volume
 
 _log = logging.getLogger(__name__)
 
@@ -139,10 +140,16 @@ def write_results(case: CaseResults, out: Path, progress: Progress) -> None:
     if case.variance is not None:
         images[VARIANCE_FILE] = case.variance
     total = len(images) + 2
-    with staged_results(out) as folder:
-        for done, (name, array) in enumerate(images.items()):
+    # Packing lets go of Python's lock: the report is drawn meanwhile.
+    with staged_results(out) as folder, _background() as pool:
+        report = pool.submit(case.report)
+        packed = {
+            name: pool.submit(encode_volume, Volume(array, case.grid), name)
+            for name, array in images.items()
+        }
+        for done, (name, volume) in enumerate(packed.items()):
             progress(ProgressEvent("write", done, total, name))
-            write_volume(Volume(array, case.grid), folder / name)
+            atomic_bytes(folder / name, volume.result())
         progress(ProgressEvent("write", len(images), total, SEGMENTATION_FILE))
         labels = Volume(case.sided_labels, case.grid)
         write_seg_nrrd(folder / SEGMENTATION_FILE, labels, case.scheme, case.sides)
@@ -153,12 +160,22 @@ def write_results(case: CaseResults, out: Path, progress: Progress) -> None:
         atomic_text(folder / REGIONS_FILE, json.dumps(document, indent=2) + "\n")
         atomic_text(folder / MUSCLES_FILE, muscles_table(case.muscles))
         progress(ProgressEvent("write", total - 1, total, REPORT_FILE))
-        atomic_text(folder / REPORT_FILE, case.report())
+        atomic_text(folder / REPORT_FILE, report.result())
         notes = {"notes": list(case.notes)} if case.notes else {}
         write_provenance(folder, {**case.provenance, **notes})
         # Called just before the results appear: whoever stops the work here gets none of them.
         progress(ProgressEvent("write", total, total, "done"))
     _log.info("wrote %d files of results", total + 3)
+
+
+@contextlib.contextmanager
+def _background() -> Iterator[ThreadPoolExecutor]:
+    """Yield threads whose work is waited for by its results alone: a failure leaves it behind."""
+    pool = ThreadPoolExecutor()
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def read_results(folder: Path) -> CaseResults:

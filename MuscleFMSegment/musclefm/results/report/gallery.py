@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,25 +95,26 @@ def slice_pictures(display: CaseDisplay, at_most: int) -> list[SlicePicture]:
     chosen = display.spread_slices(at_most)
     frame = Frame.fit(display.body_window(chosen), display.pixel_mm, _SLICE_PX)
     palette = label_palette(display.case.maps.scheme)
-    pictures = []
-    for k in chosen:
+
+    def drawn(k: int) -> SlicePicture:
         image = image_layer(display.grey(k), frame)
         sign(image, frame, _SLICE_LETTERS_PX, _SLICE_BAR_MM)
         outlines = outline_layer(display.labels[k], frame, palette, _SLICE_LINE_PX)
         borders = region_layer(display.region_ids[k], frame, _SLICE_BORDER_PX, _SLICE_LETTERS_PX)
-        pictures.append(
-            SlicePicture(
-                index=display.input_index(k),
-                position=display.position(k),
-                size=frame.size,
-                image=data_uri(image),
-                outlines=data_uri(outlines),
-                heat=data_uri(heat_layer(display.heat(k), frame)),
-                borders=data_uri(borders),
-                regions=tuple(int(x) for x in np.unique(display.region_ids[k]) if x),
-            )
+        return SlicePicture(
+            index=display.input_index(k),
+            position=display.position(k),
+            size=frame.size,
+            image=data_uri(image),
+            outlines=data_uri(outlines),
+            heat=data_uri(heat_layer(display.heat(k), frame)),
+            borders=data_uri(borders),
+            regions=tuple(int(x) for x in np.unique(display.region_ids[k]) if x),
         )
-    return pictures
+
+    # Most of drawing and packing lets go of Python's lock.
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(drawn, chosen))
 
 
 def region_picture(display: CaseDisplay, region: FlaggedRegion) -> RegionPicture:

@@ -10,6 +10,7 @@ import base64
 import io
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -115,9 +116,14 @@ def _write_numbers(
         _write(picture, text, corner, letters_px)
 
 
+@lru_cache
+def _font(height_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(height_px)
+
+
 def _text_size(text: str, height_px: int) -> tuple[int, int]:
     """Return width and height of letters with their rim."""
-    font = ImageFont.load_default(height_px)
+    font = _font(height_px)
     pen = ImageDraw.Draw(Image.new("L", (1, 1)))
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font, stroke_width=2)
     return math.ceil(right - left), math.ceil(bottom - top)
@@ -203,7 +209,7 @@ def _dilated(mask: npt.NDArray[np.bool_], pixels: int) -> npt.NDArray[np.bool_]:
 def _write(picture: Image.Image, text: str, corner: tuple[int, int], height_px: int) -> None:
     """Write white letters with a black rim, moved inside the picture if need be."""
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(height_px)
+    font = _font(height_px)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font, stroke_width=2)
     x = min(max(0, corner[0]), max(0, picture.width - int(right - left)))
     y = min(max(0, corner[1]), max(0, picture.height - int(bottom - top)))
