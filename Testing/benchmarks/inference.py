@@ -200,7 +200,13 @@ def time_networks(clock: Clock, timed: int, sizes: tuple[int, int]) -> None:
             for framing, voxels in zip(framings, volumes, strict=True)
         ]
 
+    def note_memory(name: str) -> None:
+        if device.type == "cuda":
+            print(f"{name}: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB on the GPU\n")
+            torch.cuda.reset_peak_memory_stats()
+
     spent["reference"], apart = time_reference(clock, reference, by_volume)
+    note_memory("reference")
     fp32 = Runtime(device, bf16=False)
     for name, runtime, bundle in (
         ("1024", fp32, random_bundle("separate", 1, reference)),
@@ -215,6 +221,7 @@ def time_networks(clock: Clock, timed: int, sizes: tuple[int, int]) -> None:
             bundle.manifest.architecture.input_size,
             lambda framing, shape, predict=predict: predict(framing, np.ones(shape, np.uint8), 1),
         )
+        note_memory(name)
         del predict
     for name, seconds in spent.items():
         # The reference is one slice of one member, and ours at its size one member.
@@ -265,6 +272,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--slices", type=int, default=1, help="timed of each volume")
     parser.add_argument("--sizes", type=int, nargs=2, default=(REFERENCE, DEFAULT))
+    parser.add_argument("--at-most", type=int, default=60, help="slices of whole cases")
     parser.add_argument("--scan", type=Path, action="append", default=[])
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -274,7 +282,8 @@ def main() -> None:
     if "networks" in arguments.parts:
         time_networks(clock, arguments.slices, tuple(arguments.sizes))
     if "files" in arguments.parts:
-        time_files(arguments.scan, arguments.device, arguments.threads, arguments.repeats)
+        limits = arguments.threads, arguments.repeats, arguments.at_most
+        time_files(arguments.scan, arguments.device, *limits)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musclefm.api.segmentation import segment
 from musclefm.demo.sample import sample_channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.reading import read_volume
@@ -66,8 +67,12 @@ def write_dixon_pair(folder: Path, shape: tuple[int, int, int]) -> list[str]:
     return arguments
 
 
-def time_files(scans: list[Path], device: str, threads: int, repeats: int) -> None:
-    """Print how long ``musclefm segment`` with thigh-demo takes, and its networks of it."""
+def time_files(scans: list[Path], device: str, threads: int, repeats: int, at_most: int) -> None:
+    """Print how long ``musclefm segment`` with thigh-demo takes, and its networks of it.
+
+    Then how long the second case takes in one process, and whether what only names commands
+    imports torch. Dixon pairs have at most so many slices.
+    """
     print("| file to files, thigh-demo | wall s | networks | ratio | CPU s | networks | ratio |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
@@ -79,7 +84,8 @@ def time_files(scans: list[Path], device: str, threads: int, repeats: int) -> No
             "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
         }
         inputs = {f"`{scan.name.split('.')[0]}`": [str(scan)] for scan in scans}
-        for k, j, i in VOLUMES:
+        for slices, j, i in VOLUMES:
+            k = min(slices, at_most)
             (made := folder / f"{j}").mkdir()
             inputs[f"Dixon pair {j} x {i} x {k}"] = write_dixon_pair(made, (k, j, i))
         for number, (title, given) in enumerate(inputs.items()):
@@ -99,6 +105,12 @@ def time_files(scans: list[Path], device: str, threads: int, repeats: int) -> No
                 best = list(map(min, best, took))
             cells = [*best[:2], best[0] / best[1], *best[2:], best[2] / best[3]]
             print(f"| {title} | " + " | ".join(f"{cell:.3g}" for cell in cells) + " |")
+        second = f"case in one process: {title}"
+        channels = dict(word.split("=", 1) for word in given if "=" in word)
+        for run in ("first", "second"):
+            start = time.perf_counter()
+            segment(channels, device=device, out=folder / run)
+            print(f"\n{run} {second}: {time.perf_counter() - start:.2f} s of wall")
         print()
         for what, code in (
             ("`import musclefm`", "import musclefm"),

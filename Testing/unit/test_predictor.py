@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from segment_anything.modeling.image_encoder import Block
 from tiny_ensemble import ROUNDING, SCHEME, TINY, WHOLE_SLICES, bundle_of, tiny_bundle
 from torch import Tensor
 
@@ -188,8 +187,9 @@ def test_members_encode_together_as_far_as_they_are_equal(
     with torch.no_grad():
         expected = torch.stack([network(tiles).softmax(dim=1) for network in networks], dim=1)
     ran = []
-    forward = Block.forward
-    monkeypatch.setattr(Block, "forward", lambda self, x: ran.append(len(x)) or forward(self, x))
+    block = type(networks[0].image_encoder.blocks[0])
+    forward = block.forward
+    monkeypatch.setattr(block, "forward", lambda self, x: ran.append(len(x)) or forward(self, x))
     torch.testing.assert_close(predictor.probabilities(tiles), expected, rtol=0, atol=ROUNDING)
     # Three of the first, two of the second, none of third and fourth, three of the last.
     assert ran == [2] * 8

@@ -58,11 +58,13 @@ class Body:
     outline: npt.NDArray[np.bool_]
 
 
-def find_body(image: Volume) -> Body:
+def find_body(image: Volume, signal: npt.NDArray[np.float32] | None = None) -> Body:
     """Find the body in a volume in canonical orientation.
 
-    Everything is empty where nothing stands out from the noise.
+    Everything is empty where nothing stands out from the noise. ``signal`` is what
+    :func:`musclefm.anatomy.signal.cleaned` makes of it, where that is known.
     """
+    signal = cleaned(image.array) if signal is None else signal
     step_i, step_j, step_k = image.grid.spacing
     rows, columns = image.grid.shape[1:]
     factors = (
@@ -70,7 +72,7 @@ def find_body(image: Volume) -> Body:
         min(columns, max(1, round(WORKING_MM / step_i))),
     )
     spacing = (step_j * factors[0], step_i * factors[1], step_k)
-    bright = _bright(_shrink(cleaned(image.array), factors), spacing)
+    bright = _bright(_shrink(signal, factors), spacing)
     tissue = fill_holes(ndimage.binary_opening(bright, IN_PLANE))
     outline = fill_holes(_close(tissue, spacing))
     outline = _keep_large_parts(outline)

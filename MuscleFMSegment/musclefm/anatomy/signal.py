@@ -64,12 +64,12 @@ def cleaned(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.asarray(np.clip(signal, floor, highest) - np.float32(floor), np.float32)
 
 
-def signal_box(array: npt.NDArray[Any]) -> tuple[slice, slice, slice]:
-    """Return the smallest box ``(K, J, I)`` around all signal, the whole where there is none."""
-    signal = cleaned(array) > 0
+def signal_box(signal: npt.NDArray[np.float32]) -> tuple[slice, slice, slice]:
+    """Return the smallest box ``(K, J, I)`` around what :func:`cleaned` left, or the whole."""
+    shows = signal > 0
     box = []
-    for axis, size in enumerate(array.shape):
-        shown = np.flatnonzero(signal.any(axis=tuple({0, 1, 2} - {axis})))
+    for axis, size in enumerate(signal.shape):
+        shown = np.flatnonzero(shows.any(axis=tuple({0, 1, 2} - {axis})))
         box.append(slice(int(shown[0]), int(shown[-1]) + 1) if shown.size else slice(0, size))
     return box[0], box[1], box[2]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from musclefm.anatomy.body import Body, find_body, in_plane_parts
 from musclefm.anatomy.separation import Separation, separate
-from musclefm.anatomy.signal import signal_box
+from musclefm.anatomy.signal import cleaned, signal_box
 from musclefm.volumes.volume import Volume
 
 # A slice shows two thighs where the whole is wider than high and has halves of
@@ -63,7 +63,7 @@ class Thighs:
     areas_mm2: tuple[float, ...] = ()
 
 
-def find_thighs(image: Volume) -> Thighs:
+def find_thighs(image: Volume, signal: npt.NDArray[np.float32] | None = None) -> Thighs:
     """Find one or two thighs in a volume in canonical orientation.
 
     Works on a coarse mask of the body. Where nothing is found (noise, an empty
@@ -75,14 +75,20 @@ def find_thighs(image: Volume) -> Thighs:
         ``(K, J, I)`` intensities of any MR contrast, canonical (see
         :func:`musclefm.volumes.orientation.to_canonical`). Voxels that are not
         finite count as air.
+    signal : ndarray, optional
+        What :func:`musclefm.anatomy.signal.cleaned` makes of it, where that is known.
     """
+    signal = cleaned(image.array) if signal is None else signal
     # What lies around the signal, and how far, is a matter of storage: the search must not
     # depend on it.
-    box = signal_box(image.array)
+    box = signal_box(signal)
+    if signal[box].shape == signal.shape:
+        return _find_within(image, signal)
     origin = image.grid.ijk_to_lps @ (box[2].start, box[1].start, box[0].start, 1)
     array = image.array[box]
     grid = replace(image.grid, shape=array.shape, origin=tuple(origin[:3].tolist()))
-    found = _find_within(Volume(array, grid))
+    # Its range is that within the box.
+    found = _find_within(Volume(array, grid), cleaned(array))
     around = [
         (place.start, size - place.stop) for place, size in zip(box, image.array.shape, strict=True)
     ]
@@ -96,9 +102,9 @@ def find_thighs(image: Volume) -> Thighs:
     )
 
 
-def _find_within(image: Volume) -> Thighs:
+def _find_within(image: Volume, signal: npt.NDArray[np.float32]) -> Thighs:
     """Find thighs in a volume that shows some signal at each of its edges, or none at all."""
-    body = find_body(image)
+    body = find_body(image, signal)
     separation = separate(body)
     slices, rows, columns = image.grid.shape
     votes, contact = _look_of_two(body, separation)

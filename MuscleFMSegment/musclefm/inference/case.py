@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -120,14 +122,20 @@ def run_case(
     def lone_thigh(
         _: Thighs, framing_of: Callable[[bool, float], ThighFraming]
     ) -> tuple[bool, float]:
-        return lone_pose(predictor, framing_of)
+        with one_at_a_time:
+            return lone_pose(predictor, framing_of)
 
-    case, turned = orient_case(channels, grid, bundle.manifest, lone_thigh), False
+    def oriented(upside_down: bool) -> OrientedCase:
+        return orient_case(channels, grid, bundle.manifest, lone_thigh, upside_down)
+
+    one_at_a_time = Lock()
     # nnU-Net learned from mirrored images, too.
-    if not isinstance(case.framing, VolumeFraming):
-        other = orient_case(channels, grid, bundle.manifest, lone_thigh, upside_down=True)
-        turned = looks_upside_down(predictor, case.framing, other.framing)
-        case = other if turned else case
+    whole = isinstance(bundle.manifest.input.framing, NnUNetVolume)
+    # Most of it lets go of Python's lock: two cores need half the time.
+    with ThreadPoolExecutor() as pool:
+        case, *others = pool.map(oriented, (False,) if whole else (False, True))
+    turned = any(looks_upside_down(predictor, case.framing, other.framing) for other in others)
+    case = others[0] if turned else case
     thighs, view = case.thighs, case.view
     observe = observer(case) if observer else None
     prediction = predictor.predict(case.framing, case.membership, thighs.count, observe)
@@ -191,7 +199,8 @@ def orient_case(
     if upside_down and not as_stored:
         view = view.upside_down()
     canonical = np.stack([np.ascontiguousarray(view.apply(channel)) for channel in channels])
-    thighs = find_thighs(Volume(canonical[0], view.grid))
+    signal = np.stack([cleaned(channel) for channel in canonical]) if intensity.for_tiles else None
+    thighs = find_thighs(Volume(canonical[0], view.grid), None if signal is None else signal[0])
     if isinstance(rule, NnUNetVolume):
         seen, spacing = (channels, grid.spacing) if as_stored else (canonical, view.grid.spacing)
         volume = VolumeFraming(seen, spacing[::-1], turned=not as_stored)
@@ -199,8 +208,7 @@ def orient_case(
     if as_stored:
         framing = SliceFraming(channels, size, intensity, "stored", upside_down)
         return OrientedCase(framing, thighs, view, stored=True)
-    if intensity.for_tiles:
-        canonical = np.stack([cleaned(channel) for channel in canonical])
+    canonical = canonical if signal is None else signal
     if not isinstance(rule, ThighTiles):
         return OrientedCase(SliceFraming(canonical, size, intensity, "canonical"), thighs, view)
     if not intensity.for_tiles:

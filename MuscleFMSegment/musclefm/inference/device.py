@@ -67,6 +67,7 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
     precision : str
         ``"auto"`` (bfloat16 where the hardware computes in it), ``"fp32"`` or ``"bf16"``.
+        ``"fp32"`` means all of its digits: a GPU convolves without TF32 from then on.
 
     Raises
     ------
@@ -93,6 +94,8 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
                 f"there is no GPU number {chosen.index}",
                 f"use one of cuda:0 to cuda:{torch.cuda.device_count() - 1}",
             )
+    if precision == "fp32":
+        torch.backends.cudnn.allow_tf32 = False
     native = _computes_in_bf16(chosen)
     return Runtime(chosen, native if precision == "auto" else precision == "bf16")
 

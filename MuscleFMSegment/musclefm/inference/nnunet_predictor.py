@@ -25,6 +25,7 @@ from musclefm.inference.framing import Framing
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.models.bundle import Bundle
 from musclefm.models.framing_rules import NnUNetVolume, Resampling
+from musclefm.networks.network import SegmentationNetwork
 from musclefm.networks.nnunet import NnUNetArchitecture, nnunet_is_missing
 from musclefm.progress import Progress, ProgressEvent
 
@@ -135,6 +136,10 @@ class NnUNetPredictor(EnsemblePredictor):
                 "nnUNetTrainer",
                 None,
             )
+
+    def _placed(self, member: SegmentationNetwork) -> SegmentationNetwork:
+        # In float32: a GPU computes in a precision of nnU-Net's.
+        return self._runtime.place(member)
 
     def _slices(self, framing: Framing) -> Iterator[tuple[int, Tensor]]:
         """Yield each slice's index and members' probabilities ``(1, M, C, J, I)``."""

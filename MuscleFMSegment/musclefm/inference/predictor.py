@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.inference.demand import tiles_at_once
 from musclefm.inference.device import Runtime
 from musclefm.inference.framing import Framing
-from musclefm.inference.voxel_sums import VoxelSums, likeliest
+from musclefm.inference.voxel_sums import VoxelSums, in_parts, likeliest
 from musclefm.models.bundle import Bundle
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
@@ -30,7 +31,6 @@ from musclefm.uncertainty.maps import ClassStatistics
 
 # Attributes of a prediction that are maps, the last one of the mean alone.
 _MAPS = ("total", "aleatoric", "epistemic", "variance", "least_confidence")
-_VOXELS_AT_ONCE = 1 << 14
 
 SliceObserver = Callable[[int, Tensor, Tensor], None]
 """Takes a slice's index, its mean probabilities ``(C, J, I) float32`` and its members'."""
@@ -96,7 +96,7 @@ class EnsemblePredictor:
         for index in range(count):
             progress(ProgressEvent("load", index, count, "loading the ensemble"))
             member = bundle.load_member(index, runtime.device)
-            self._members.append(runtime.place_for_use(member))
+            self._members.append(self._placed(member))
             self._share_encoder(index)
         self.report_to(progress)
 
@@ -105,6 +105,9 @@ class EnsemblePredictor:
         self._progress = progress
         count = len(self._members)
         progress(ProgressEvent("load", count, count, self._runtime.description))
+
+    def _placed(self, member: SegmentationNetwork) -> SegmentationNetwork:
+        return self._runtime.place_for_use(member)
 
     def _share_encoder(self, index: int) -> None:
         """Let a member start where an earlier one's equal stages end: it encodes from there on."""
@@ -187,7 +190,7 @@ class EnsemblePredictor:
                 observe(k, decompose(restored).mean, restored)
             thigh_of = membership[k].ravel()
             unseen = np.bincount(thigh_of, minlength=thighs + 1)
-            for where, answers in _in_parts(framing.answers(k, tiles)):
+            for where, answers in in_parts(framing.answers(k, tiles)):
                 parts = decompose(answers[:, :, None])
                 mean = parts.mean[:, 0]
                 muscle, top = likeliest(mean[1:], dim=0)
@@ -231,13 +234,23 @@ class EnsemblePredictor:
 
     def _answered_tiles(self, framing: Framing) -> Iterator[Tensor]:
         """Yield the members' probabilities of each slice's tiles ``(T, M, C, h, w)``, in turn."""
+        batches = self._batches(framing)
+        # The next tiles are cut while the networks run.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            cut = pool.submit(next, batches, None)
+            while tiles := cut.result():
+                cut = pool.submit(next, batches, None)
+                answers = self.in_batches(torch.cat(tiles))
+                yield from torch.split(answers, [len(tile) for tile in tiles])
+
+    def _batches(self, framing: Framing) -> Iterator[list[Tensor]]:
+        """Yield the tiles of slices, in turn, as many slices as are run at once."""
         k, total = 0, framing.slice_count
         while k < total:
             tiles = [framing.tiles(k)]
             while k + len(tiles) < total and sum(map(len, tiles)) < self._tiles_at_once:
                 tiles.append(framing.tiles(k + len(tiles)))
-            answers = self.in_batches(torch.cat(tiles))
-            yield from torch.split(answers, [len(tile) for tile in tiles])
+            yield tiles
             k += len(tiles)
 
     def in_batches(self, tiles: Tensor) -> Tensor:
@@ -283,14 +296,3 @@ class EnsemblePredictor:
             message = f"GPU memory is full: {fitting} tiles at a time"
             self._progress(ProgressEvent("segment", 0, 0, message))
         return answers
-
-
-def _in_parts(
-    answered: Iterator[tuple[npt.NDArray[np.int64], Tensor]],
-) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
-    """Yield what :meth:`Framing.answers` yields, on a CPU so much at once as its cache holds."""
-    for where, answers in answered:
-        step = _VOXELS_AT_ONCE if answers.device.type == "cpu" else max(len(where), 1)
-        for first in range(0, len(where), step):
-            part = slice(first, first + step)
-            yield where[part], answers[:, :, part]

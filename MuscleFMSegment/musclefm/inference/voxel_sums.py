@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from musclefm.uncertainty.maps import ClassStatistics
+
+_VOXELS_AT_ONCE = 1 << 14
 
 
 def likeliest(probabilities: Tensor, dim: int) -> tuple[Tensor, Tensor]:
@@ -24,6 +28,17 @@ def likeliest(probabilities: Tensor, dim: int) -> tuple[Tensor, Tensor]:
         classes.masked_fill_(plane > largest, number)
         torch.maximum(largest, plane, out=largest)
     return largest, classes
+
+
+def in_parts(
+    answered: Iterator[tuple[npt.NDArray[np.int64], Tensor]],
+) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
+    """Yield what :meth:`Framing.answers` yields, on a CPU so much at once as its cache holds."""
+    for where, answers in answered:
+        step = _VOXELS_AT_ONCE if answers.device.type == "cpu" else max(len(where), 1)
+        for first in range(0, len(where), step):
+            part = slice(first, first + step)
+            yield where[part], answers[:, :, part]
 
 
 class VoxelSums:
