@@ -286,6 +286,20 @@ def test_half_precision_gives_nearly_the_same_labels(
     np.testing.assert_allclose(result.total, result.aleatoric + result.epistemic, atol=1e-5)
 
 
+def test_weights_kept_in_half_precision_answer_as_those_that_autocast_makes(
+    bundle: Bundle, framing: ThighFraming
+) -> None:
+    half = Runtime(torch.device("cpu"), bf16=True)
+    tiles = framing.tiles(0)
+    predictor = EnsemblePredictor(bundle, half, silent)
+    kept = {parameter.dtype for parameter in predictor._members[0].parameters()}
+    assert kept == {torch.bfloat16, torch.float32}
+    member = half.place(bundle.load_member(0))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        expected = member(tiles).float().softmax(dim=1)
+    torch.testing.assert_close(predictor.probabilities(tiles)[:, 0], expected, rtol=0, atol=1e-4)
+
+
 def test_slices_are_shown_in_order_and_progress_reaches_its_end(
     bundle: Bundle, framing: ThighFraming, thighs: Thighs, prediction: Prediction
 ) -> None:
