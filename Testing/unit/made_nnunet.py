@@ -124,7 +124,8 @@ def write_results(
             "logging": {"train_losses": [np.float32(0.5)], "lrs": [np.float64(0.01)]},
             "_best_ema": np.float64(0.1),
             "current_epoch": 1,
-            "init_args": {"plans": plans, "configuration": "made", "fold": fold},
+            "init_args": {"plans": plans, "configuration": "made", "fold": fold}
+            | {"device": torch.device("cpu"), "unpack_dataset": True},
             "trainer_name": "nnUNetTrainer",
             "inference_allowed_mirroring_axes": (0, 1),
         }

@@ -26,6 +26,8 @@ from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.models.imports.checkpoint import import_checkpoint
 from musclefm.networks.nnunet import NnUNetArchitecture
 from musclefm.progress import ProgressEvent, WorkCancelledError, silent
+from musclefm.training.fitting.initial_weights import trained_architecture
+from musclefm.training.recipe import RECIPES
 from musclefm.uncertainty.maps import EnsembleMaps
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
@@ -173,8 +175,23 @@ def test_the_command_imports_and_segments(
     )
     assert (out / "report.html").is_file() and (out / "uncertainty.nii.gz").is_file()
     assert main(["models", "show", "unet"]) == 0
+    assert "nnunetv2" in json.loads((out / "provenance.json").read_text())["versions"]
     listed = json.loads((tmp_path / "home" / "models" / "unet" / "model.json").read_text())
     assert "intensity" not in listed["input"]
+
+
+def test_it_is_not_trained_here(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "results", plans_of(), SCHEME, folds=1)
+    bundle = import_checkpoint(results, "u", tmp_path / "m", SCHEME.name)
+    with pytest.raises(MuscleFMError, match="train it by nnUNetv2_train"):
+        trained_architecture(bundle, RECIPES["paper"])
+
+
+def test_an_empty_image_has_no_muscle(tmp_path: Path, scan: Volume) -> None:
+    results = write_results(tmp_path / "results", plans_of(), SCHEME, folds=1)
+    bundle = import_checkpoint(results, "u", tmp_path / "m", SCHEME.name)
+    maps, _ = segmented(bundle, scan.with_array(np.zeros_like(scan.array)))
+    assert np.isfinite(maps.total).all() and maps.labels.shape == scan.array.shape
 
 
 def refusal(results: Path, folder: Path, **options: Any) -> str:

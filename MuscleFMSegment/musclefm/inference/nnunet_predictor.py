@@ -11,7 +11,7 @@ import contextlib
 import io
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -86,8 +86,6 @@ class VolumeFraming(Framing):
 
 class NnUNetPredictor(EnsemblePredictor):
     """The folds of an nnU-Net, loaded on a device; without mirroring.
-
-    On a GPU nnU-Net computes in its own mixed precision, whatever the runtime says.
 
     Parameters
     ----------
@@ -184,6 +182,8 @@ class NnUNetPredictor(EnsemblePredictor):
         target = target if len(target) == len(spacing) else [spacing[0], *target]
         for index, network in enumerate(self._members):
             for head in self._logits(torch.from_numpy(np.asarray(data)), network, index):
+                # Each takes long, and work is stopped from here.
+                self._progress(ProgressEvent("segment", 0, 0, "resampling"))
                 own = self._configuration.resampling_fn_probabilities(
                     head[None].cpu(),
                     found["shape_after_cropping_and_before_resampling"],
@@ -206,25 +206,19 @@ class NnUNetPredictor(EnsemblePredictor):
         steps = self._steps(data.shape[1:])
         total, done = steps * len(self._members), steps * index
 
-        def seen(_module: nn.Module, _patch: Any, answer: Tensor) -> Tensor:
+        def report() -> None:
             nonlocal done
             done += 1
             self._progress(ProgressEvent("segment", done, total, "patches"))
-            return answer.float()
 
-        self._window.network = network
-        hook = network.register_forward_hook(seen)
-        bf16 = self._runtime.bf16 and self._runtime.device.type == "cpu"
+        self._window.network = _Patchwise(network, self._runtime, report)
         try:
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                return self._window.predict_sliding_window_return_logits(data)
+            return self._window.predict_sliding_window_return_logits(data)
         except torch.cuda.OutOfMemoryError as error:
             raise MuscleFMError(
                 "the GPU has too little free memory for one patch",
                 "close other programs that use it, or use --device cpu",
             ) from error
-        finally:
-            hook.remove()
 
     def _steps(self, shape: tuple[int, ...]) -> int:
         """Return how many patches nnU-Net looks at in a volume."""
@@ -234,6 +228,22 @@ class NnUNetPredictor(EnsemblePredictor):
         sizes = [max(*pair) for pair in zip(shape[-len(patch) :], patch, strict=True)]
         places = compute_steps_for_sliding_window(sizes, patch, _OVERLAP_STEP)
         return math.prod([*shape[: -len(patch)], *map(len, places)])
+
+
+class _Patchwise(nn.Module):
+    """A network in the runtime's precision, not nnU-Net's, that reports every patch."""
+
+    def __init__(self, network: nn.Module, runtime: Runtime, report: Callable[[], None]) -> None:
+        super().__init__()
+        self.network, self._runtime, self._report = network, runtime, report
+
+    def forward(self, patch: Tensor) -> Tensor:
+        """Return logits in float32."""
+        runtime = self._runtime
+        with torch.autocast(runtime.device.type, torch.bfloat16, enabled=runtime.bf16):
+            logits: Tensor = self.network(patch)
+        self._report()
+        return logits.float()
 
 
 def _no_tiles() -> MuscleFMError:

@@ -35,12 +35,13 @@ def provenance(
         What was flagged.
     """
     manifest = bundle.manifest
+    own = ("nnunetv2",) if manifest.architecture.kind == "nnunet" else ()
     return {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": {
             "musclefm": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in _LIBRARIES},
+            **{name: version(name) for name in (*_LIBRARIES, *own)},
         },
         "model": {
             "name": manifest.name,
