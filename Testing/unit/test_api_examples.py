@@ -8,8 +8,8 @@ import musclefm
 
 # In this order: what the first one writes is opened by those that follow.
 MODULES = (
-    "segmentation", "case", "resources", "evaluation", "cohort_evaluation", "cohorts", "training",
-    "exports", "corrections", "worklists",
+    "segmentation", "case", "resources", "evaluation.evaluation", "evaluation.cohort_evaluation",
+    "evaluation.cohorts", "training", "exports", "corrections", "worklists", "datasets",
 )  # fmt: skip
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
