@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_datasets import made_files, plain_labels, served, subject_name, write, zipped
+from made_datasets import SUBJECTS, made_files, plain_labels, served, subject_name, write, zipped
 from made_training import GRID
+from test_finetuning_data import card
 
 import musclefm
 from musclefm.cli.main import main
 from musclefm.labels.scheme import load_scheme
 from musclefm.storage import download as downloading
 from musclefm.training.data.dataset import read_cases
+from musclefm.training.data.labelled_tiles import cut_tiles
+from musclefm.training.data.tiles import NONE_OF_ABSENT
 from musclefm.volumes.stored import read_stored
 from musclefm.volumes.volume import Volume
 
@@ -47,10 +50,9 @@ def command(capsys: pytest.CaptureFixture[str]):
     return run
 
 
-def prepared(name: str, tmp_path: Path, **options):
-    found = musclefm.prepare_dataset(
-        name, folder=made_files(name, tmp_path / "files"), out=tmp_path / "out", **options
-    )
+def prepared(name: str, tmp_path: Path, subjects: int = SUBJECTS, **options):
+    files = made_files(name, tmp_path / "files", subjects)
+    found = musclefm.prepare_dataset(name, folder=files, out=tmp_path / "out", **options)
     return found, json.loads(found.path.read_text())
 
 
@@ -135,7 +137,7 @@ class TestPrepare:
         assert len(held_out) == found.held_out == 1 and not learned & held_out
 
     def test_kway_tells_nothing_of_the_left_thigh_and_of_both_heads(self, tmp_path):
-        found, document = prepared("kway", tmp_path)
+        found, document = prepared("kway", tmp_path, 1)
         ids = {x.abbreviation: x.id for x in THIGH_12.labels}
         labels, plain = labels_of(document, tmp_path, 0), plain_labels(0)
         right = np.arange(GRID.shape[2]) < 20
@@ -148,15 +150,15 @@ class TestPrepare:
             {"biceps_femoris_long_head", "biceps_femoris_short_head"}
         ]
         assert found.missing == ()
-        case = next(read_cases(found.path, THIGH_12))
+        case = next(read_cases(found.path, THIGH_12, held_out=True))
         # What the two heads share is not learned from.
         assert case.side == "right" and not case.absent
         assert set(np.unique(case.labels.array)) == {0, ids["VL"], 255}
 
     def test_masks_are_groups_and_other_muscles_never_background(self, tmp_path):
-        found, document = prepared("myosegmentum", tmp_path)
+        found, document = prepared("myosegmentum", tmp_path, 1)
         assert len(found.merged) == 2 and found.missing == ("adductor magnus",)
-        case = next(read_cases(found.path, THIGH_11))
+        case = next(read_cases(found.path, THIGH_11, held_out=True))
         assert set(np.unique(case.labels.array)) == {7, 255}
         # Of the background it is known that it is none of the muscles that were labelled.
         known = set(range(1, 12)) - {6}
@@ -164,10 +166,14 @@ class TestPrepare:
         background = labels_of(document, tmp_path, 0) == 0
         assert background.any()
         np.testing.assert_array_equal(case.absent[7], background)
+        tiles = cut_tiles(case, card())
+        assert NONE_OF_ABSENT in tiles.labels and 0 not in tiles.labels
+        ruled_out = tiles.absent.any(axis=0)
+        assert ruled_out.tolist() == [False] + [x in known for x in range(1, 12)]
 
     def test_sheffields_grey_levels_are_muscles_of_one_person(self, tmp_path):
-        found, document = prepared("sheffield", tmp_path)
-        assert (found.cases, found.subjects, found.severities) == (6, 1, {"unknown": 1})
+        found, document = prepared("sheffield", tmp_path, 2)
+        assert (found.cases, found.subjects, found.severities) == (2, 1, {"unknown": 1})
         ids = {x.abbreviation: x.id for x in THIGH_12.labels}
         labels = labels_of(document, tmp_path, 0)
         assert set(np.unique(labels)) == {0, ids["VL"], ids["GR"], 255}
@@ -181,7 +187,7 @@ class TestPrepare:
         assert document["modality"] == {"0": "in-phase", "1": "out-of-phase"}
 
     def test_another_scheme_says_what_it_lacks(self, tmp_path):
-        found, _ = prepared("huashan-myo", tmp_path, scheme="thigh-12")
+        found, _ = prepared("huashan-myo", tmp_path, 1, scheme="thigh-12")
         assert found.missing == ("adductor longus",)
 
     @pytest.mark.parametrize(
@@ -210,3 +216,38 @@ class TestPrepare:
         )
         assert re.search(reported, message) and "S01" not in message
         assert not (tmp_path / "out").exists()
+
+
+class TestScored:
+    def segmented(self, document: dict, tmp_path: Path, change) -> Path:
+        """Write what a perfect segmentation would be, but for a change."""
+        folder = tmp_path / "segmentations"
+        for item in [*document["training"], *document["test"]]:
+            labels = read_stored(tmp_path / "out" / item["label"], "labels").array
+            found = np.where(labels == 255, 0, labels).astype(np.uint8)
+            write(change(found), folder / Path(item["label"]).name)
+        return folder
+
+    def test_merged_muscles_and_unknown_thighs_are_no_errors(self, tmp_path):
+        found, document = prepared("kway", tmp_path, subjects=2)
+        ids = {x.abbreviation: x.id for x in THIGH_12.labels}
+
+        def change(labels):
+            labels[(labels == ids["BFL"]) & (np.indices(labels.shape)[1] % 2 == 0)] = ids["BFS"]
+            # The left thigh, of which nothing is known.
+            labels[..., 36:39][labels[..., 36:39] == 0] = ids["VM"] + 12
+            return labels
+
+        folder = self.segmented(document, tmp_path, change)
+        cohort = musclefm.evaluate_cohort(folder, found.path, scheme="thigh-12")
+        assert cohort.mean_dice == cohort.pooled_dice == 1.0
+        judged = cohort.evaluation.cases[0].evaluation.judged
+        assert ids["BFL"] in judged and ids["BFS"] not in judged
+
+    def test_the_groups_of_a_folder_are_those_of_the_table(self, tmp_path):
+        found, document = prepared("nnunet-raw", tmp_path, subjects=3)
+        folder = self.segmented(document, tmp_path, lambda labels: labels)
+        cohort = musclefm.evaluate_cohort(folder, found.path, scheme="thigh-12")
+        names = [group.name for group in cohort.evaluation.groups]
+        assert names == ["all", "early", "moderate", "severe"]
+        assert cohort.evaluation.group_rule == "as given"

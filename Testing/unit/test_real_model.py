@@ -83,7 +83,7 @@ def test_names_become_an_installed_model_that_says_how_good_it_is(
     )
     assert "1 held-out subject" in manifest.description and "pooled" in manifest.description
     # Neither by the share nor by the list was the held-out subject learned from.
-    assert "5 subjects" in manifest.training_data
+    assert "5 subjects" in manifest.training_data and "HuashanMyo" in manifest.training_data
     evaluation = tmp_path / "real-model.work" / "evaluation"
     assert (evaluation / "evaluation.html").is_file() and (evaluation / "metrics.csv").is_file()
     # All that it needs is there now.

@@ -13,7 +13,7 @@ from musclefm.api.evaluation.cohorts import data_path, warn_of_left_out
 from musclefm.api.prerequisites import obtain_missing
 from musclefm.api.resources import install_model, load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
-from musclefm.errors import MuscleFMError
+from musclefm.errors import MuscleFMError, warn
 from musclefm.progress import ProgressEvent, silent, watched
 from musclefm.storage.targets import require_free
 from musclefm.storage.work_folder import check_work_folder
@@ -185,6 +185,7 @@ def train(
     from musclefm.training.train import train_ensemble
 
     path = data_path(data)
+    _warn_of_unlearnable(path, start, _recipe(recipe))
     is_tested = names_test_cases(path)
     plan = TrainingPlan(
         start=start,
@@ -217,6 +218,17 @@ def train(
     if bundle and install:
         install_model(bundle.folder)
     return bundle
+
+
+def _warn_of_unlearnable(data: Path, start: Bundle, recipe: FineTuning) -> None:
+    """Warn of muscles that a new network would not learn from a data list."""
+    from musclefm.exchange.datalist import read_datalist
+    from musclefm.training.data.dataset import list_file
+
+    file = list_file(data)
+    is_new = start.manifest.role == "start" or recipe.trained == "scratch"
+    if is_new and file.is_file() and (names := read_datalist(file).unlearnable(start.scheme)):
+        warn(f"no label shows {', '.join(names)} alone: what the model says of them means nothing")
 
 
 def work_folder(out: Path, work: str | os.PathLike[str] | None = None) -> Path:

@@ -64,6 +64,8 @@ class DataList(BaseModel):
 
     Attributes
     ----------
+    description : str
+        What it holds.
     modality, labels : dict of str to str
         Channels by number, label names by value.
     training, test : list of ListedCase
@@ -77,6 +79,7 @@ class DataList(BaseModel):
         What the severities follow from.
     """
 
+    description: str = ""
     modality: dict[str, str]
     labels: dict[str, str]
     training: list[ListedCase]
@@ -134,6 +137,11 @@ class DataList(BaseModel):
         if self.annotated is None:
             return frozenset(label.id for label in scheme.labels)
         return _ids(self.annotated, scheme).union(*self.merged_muscles(scheme))
+
+    def unlearnable(self, scheme: LabelScheme) -> list[str]:
+        """Return the muscles of a scheme that no label shows alone."""
+        learned = self.annotated_muscles(scheme).difference(*self.merged_muscles(scheme))
+        return [label.name for label in scheme.labels if label.id not in learned]
 
 
 def read_datalist(file: Path) -> DataList:

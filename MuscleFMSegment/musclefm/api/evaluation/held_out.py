@@ -17,7 +17,7 @@ from musclefm.evaluation.cohort.summary import (
     EvaluatedCase,
     summarise_cohort,
 )
-from musclefm.exchange.datalist import TEST, read_datalist
+from musclefm.exchange.datalist import TEST, DataList, read_datalist
 from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import BundleCard
 from musclefm.pipeline.segment import segment_case
@@ -59,7 +59,8 @@ def card_with_held_out(
     MuscleFMError
         A case cannot be read, lacks a channel, or its reference shows no muscle.
     """
-    found = evaluate_test_cases(draft, data, runtime, progress)
+    listed = read_datalist(data)
+    found = _evaluate_test_cases(draft, data, listed, runtime, progress)
     shutil.rmtree(out, ignore_errors=True)
     write_evaluation(out, found)
     everyone, *groups = found.groups
@@ -79,16 +80,15 @@ def card_with_held_out(
     )
     known = {name: getattr(manifest, name) for name in BundleCard.model_fields}
     metrics = {name: value for name, value in figures.items() if np.isfinite(value)}
-    return BundleCard.model_validate(
-        known | {"description": description, "metrics": manifest.metrics | metrics}
-    )
+    training_data = f"{manifest.training_data} The data list: {listed.description}"
+    changes = {"description": description, "training_data": training_data}
+    return BundleCard.model_validate(known | changes | {"metrics": manifest.metrics | metrics})
 
 
-def evaluate_test_cases(
-    bundle: Bundle, data: Path, runtime: Runtime, progress: Progress
+def _evaluate_test_cases(
+    bundle: Bundle, data: Path, listed: DataList, runtime: Runtime, progress: Progress
 ) -> CohortEvaluation:
-    """Segment the test cases of a data list and hold them against their labels."""
-    listed, scheme = read_datalist(data), bundle.scheme
+    scheme = bundle.scheme
     cases = [case for case in unread_cases(data, scheme) if case.split == TEST]
     evaluated = []
     for number, case in enumerate(cases):
