@@ -11,6 +11,7 @@ import pytest
 import torch
 from made_checkpoints import random_state
 from made_training import CPU, SHORT, made_store, one_thread, train
+from pydantic import ValidationError
 from tiny_ensemble import SCHEME
 from torch import Tensor, nn
 from torch.nn import functional
@@ -169,6 +170,15 @@ def test_the_known_checkpoint_becomes_a_start_alone_and_in_its_wheel(
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1] + b"?")
     with pytest.raises(MuscleFMError):
         import_checkpoint(checkpoint, "other", tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"windows": (7, 512, 7)}, {"heads": (3, 5, 10)}, {"input_size": 255}, {"input_channels": 2}],
+)
+def test_what_no_network_can_be_built_from_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        LiteMedSamArchitecture.model_validate(changes)
 
 
 def test_attention_stays_within_its_window_and_knows_distances() -> None:

