@@ -88,6 +88,7 @@ def train(settings: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    # Its processes would only wait for each other where there are few cores.
-    os.environ.setdefault("nnUNet_n_proc_DA", "0" if (os.cpu_count() or 1) < 8 else "6")
+    # Its augmenting processes would only wait for each other where there are few cores.
+    alone = "fold" in given and (os.cpu_count() or 1) < 8
+    os.environ.setdefault("nnUNet_n_proc_DA", "0" if alone else "6")
     (train if "fold" in given else prepare)(given)

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.labels.mapping import LabelMapping, Target, parse_target
+from musclefm.labels.mapping import OTHERS, LabelMapping, Target, parse_target
 from musclefm.labels.scheme import LabelScheme
 from musclefm.labels.sided import IGNORE
 from musclefm.models.imports.nnunet_plans import architecture_of, configuration_of, volume_of
@@ -268,8 +268,9 @@ def _target(
     """Return what a label is; None where that is not known, or not one class."""
     if value == 0:
         return Target(0)
-    target = mapping.get(str(value), mapping.get(text.strip().lower())) if mapping else None
-    target = target or parse_target(text, scheme)
+    given = mapping or {}
+    target = given.get(str(value), given.get(text.strip().lower()))
+    target = target or parse_target(text, scheme) or given.get(OTHERS)
     return None if target and (target.label_id == IGNORE or target.group) else target
 
 
