@@ -136,7 +136,7 @@ class NnUNetPredictor(EnsemblePredictor):
             )
 
     def _placed(self, member: SegmentationNetwork) -> SegmentationNetwork:
-        # In float32: a GPU computes in a precision of nnU-Net's.
+        # In float32, from which autocast takes what precision it needs.
         return self._runtime.place(member)
 
     def _slices(self, framing: Framing) -> Iterator[tuple[int, Tensor]]:
@@ -180,10 +180,13 @@ class NnUNetPredictor(EnsemblePredictor):
         box = [slice(int(low), int(high)) for low, high in found["bbox_used_for_cropping"]]
         target = self._configuration.spacing
         target = target if len(target) == len(spacing) else [spacing[0], *target]
+        seen = torch.from_numpy(np.asarray(data))
+        steps = self._steps(seen.shape[1:])
+        total = steps * len(self._members)
         for index, network in enumerate(self._members):
-            for head in self._logits(torch.from_numpy(np.asarray(data)), network, index):
+            for head in self._logits(seen, network, steps * index, total):
                 # Each takes long, and work is stopped from here.
-                self._progress(ProgressEvent("segment", 0, 0, "resampling"))
+                self._progress(ProgressEvent("segment", steps * (index + 1), total, "resampling"))
                 own = self._configuration.resampling_fn_probabilities(
                     head[None].cpu(),
                     found["shape_after_cropping_and_before_resampling"],
@@ -201,10 +204,8 @@ class NnUNetPredictor(EnsemblePredictor):
         file.flush()
         return tuple(box[axis] for axis in self._plans.transpose_backward)
 
-    def _logits(self, data: Tensor, network: nn.Module, index: int) -> Tensor:
+    def _logits(self, data: Tensor, network: nn.Module, done: int, total: int) -> Tensor:
         """Return a member's logits of preprocessed data, ``(outputs, …) float16``."""
-        steps = self._steps(data.shape[1:])
-        total, done = steps * len(self._members), steps * index
 
         def report() -> None:
             nonlocal done
