@@ -13,19 +13,20 @@ from sklearn.metrics import f1_score
 from tiny_ensemble import TINY, tiny_bundle
 
 import musclefm
-from musclefm.benchmark import systems
 from musclefm.benchmark.cases import open_study
+from musclefm.benchmark.folds import FoldTrainer, train_folds
 from musclefm.benchmark.plan import Budget, SystemEntry, read_plan
 from musclefm.benchmark.records import read_record, write_record
 from musclefm.benchmark.rows import Row
 from musclefm.benchmark.scoring import score_case
+from musclefm.benchmark.systems import SYSTEMS, open_system
 from musclefm.benchmark.trained_system import TrainedSystem
 from musclefm.cli.main import main
 from musclefm.evaluation.cohort.case_evaluation import evaluate_case, pooled_dice_of
 from musclefm.evaluation.cohort.case_pair import CasePair
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.networks.architecture import UNetArchitecture
-from musclefm.progress import ProgressEvent
+from musclefm.progress import ProgressEvent, silent
 from musclefm.results.benchmark.files import kept_benchmark
 
 TINY_UNET = UNetArchitecture(input_size=32, input_channels=1, features=(4, 4, 8, 8, 8, 4))
@@ -54,7 +55,7 @@ def tiny() -> pytest.MonkeyPatch:
         patch.setattr("musclefm.benchmark.trained_system._TILE_MM", 6.0)
         for name, small in (("tiny-sam", TINY), ("tiny-unet", TINY_UNET)):
             row = Row(name, small)
-            patch.setitem(systems.SYSTEMS, name, lambda *x, row=row: TrainedSystem(row, *x))
+            patch.setitem(SYSTEMS, name, lambda *x, row=row: TrainedSystem(row, *x))
         yield patch
 
 
@@ -131,21 +132,6 @@ def test_the_authors_files_are_there(done: Path) -> None:
     }
 
 
-def test_a_system_is_added_and_another_plan_is_refused(
-    done: Path, folder: Path, tiny: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    other = folder / "other.json"
-    out = ["--out", str(done), "--device", "cpu", "--progress", "none"]
-    other.write_text(json.dumps(PLAN | {"seed": 4}))
-    assert main(["benchmark", str(other), *out]) == 2
-    assert "the folder holds a benchmark of another plan" in capsys.readouterr().err
-    added = {"system": "tiny-sam", "name": "faster", "batch": 1}
-    other.write_text(json.dumps(PLAN | {"systems": [*PLAN["systems"], added]}))
-    with one_thread():
-        assert main(["benchmark", str(other), *out]) == 0
-    assert {row["system"] for row in rows(done / "benchmark.csv")} > {"faster", "tiny-sam"}
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -170,15 +156,25 @@ def test_a_bad_plan_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_folds_are_trained_side_by_side(folder: Path, tmp_path: Path) -> None:
+def test_folds_are_trained_by_other_processes(folder: Path, tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "start", members=1)
     entry = SystemEntry(system="sam-lora", start=str(tmp_path / "start"), batch=1)
     plan = read_plan(folder / "plan.json").model_copy(
-        update={"systems": (entry,), "budget": Budget(steps=1), "temperature": False}
+        update={"systems": (entry,), "budget": Budget(steps=1)}
     )
-    found = musclefm.run_benchmark(plan, tmp_path / "out", jobs=2, device="cpu")
-    assert found.systems[0].title == "SAM encoder/decoder (LoRA), from tiny 1"
-    assert found.systems[0].facts["sha256"].keys() == {"start", "fold-0", "fold-1"}
+    data = folder / "data" / "datalist.json"
+    system = open_system(open_study(plan, data, CPU), entry, tmp_path / "systems" / entry.key)
+    assert system.title == "SAM encoder/decoder (LoRA), from tiny 1"
+    system.prepare(silent)
+    trainer = FoldTrainer(plan, data, tmp_path, ((entry, 0),))
+    with one_thread():
+        trainer(0, CPU)
+    assert system.trained(0) and not system.trained(1)
+    events: list[ProgressEvent] = []
+    train_folds(trainer, [(entry, system)], CPU, 2, None, events.append)
+    # The other fold alone was left.
+    assert system.trained(1) and events[-1].total == events[-1].done == 1
+    assert system.hashes().keys() == {"start", "fold-0", "fold-1"}
 
 
 class _Known:
@@ -255,3 +251,19 @@ def test_a_record_is_read_as_it_was(done: Path) -> None:
 def test_cancel_keeps_what_is_said(done: Path) -> None:
     assert "finished folds and" in kept_benchmark(done)
     assert kept_benchmark(done / "nothing") == ""
+
+
+def test_a_system_is_added_and_another_plan_is_refused(
+    done: Path, folder: Path, tiny: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.setattr("musclefm.results.benchmark.files.write_calibration_plots", lambda *_: None)
+    other = folder / "other.json"
+    out = ["--out", str(done), "--device", "cpu", "--progress", "none"]
+    other.write_text(json.dumps(PLAN | {"seed": 4}))
+    assert main(["benchmark", str(other), *out]) == 2
+    assert "the folder holds a benchmark of another plan" in capsys.readouterr().err
+    added = {"system": "tiny-sam", "name": "faster", "batch": 1}
+    other.write_text(json.dumps(PLAN | {"systems": [PLAN["systems"][1], added]}))
+    with one_thread():
+        assert main(["benchmark", str(other), *out]) == 0
+    assert {row["system"] for row in rows(done / "benchmark.csv")} == {"faster", "tiny-unet"}

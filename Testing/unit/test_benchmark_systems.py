@@ -17,11 +17,9 @@ from musclefm.benchmark.study import Study
 from musclefm.benchmark.systems import SYSTEMS, open_system
 from musclefm.benchmark.trained_system import TrainedSystem
 from musclefm.errors import MuscleFMError
-from musclefm.networks.architecture import Architecture, UNetArchitecture
 from musclefm.progress import ProgressEvent, silent
 
 PLAN = {"data": "datalist.json", "systems": ["thigh-demo"], "folds": 2, "budget": {"steps": 4}}
-TINY_UNET = UNetArchitecture(input_size=32, input_channels=1, features=(4, 4, 8, 8, 8, 4))
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +54,12 @@ def test_the_list_may_say_who_is_tested_on(data: Path, tmp_path: Path) -> None:
     assert [case.subject for case in study_of(tmp_path / "datalist.json").test] == ["person-3"]
 
 
-@pytest.mark.parametrize("small", [TINY, TINY_UNET], ids=["sam", "unet"])
 def test_a_fold_is_resumed_and_predicts_all_classes(
-    small: Architecture, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musclefm.benchmark.trained_system._TILE_MM", 6.0)
     study = study_of(data)
-    entry, row = SystemEntry(system="mine", batch=2), Row("Mine", small)
+    entry, row = SystemEntry(system="mine", batch=2), Row("Mine", TINY)
 
     def opened() -> TrainedSystem:
         return TrainedSystem(row, study, entry, tmp_path / "mine")

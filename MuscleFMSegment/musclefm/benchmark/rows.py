@@ -29,8 +29,8 @@ SMALL_SAM = SamArchitecture(
 )
 """SAM's own design without its weights, small enough to learn from nothing on a CPU."""
 
-SMALL_UNET = UNetArchitecture(input_size=128, input_channels=1, features=(16, 32, 64, 128, 128, 16))
-"""Of about as many weights as the small SAM."""
+SMALL_UNET = UNetArchitecture(input_size=128, input_channels=1, features=(8, 16, 32, 64, 128, 8))
+"""Half as wide as nnU-Net begins, and as deep."""
 
 
 @dataclass(frozen=True)

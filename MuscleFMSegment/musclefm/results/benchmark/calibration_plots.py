@@ -43,7 +43,8 @@ def write_calibration_plots(folder: Path, cohort: CohortEvaluation) -> None:
 def _draw(
     path: Path, title: str, groups: list[tuple[str, CalibrationMetrics]], place: int | None
 ) -> None:
-    figure = Figure(figsize=(4, 4), layout="constrained")
+    figure = Figure(figsize=(4, 4))
+    figure.subplots_adjust(left=0.15, bottom=0.13, right=0.97, top=0.92)
     axes = figure.add_subplot(xlabel="confidence", ylabel="accuracy", title=title)
     axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
     for name, metrics in groups:
