@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import slicer
-from slicer.i18n import tr as _
 
 from MuscleFMSegmentLib.controllers.save_controller import SaveController
 from MuscleFMSegmentLib.process.background import Background
@@ -69,6 +68,7 @@ class ReviewController:
         self._open: OpenCase | None = None
         self.opening = Opening(
             context.background,
+            context.makeTimer(),
             lambda: self._open,
             self._show,
             context.messages.showError,
@@ -129,7 +129,7 @@ class ReviewController:
         """
         self.opening.begin(CaseToOpen(folder, volumeNode, ownsVolume, onFailed))
 
-    def _show(self, wanted: CaseToOpen, stored: StoredCase) -> None:
+    def _show(self, wanted: CaseToOpen, stored: StoredCase) -> Iterator[None]:
         from MuscleFMSegmentLib.review.open_case import OpenCase
 
         context = self._context
@@ -138,14 +138,26 @@ class ReviewController:
         self._clear()
         self._open = opened
         review = opened.review
-        self.correct.show(review.editing)
+        for act in (
+            lambda: self._fill(opened),
+            self.followParameters,
+            review.display.begin,
+            review.begin,
+            opened.autosave,
+            context.onOpened,
+        ):
+            yield
+            # Closed or lost since the last step.
+            if self._open is not opened:
+                return
+            act()
+
+    def _fill(self, opened: OpenCase) -> None:
+        """Show a case in the panels."""
+        self.correct.show(opened.review.editing)
         self.uncertainty.show(opened.legProfile)
-        self.muscles.show(review.case.muscles)
+        self.muscles.show(opened.review.case.muscles)
         self.saving.begin(opened)
-        self.followParameters()
-        review.begin()
-        opened.autosave()
-        context.onOpened()
 
     def close(self, removeNodes: bool = True) -> None:
         """Close the case; what is not saved is kept on the disk."""
@@ -260,13 +272,10 @@ class ReviewController:
     def onFault(self, fault: CaseFault | None) -> None:
         """Say what the user has to put right; while image and labels lie apart, edit nothing."""
         self.correct.setPaused(fault is not None and fault.isMoved)
-        messages = self._context.messages
         if fault is None or self._open is None:
-            messages.clear()
-        elif self._open.review.case.isTransformed:
-            messages.show(str(fault), _("Take it away"), self._open.review.case.untransform)
+            self._context.messages.clear()
         else:
-            messages.showError(fault)
+            self._context.messages.showError(fault)
 
     def onFailed(self, error: Exception) -> None:
         """Show what went wrong in the background."""

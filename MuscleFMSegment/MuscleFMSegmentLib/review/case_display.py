@@ -15,6 +15,7 @@ from MuscleFMSegmentLib.scene.region_marker import RegionMarker
 from MuscleFMSegmentLib.scene.slice_views import SliceViews
 from MuscleFMSegmentLib.scene.uncertainty.contours import UncertaintyContours
 from MuscleFMSegmentLib.scene.uncertainty.heatmap import Heatmap
+from MuscleFMSegmentLib.scene.view_watch import gathered
 
 
 class CaseDisplay:
@@ -45,26 +46,29 @@ class CaseDisplay:
 
     def begin(self) -> None:
         """Show the image, and the first region around it."""
-        self.views.showVolume(self._case.volumeNode)
-        self.heatmap.apply()
         queue = self._case.queue
-        if queue.current is not None:
-            self.goTo(queue.current.region)
-        elif queue.entries:
-            self.views.jumpThrough(self._case, queue.entries[0].region)
+        with gathered():
+            self.views.showVolume(self._case.volumeNode)
+            if queue.current is not None:
+                self.goTo(queue.current.region)
+            elif queue.entries:
+                self.views.jumpThrough(self._case, queue.entries[0].region)
+        self.heatmap.apply()
 
     def goTo(self, region: FlaggedRegion) -> None:
         """Go to a region and mark it."""
         self._marker.show(self._case, region)
         self.contours.setMuscle(self._case.likeliestMuscle(region))
         self._showMarker()
-        self.views.showRegion(self._case, region)
+        with gathered():
+            self.views.showRegion(self._case, region)
 
     def goToMuscle(self, value: int, labels: npt.NDArray[np.uint8]) -> None:
         """Go to a muscle as a whole, where it is largest, given its sided value and the labels."""
         self._marker.remove()
         self.contours.setMuscle(value)
-        self.views.jumpToLargest(self._case, self._case.legAxis, labels, value)
+        with gathered():
+            self.views.jumpToLargest(self._case, self._case.legAxis, labels, value)
 
     def follow(self, parameters: MuscleFMSegmentParameterNode) -> None:
         """Show uncertainty and comparison as the parameter node has them."""

@@ -119,8 +119,7 @@ class CaseReview:
         return regionVoxel(self.case, region)[region.slice_axis] if region else 0
 
     def begin(self) -> None:
-        """Show the case from its first region that is to do, or from where it was left."""
-        self.display.begin()
+        """Begin with the first region that is to do, or where it was left, and say what is so."""
         self._follow()
         self._showStatuses()
         if self.queue.current is not None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
+from musclefm.volumes.grid import Grid
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 
@@ -48,10 +50,13 @@ class Opening:
     ----------
     background : Background
         Reads.
+    timer : qt.QTimer
+        Of its own; runs while a case is shown.
     openCase : callable
         Returns the case that is open, or None: it stays until it is kept on the disk.
     show : callable
-        Given the case and what was read of it, once the one before is kept.
+        Given the case and what was read of it, once the one before is kept. Returns an
+        iterator: it shows the case step by step, and Slicer may draw between two steps.
     onError : callable
         Given the exception where it cannot be opened.
     """
@@ -59,20 +64,26 @@ class Opening:
     def __init__(
         self,
         background: Background,
+        timer: Any,
         openCase: Callable[[], OpenCase | None],
-        show: Callable[[CaseToOpen, StoredCase], None],
+        show: Callable[[CaseToOpen, StoredCase], Iterator[None]],
         onError: Callable[[Exception], None],
     ) -> None:
         self._background = background
         self._openCase = openCase
         self._show = show
         self._onError = onError
-        self._wanted: CaseToOpen | None = None
+        # What is wanted, until the case is in the scene; a case whose image is read is any object.
+        self._wanted: object = None
+        self._steps: Iterator[None] = iter(())
+        self._timer = timer
+        timer.interval = 0
+        timer.connect("timeout()", self._step)
 
     @property
     def isBusy(self) -> bool:
-        """Whether a case is on its way."""
-        return self._wanted is not None
+        """Whether a case is on its way, or is not yet shown whole."""
+        return self._wanted is not None or bool(self._timer.active)
 
     def begin(self, wanted: CaseToOpen) -> None:
         """Open a case, and return at once."""
@@ -94,30 +105,36 @@ class Opening:
             This Slicer's; it is released where the case cannot be opened.
         name : str
             Of a volume that is new in the scene.
-
-        Raises
-        ------
-        MuscleFMError
-            Its image cannot be read.
         """
-        from MuscleFMSegmentLib.scene.input_volume import volumeOfImages
+        from MuscleFMSegmentLib.scene.input_volume import readImage, volumeOfImage
 
-        try:
-            volumeNode, isNew = volumeOfImages(folder.input, name)
-        except BaseException:
+        reading = self._wanted = object()
+
+        def fail(error: Exception) -> None:
             folder.release()
-            raise
+            if self._wanted is reading:
+                self._wanted = None
+                self._onError(error)
 
-        def failed() -> None:
-            folder.release()
-            if isNew:
-                removeDisplayed(slicer.mrmlScene, volumeNode)
+        def show(image: tuple[Grid, vtk.vtkImageData]) -> None:
+            if self._wanted is not reading:
+                folder.release()
+                return
+            volumeNode, isNew = volumeOfImage(*image, name)
 
-        self.begin(CaseToOpen(folder, volumeNode, isNew, failed))
+            def failed() -> None:
+                folder.release()
+                if isNew:
+                    removeDisplayed(slicer.mrmlScene, volumeNode)
+
+            self.begin(CaseToOpen(folder, volumeNode, isNew, failed))
+
+        self._background.run(lambda: readImage(folder.input), show, fail)
 
     def cancel(self) -> None:
         """Open nothing that is still on its way."""
         self._wanted = None
+        self._timer.stop()
 
     def _keep(self, wanted: CaseToOpen, stored: StoredCase) -> None:
         """Keep the case before on the disk, then show this one."""
@@ -141,11 +158,25 @@ class Opening:
                     _("the volume was deleted while its case was opened"),
                     _("load it and press Apply again"),
                 )
-            self._show(wanted, stored)
+            # The one before may not be shown whole yet, and stays where this one cannot be shown.
+            while self._timer.active:
+                self._step()
+            self._steps = self._show(wanted, stored)
+            next(self._steps)
         except Exception as error:
             self._fail(wanted, error)
         else:
             self._wanted = None
+            self._timer.start()
+
+    def _step(self) -> None:
+        try:
+            next(self._steps)
+        except StopIteration:
+            self._timer.stop()
+        except Exception as error:
+            self._timer.stop()
+            self._onError(error)
 
     def _fail(self, wanted: CaseToOpen, error: Exception) -> None:
         if self._wanted is wanted:

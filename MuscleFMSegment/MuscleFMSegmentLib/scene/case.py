@@ -22,7 +22,7 @@ from musclefm.review.queue import Muscle, ReviewQueue
 from musclefm.uncertainty.maps import UncertaintyKind
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
-from MuscleFMSegmentLib.scene.geometry import volumeGrid
+from MuscleFMSegmentLib.scene.geometry import volumeGrid, vtkMatrix
 
 # Skin and fat around the muscles.
 _AROUND_MM = 20.0
@@ -108,10 +108,18 @@ class CaseInScene:
         nodes = (self.volumeNode, self.segmentationNode)
         return any(node.GetParentTransformNode() for node in nodes)
 
-    def untransform(self) -> None:
-        """Take image and muscles out of all transforms."""
+    @property
+    def canBePutBack(self) -> bool:
+        """Whether :meth:`putBack` would do: not where other voxels are the image's now."""
+        image = self.volumeNode.GetImageData()
+        return image is not None and image.GetDimensions() == self.grid.shape[::-1]
+
+    def putBack(self) -> None:
+        """Take image and muscles out of all transforms, those hardened into the image, too."""
         for node in (self.volumeNode, self.segmentationNode):
             node.SetAndObserveTransformNodeID(None)
+        if not self.isOnItsGrid:
+            self.volumeNode.SetIJKToRASMatrix(vtkMatrix(self.grid.ijk_to_ras))
 
     @property
     def hasSurfaces(self) -> bool:

@@ -12,7 +12,9 @@ from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.checks import check_header_shape, check_size, colour_error, looks_like_ct
-from MuscleFMSegmentLib.scene.geometry import ijkToRas, volumeGrid, voxels
+from musclefm.volumes.grid import Grid
+from musclefm.volumes.stored import read_stored
+from MuscleFMSegmentLib.scene.geometry import ijkToRas, setVoxels, volumeGrid, voxels, vtkMatrix
 from MuscleFMSegmentLib.scene.nodes import ROLE_ATTRIBUTE
 
 _SHOWN_CHANNELS = ("image", "water", "in-phase", "fat", "out-of-phase")
@@ -143,20 +145,13 @@ def exportInput(
     return files
 
 
-def volumeOfImages(images: Path, name: str) -> tuple[slicer.vtkMRMLScalarVolumeNode, bool]:
-    """Return the volume of a case on the disk: that of the scene where it is still there.
+def readImage(images: Path) -> tuple[Grid, vtk.vtkImageData]:
+    """Read the image of a case, float32, without the scene: a second thread may do so.
 
     Parameters
     ----------
     images : Path
         Holds a NRRD file a channel.
-    name : str
-        Of a volume that is new in the scene.
-
-    Returns
-    -------
-    tuple
-        The volume, and whether it is new in the scene.
 
     Raises
     ------
@@ -169,17 +164,41 @@ def volumeOfImages(images: Path, name: str) -> tuple[slicer.vtkMRMLScalarVolumeN
         raise MuscleFMError(
             _("the image of the case is missing"), _("load the scan and segment it again")
         )
-    node = slicer.vtkMRMLScalarVolumeNode()
-    storage = slicer.vtkMRMLNRRDStorageNode()
-    storage.SetFileName(str(path))
-    if not storage.ReadData(node):
+    try:
+        volume = read_stored(path, _("the image of the case"))
+    except MuscleFMError as error:
         raise MuscleFMError(
             _("the image of the case is damaged"), _("load the scan and segment it again")
-        )
+        ) from error
+    image = vtk.vtkImageData()
+    setVoxels(image, volume.array)
+    return volume.grid, image
+
+
+def volumeOfImage(
+    grid: Grid, image: vtk.vtkImageData, name: str
+) -> tuple[slicer.vtkMRMLScalarVolumeNode, bool]:
+    """Return the volume of a case's image: that of the scene where it is still there.
+
+    Parameters
+    ----------
+    grid, image
+        As :func:`readImage` returned them.
+    name : str
+        Of a volume that is new in the scene.
+
+    Returns
+    -------
+    tuple
+        The volume, and whether it is new in the scene.
+    """
     for other in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        if _isSame(node, other):
+        if _isSame(grid, image, other):
             return other, False
+    node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    node.SetIJKToRASMatrix(vtkMatrix(grid.ijk_to_ras))
+    node.SetAndObserveImageData(image)
     slicer.mrmlScene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     return node, True
@@ -208,12 +227,12 @@ def _unlikeMr(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, ...]:
     return ()
 
 
-def _isSame(node: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    image = other.GetImageData()
+def _isSame(grid: Grid, image: vtk.vtkImageData, other: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    found = other.GetImageData()
     return (
-        image is not None
-        and image.GetDimensions() == node.GetImageData().GetDimensions()
-        and image.GetNumberOfScalarComponents() == 1
-        and np.allclose(ijkToRas(node), ijkToRas(other), atol=1e-3)
-        and np.array_equal(voxels(node.GetImageData()), voxels(image))
+        found is not None
+        and found.GetDimensions() == image.GetDimensions()
+        and found.GetNumberOfScalarComponents() == 1
+        and np.allclose(grid.ijk_to_ras, ijkToRas(other), atol=1e-3)
+        and np.array_equal(voxels(image), voxels(found).astype(np.float32, copy=False))
     )

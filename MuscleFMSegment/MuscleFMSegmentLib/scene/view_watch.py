@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import slicer
@@ -11,6 +12,28 @@ import vtk
 from MuscleFMSegmentLib.scene.nodes import nodesOfClass
 
 _SLICE = "vtkMRMLSliceNode"
+
+# What is to be called at the end, in its order; None where each is called at once.
+_gathered: dict[Callable[[], None], None] | None = None
+
+
+@contextmanager
+def gathered() -> Iterator[None]:
+    """Let those who watch the views hear once, at the end, of all that changes inside.
+
+    To fit a view and to move it are some twenty changes.
+    """
+    global _gathered
+    if _gathered is not None:
+        yield
+        return
+    _gathered = {}
+    try:
+        yield
+    finally:
+        waiting, _gathered = _gathered, None
+        for onChanged in waiting:
+            onChanged()
 
 
 def watchViews(scene: slicer.vtkMRMLScene, onChanged: Callable[[], None]) -> Callable[[], None]:
@@ -28,9 +51,15 @@ def watchViews(scene: slicer.vtkMRMLScene, onChanged: Callable[[], None]) -> Cal
     """
     observed: list[tuple[Any, int]] = []
 
-    def changed(caller: vtk.vtkObject, event: str) -> None:
-        if not scene.IsClosing():
+    def tell() -> None:
+        if observed and not scene.IsClosing():
             onChanged()
+
+    def changed(caller: vtk.vtkObject, event: str) -> None:
+        if _gathered is not None:
+            _gathered[tell] = None
+        else:
+            tell()
 
     def observe(sliceNode: Any) -> None:
         observed.append((sliceNode, sliceNode.AddObserver(vtk.vtkCommand.ModifiedEvent, changed)))

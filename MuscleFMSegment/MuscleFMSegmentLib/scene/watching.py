@@ -24,14 +24,22 @@ class CaseFault(MuscleFMError):
         Whether image and labels lie apart, so that nothing may be edited.
     isHarmless : bool
         Whether what would be saved is right all the same.
+    action : tuple
+        Text of a button and what it does, empty where only the user can put it right.
     """
 
     def __init__(
-        self, cause: str, remedy: str, isMoved: bool = False, isHarmless: bool = False
+        self,
+        cause: str,
+        remedy: str,
+        isMoved: bool = False,
+        isHarmless: bool = False,
+        action: tuple[str, Callable[[], None]] | tuple[()] = (),
     ) -> None:
         super().__init__(cause, remedy)
         self.isMoved = isMoved
         self.isHarmless = isHarmless
+        self.action = action
 
 
 class CaseWatch:
@@ -121,15 +129,18 @@ class CaseWatch:
 
     def _findFault(self) -> CaseFault | None:
         remedy = _("take it out of the transform; until then nothing is edited or saved")
-        if self._nodes[0].GetParentTransformNode():
-            return CaseFault(_("a transform lies above the volume"), remedy, isMoved=True)
-        if self._nodes[1].GetParentTransformNode():
-            return CaseFault(_("a transform lies above the muscles"), remedy, isMoved=True)
-        if not self._case.isOnItsGrid:
+        case = self._case
+        action = (_("Put it back"), case.putBack) if case.canBePutBack else ()
+        if case.volumeNode.GetParentTransformNode():
+            return CaseFault(_("a transform lies above the volume"), remedy, True, action=action)
+        if case.segmentationNode.GetParentTransformNode():
+            return CaseFault(_("a transform lies above the muscles"), remedy, True, action=action)
+        if not case.isOnItsGrid:
             return CaseFault(
                 _("the volume is not where it was segmented"),
                 _("move it back, or segment it again where it is"),
                 isMoved=True,
+                action=action,
             )
         for segmentId in self._expected:
             segment = self._segmentation.GetSegment(segmentId)

@@ -5,8 +5,11 @@ Nothing is imported: Slicer would keep torch and its libraries until it ends.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -16,6 +19,15 @@ from slicer.i18n import tr as _
 
 # As in pyproject.toml, which gives the reason.
 TORCH = SpecifierSet(">=2.10")
+
+
+def stateOfPath() -> tuple[tuple[str, int], ...]:
+    """Return what is another once a package was installed or removed: the times of the folders."""
+    times = []
+    for folder in sys.path:
+        with suppress(OSError):
+            times.append((folder, Path(folder).stat().st_mtime_ns))
+    return tuple(times)
 
 
 def installedVersion(name: str) -> Version | None:

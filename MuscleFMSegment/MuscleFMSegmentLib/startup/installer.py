@@ -19,6 +19,7 @@ from MuscleFMSegmentLib.startup.installed_packages import (
     TORCH,
     constraintLines,
     lackingTorch,
+    stateOfPath,
 )
 
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
@@ -32,10 +33,21 @@ _IN_SLICER = frozenset({"numpy", "scipy", "SimpleITK", "pydicom", "pydantic", "p
 class Installer:
     """Finds and installs missing packages, and leaves all others as they are."""
 
+    def __init__(self) -> None:
+        self._state: object = None
+        self._missing: tuple[str, ...] = ()
+
     def missing(self) -> tuple[str, ...]:
-        """Return what is missing or too old, PyTorch first, as the user reads it."""
-        torch = [lacking] if (lacking := self._lackingTorch()) else []
-        return (*torch, *(requirement.name for requirement in self._missingRequirements()))
+        """Return what is missing or too old, PyTorch first, as the user reads it.
+
+        Slicer asks each package's metadata, which takes long: again only after a change.
+        """
+        state = (_otherPython(), stateOfPath())
+        if state != self._state:
+            torch = [lacking] if (lacking := self._lackingTorch()) else []
+            others = [requirement.name for requirement in self._missingRequirements()]
+            self._state, self._missing = state, (*torch, *others)
+        return self._missing
 
     def install(self) -> None:
         """Install what is missing, after asking.

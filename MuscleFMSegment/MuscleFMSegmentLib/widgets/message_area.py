@@ -63,9 +63,12 @@ class MessageArea:
         self._ui.messageFrame.setVisible(False)
 
     def showError(self, error: Exception) -> None:
-        """Show what went wrong: the line of an error that the user can fix, else where to look."""
+        """Show what went wrong: the line of an error that the user can fix, else where to look.
+
+        An error's ``action``, if it has one, is the text of a button and what that does.
+        """
         if isinstance(error, MuscleFMError):
-            self.show(str(error))
+            self.show(str(error), *getattr(error, "action", ()))
             return
         logging.error("MuscleFMSegment", exc_info=error)
         self.show(

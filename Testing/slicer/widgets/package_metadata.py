@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from importlib.metadata import DistributionFinder, MetadataPathFinder, distributions
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class PackageMetadata:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder
         folder.mkdir()
+        self._seconds = 0
+        monkeypatch.syspath_prepend(folder)
         self.pipCalls: list[tuple[list[str], list[str]]] = []
         self.torchCalls: list[tuple[dict[str, Any], list[str]]] = []
         findAnywhere = MetadataPathFinder.find_distributions
@@ -49,12 +52,17 @@ class PackageMetadata:
         """Install packages, written name==version, in place of other versions of theirs."""
         for package in packages:
             name, _equal, version = package.partition("==")
-            folder = self._folder / f"{canonicalize_name(name).replace('-', '_')}.dist-info"
-            folder.mkdir(exist_ok=True)
+            stem = canonicalize_name(name).replace("-", "_")
+            for before in self._folder.glob(f"{stem}-*.dist-info"):
+                shutil.rmtree(before)
+            folder = self._folder / f"{stem}-{version}.dist-info"
+            folder.mkdir()
             lines = [f"Name: {name}", f"Version: {version}"]
             lines += [f"Requires-Dist: {entry}" for entry in requires]
             (folder / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, ""]))
-        # The finder looks again once a folder's time has changed, which may be too coarse.
+        # Finder and module look again once the folder's time has changed, which may be too coarse.
+        self._seconds += 1
+        os.utime(self._folder, (self._seconds, self._seconds))
         importlib.invalidate_caches()
 
     def addTorch(self, torch: str) -> None:

@@ -43,13 +43,14 @@ def openResults(module: Any, session: Any, volumeNode: Any, results: Path) -> An
 def settle(module: Any, session: Any) -> None:
     """Let edits be measured and writes end."""
     session.process(400)
-    session.waitFor(lambda: not module.background.isBusy and _isSettled(module))
+    session.waitFor(lambda: _isSettled(module))
     session.process()
 
 
 def _isSettled(module: Any) -> bool:
     opened = module.control.openCase
-    return opened is None or opened.review.isSettled
+    isBusy = module.background.isBusy or module.control.isOpening
+    return not isBusy and (opened is None or opened.review.isSettled)
 
 
 def rowOf(module: Any, regionId: int) -> Any:

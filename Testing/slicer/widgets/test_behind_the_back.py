@@ -12,6 +12,7 @@ from playing import settle, sidedLabels
 
 from musclefm.corrections.store import CorrectionStore
 from musclefm.review.session_file import load_session
+from MuscleFMSegmentLib.scene.labels import sidedLabels as read_labels
 
 
 @pytest.fixture
@@ -81,6 +82,36 @@ def test_a_transform_stops_edits_and_saving_until_it_is_gone(
     settle(opened, session)
     assert opened.messages.text == "" and correct.form.isEnabled()
     assert np.array_equal(sidedLabels(opened), before), "what was drawn meanwhile was kept"
+    assert isSaved(opened, session)
+
+
+@pytest.mark.parametrize(
+    "moved", [("volumeNode",), ("segmentationNode",), ("volumeNode", "segmentationNode")]
+)
+def test_a_hardened_transform_is_put_back_on_a_click(
+    opened: Any, session: Any, transform: Any, moved: tuple[str, ...]
+) -> None:
+    """It leaves no transform above, but another matrix of the volume, or other labelmaps."""
+    case, correct = opened.control.openCase.review.case, opened.control.correct
+    before = sidedLabels(opened)
+    for name in moved:
+        getattr(case, name).SetAndObserveTransformNodeID(transform.GetID())
+    for name in moved:
+        getattr(case, name).HardenTransform()
+    settle(opened, session)
+    assert not case.isTransformed
+    if "volumeNode" in moved:
+        assert not case.isOnItsGrid and not correct.form.isEnabled()
+        assert "not where it was segmented" in opened.messages.text
+        assert "\n" not in opened.messages.text
+        session.keys("k")
+        assert not isSaved(opened, session)
+        session.click(opened.ui.messageActionButton)
+        settle(opened, session)
+    # Of the labels those from before are known.
+    assert case.isInPlace and correct.form.isEnabled() and not opened.messages.text
+    assert np.array_equal(sidedLabels(opened), before)
+    assert np.array_equal(read_labels(case.segmentationNode, case.scheme, case.volumeNode), before)
     assert isSaved(opened, session)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import qt
 import slicer
 from playing import chooseVerified, openResults, settle
 from playing import sidedLabels as sided
@@ -23,11 +24,11 @@ EDITED = 2
 
 
 class Held:
-    """Something of the module's review that does not go on before it may."""
+    """Something of the module that does not go on before it may."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, file: str, name: str) -> None:
         # The module is imported once the window is open.
-        module = import_module(f"MuscleFMSegmentLib.review.{file}")
+        module = import_module(f"MuscleFMSegmentLib.{file}")
         work = getattr(module, name)
         self.begun, self._may = threading.Event(), threading.Event()
 
@@ -101,7 +102,7 @@ def test_a_case_is_read_while_the_reader_goes_on_with_the_one_before(
     opened: Any, session: Any, water: Any, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = opened.control.openCase
-    held = Held(monkeypatch, "stored_case", "read_results")
+    held = Held(monkeypatch, "review.stored_case", "read_results")
     folder = ReviewFolders().make()
     exportInput({"water": water}, folder.input)
     folder.results.symlink_to(results)
@@ -127,7 +128,7 @@ def test_a_closing_scene_does_not_wait_for_the_disk(
 ) -> None:
     session.keys("n")
     labels = edit(opened)
-    held = Held(monkeypatch, "open_case", "save_session")
+    held = Held(monkeypatch, "review.open_case", "save_session")
     folder = opened.control.openCase.folder.results
     session.closeScene()
     assert held.begun.wait(60.0)
@@ -141,7 +142,7 @@ def test_a_closing_scene_does_not_wait_for_the_disk(
 def test_a_scene_that_is_closed_meanwhile_gets_no_case(
     module: Any, session: Any, water: Any, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = Held(monkeypatch, "stored_case", "read_results")
+    held = Held(monkeypatch, "review.stored_case", "read_results")
     folder = ReviewFolders().make()
     folder.results.symlink_to(results)
     failed: list[bool] = []
@@ -152,6 +153,47 @@ def test_a_scene_that_is_closed_meanwhile_gets_no_case(
     assert failed == [True] and module.control.openCase is None and not module.messages.text
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     folder.release()
+
+
+def test_an_image_of_a_resumed_case_is_read_beside_the_main_thread(
+    opened: Any, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.keys("n")
+    session.closeScene()
+    settle(opened, session)
+    held = Held(monkeypatch, "scene.input_volume", "read_stored")
+    session.click(opened.ui.resumeButton)
+    assert held.begun.wait(60.0) and opened.control.isOpening
+    session.closeScene()
+    held.release()
+    settle(opened, session)
+    assert opened.control.openCase is None and not opened.messages.text
+    assert opened.ui.resumeFrame.visible, "the review is still this Slicer's"
+    session.click(opened.ui.resumeButton)
+    settle(opened, session)
+    case = opened.control.openCase.review.case
+    assert case.isInPlace and case.volumeNode.GetDisplayNode()
+    (path,) = opened.control.openCase.folder.input.iterdir()
+    voxels = slicer.util.arrayFromVolume(case.volumeNode)
+    assert np.array_equal(voxels, slicer.util.arrayFromVolume(slicer.util.loadVolume(str(path))))
+
+
+def test_slicer_draws_while_a_case_is_shown_and_may_close_the_scene(
+    module: Any, session: Any, water: Any, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ReviewFolders().make()
+    folder.results.symlink_to(results)
+    turns: list[Any] = []
+    drawn = qt.QTimer()
+    drawn.connect("timeout()", lambda: turns.append(module.control.openCase))
+    drawn.start()
+    with monkeypatch.context() as patches:
+        patches.setattr(module.control, "followParameters", session.closeScene)
+        module.control.open(folder, water, onFailed=folder.release)
+        session.waitFor(lambda: any(turns))
+        settle(module, session)
+    assert module.control.openCase is None and not module.messages.text and not session.errors
+    assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
 
 
 def test_a_case_before_that_cannot_be_kept_stays_open(

@@ -216,6 +216,30 @@ def test_packages_that_went_while_the_module_was_open_are_noticed_before_a_run(
     assert "2.9.1 is installed" in panel.ui.installLabel.text and not panel.messages.text
 
 
+def test_packages_are_looked_at_again_only_after_one_came_or_went(
+    session: Any, python: PackageMetadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slicer's way of looking reads a file of each, and Apply would wait for it."""
+    import slicer
+
+    asked: list[Any] = []
+    check = slicer.packaging.pip_check
+    monkeypatch.setattr(
+        slicer.packaging, "pip_check", lambda entry: asked.append(entry) or check(entry)
+    )
+    python.addTorch("2.12.0")
+    panel = session.openModule(MODULE).panel
+    count = len(asked)
+    panel.apply()
+    session.closeScene()
+    session.leaveModule()
+    session.openModule(MODULE)
+    assert asked and len(asked) == count
+    python.add("pydantic==2.10")
+    panel.apply()
+    assert len(asked) == 2 * count
+
+
 def test_torch_is_asked_for_as_the_library_declares_it() -> None:
     from MuscleFMSegmentLib.startup.installed_packages import TORCH
 
