@@ -77,7 +77,7 @@ def play(session: Any, home: Path) -> None:
     session.waitFor(lambda: "left" in choices.progressLabel.text, PATIENCE_S)
     photographer.take("1-segment", panel.ui.researchLabel)
     session.waitFor(lambda: not panel.run.isRunning, PATIENCE_S)
-    session.waitFor(lambda: not panel.background.isBusy, PATIENCE_S)
+    session.waitFor(lambda: not panel.control.isOpening, PATIENCE_S)
     photographer.take("2-results", panel.ui.researchLabel)
 
     session.keys("n")

@@ -237,7 +237,6 @@ class ReviewController:
                 review.queue,
                 muscles_of_queue(review.queue.entries, case.muscles, case.scheme),
                 case.colours,
-                case.grid.voxel_volume_mm3 / 1000,
             )
             self._showSelected()
             if review.queue.current is not None:

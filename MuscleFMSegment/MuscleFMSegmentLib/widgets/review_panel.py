@@ -105,7 +105,6 @@ class ReviewPanel:
         queue: ReviewQueue,
         muscles: Sequence[MuscleEntry],
         colours: Mapping[Muscle, tuple[float, float, float]],
-        voxelMl: float,
     ) -> None:
         """Show a queue as it is now.
 
@@ -117,20 +116,18 @@ class ReviewPanel:
             Its regions by muscle, in its order.
         colours : mapping
             Red, green and blue in [0, 1] of the muscles' segments.
-        voxelMl : float
-            Volume of a voxel in mL.
         """
         self.form.setEnabled(True)
         self._makeRows(muscles)
         for row, muscle in enumerate(muscles):
             item = self.ui.queueTree.topLevelItem(row)
-            self._showMuscle(item, muscle, voxelMl)
+            self._showMuscle(item, muscle)
             if colour := colours.get(muscle.muscle):
                 setSwatch(item, _MUSCLE, colour)
             for child, entry in enumerate(muscle.entries):
-                self._showRegion(item.child(child), entry, voxelMl)
+                self._showRegion(item.child(child), entry)
         self.ui.shareBar.setValue(int(100 * queue.share_done))
-        self.ui.currentLabel.text = currentText(queue, voxelMl)
+        self.ui.currentLabel.text = currentText(queue)
         hasCurrent = queue.current is not None
         for button in (self.ui.acceptButton, self.ui.skipButton, self.ui.flagButton):
             button.setEnabled(hasCurrent)
@@ -177,7 +174,7 @@ class ReviewPanel:
             for _id in ids:
                 item.addChild(newTreeRow(_MUSCLE))
 
-    def _showMuscle(self, item: Any, muscle: MuscleEntry, voxelMl: float) -> None:
+    def _showMuscle(self, item: Any, muscle: MuscleEntry) -> None:
         side, _label = muscle.muscle
         dice = _UNKNOWN if isnan(muscle.expected_dice) else f"{muscle.expected_dice:.2f}"
         setTreeCell(item, _MUSCLE, f"{side.capitalize()} {muscle.name}")
@@ -185,25 +182,26 @@ class ReviewPanel:
         if not muscle.entries:
             setTreeCell(item, _STATUS, _UNKNOWN, toolTip=_("Nothing is flagged in this muscle"))
             return
-        self._showWrong(item, muscle.expected_wrong_voxels, voxelMl)
+        self._showWrong(item, muscle)
         done, count = muscle.resolved_count, len(muscle.entries)
         text = _("{done} of {count}").format(done=done, count=count)
         flag = _FLAG if muscle.flagged else ""
         setTreeCell(item, _STATUS, flag + ("✓ " if done == count else "") + text)
 
-    def _showRegion(self, item: Any, entry: ReviewEntry, voxelMl: float) -> None:
+    def _showRegion(self, item: Any, entry: ReviewEntry) -> None:
         place = _("Slices {slices}").format(slices=_span(entry.region.slices))
         toolTip = _("{muscles}; slices along the leg by their index in the image").format(
             muscles=", ".join(entry.region.muscles)
         )
         setTreeCell(item, _MUSCLE, place, toolTip=toolTip)
-        self._showWrong(item, entry.region.expected_wrong_voxels, voxelMl)
+        self._showWrong(item, entry.region)
         flag = _FLAG if entry.flagged else ""
         setTreeCell(item, _STATUS, flag + self._statuses[entry.status])
 
-    def _showWrong(self, item: Any, voxels: float, voxelMl: float) -> None:
-        toolTip = _("{count:.0f} voxels are expected to be wrong").format(count=voxels)
-        setTreeCell(item, _WRONG, millilitres(voxels * voxelMl), isNumber=True, toolTip=toolTip)
+    def _showWrong(self, item: Any, of: FlaggedRegion | MuscleEntry) -> None:
+        text = _("{count:.0f} voxels are expected to be wrong")
+        toolTip = text.format(count=of.expected_wrong_voxels)
+        setTreeCell(item, _WRONG, millilitres(of.expected_wrong_ml), isNumber=True, toolTip=toolTip)
 
     def _goTo(self, index: Any) -> None:
         # What the reader unfolds by a click stays so.
@@ -220,16 +218,8 @@ def millilitres(volume: float) -> str:
     return _("{volume:.1f} mL").format(volume=volume)
 
 
-def currentText(queue: ReviewQueue, voxelMl: float) -> str:
-    """Return two lines: the current region, and how much is left.
-
-    Parameters
-    ----------
-    queue : ReviewQueue
-        The queue.
-    voxelMl : float
-        Volume of a voxel in mL.
-    """
+def currentText(queue: ReviewQueue) -> str:
+    """Return two lines: the current region, and how much is left."""
     count, left = len(queue.entries), queue.to_do_count
     if not count:
         return _("Nothing is flagged: the model is sure everywhere.")
@@ -242,7 +232,7 @@ def currentText(queue: ReviewQueue, voxelMl: float) -> str:
     place = _("{muscles}, slices {slices}: {wrong} expected wrong").format(
         muscles=_concerned(region),
         slices=_span(region.slices),
-        wrong=millilitres(region.expected_wrong_voxels * voxelMl),
+        wrong=millilitres(region.expected_wrong_ml),
     )
     number = _("Region {number} of {count}").format(number=queue.position + 1, count=count)
     if not left:

@@ -39,6 +39,11 @@ class MuscleEntry:
         return sum(entry.region.expected_wrong_voxels for entry in self.entries)
 
     @property
+    def expected_wrong_ml(self) -> float:
+        """Their volume in mL."""
+        return sum(entry.region.expected_wrong_ml for entry in self.entries)
+
+    @property
     def resolved_count(self) -> int:
         """How many regions are corrected or accepted."""
         return sum(entry.status in RESOLVED for entry in self.entries)

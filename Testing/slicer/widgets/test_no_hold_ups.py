@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import qt
 import slicer
 from playing import chooseVerified, openResults, settle
 from playing import sidedLabels as sided
@@ -181,6 +180,8 @@ def test_an_image_of_a_resumed_case_is_read_beside_the_main_thread(
 def test_slicer_draws_while_a_case_is_shown_and_may_close_the_scene(
     module: Any, session: Any, water: Any, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import qt
+
     folder = ReviewFolders().make()
     folder.results.symlink_to(results)
     turns: list[Any] = []

@@ -86,7 +86,7 @@ def summarise(case: Case, out: Path) -> None:
     table = Table(title="What to check first", title_justify="left")
     table.add_column("#", justify="right")
     table.add_column("Region")
-    for heading in ("Slices", "Volume mm³", "Expected wrong voxels"):
+    for heading in ("Slices", "Volume, mL", "Expected wrong, mL", "Voxels"):
         table.add_column(heading, justify="right")
     for region in case.regions[:_SHOWN]:
         table.add_row(
@@ -94,7 +94,8 @@ def summarise(case: Case, out: Path) -> None:
             f"{region.side.capitalize()} {', '.join(region.muscles)}"
             + (f" ({region.reason})" if region.disagrees else ""),
             f"{region.slices[0]}-{region.slices[1]}",
-            f"{region.volume_mm3:.0f}",
+            f"{region.volume_mm3 / 1000:.1f}",
+            f"{region.expected_wrong_ml:.1f}",
             f"{region.expected_wrong_voxels:.0f}",
         )
     muscles = case.muscle_summaries
