@@ -246,6 +246,12 @@ def test_demo_shows_where_to_look(musclefm: Musclefm, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "demo").iterdir()} == RESULTS | OF_FAT_AND_WATER
     assert f"Open {tmp_path / 'demo' / 'report.html'} in a browser." in done.stdout
+    first = json.loads((tmp_path / "demo" / "regions.json").read_text())["regions"][0]
+    wrong = first["expected_wrong_voxels"]
+    rows = [line.split("│") for line in done.stdout.splitlines()]
+    row = next(row for row in rows if row[1:] and row[1].strip() == "1")
+    assert "Expected wrong, mL" in done.stdout and row[-2].strip() == f"{wrong:.0f}"
+    assert row[-3].strip() == f"{wrong * first['volume_mm3'] / first['voxels'] / 1000:.1f}"
     fractions = [float(value) for value in fat_fractions(tmp_path / "demo") if value]
     # It is a severe case.
     assert max(fractions) > 0.4

@@ -102,6 +102,8 @@ def test_the_page_says_what_was_found(axial_case, page):
     assert not re.search(r"\b(nan|inf|None|Undefined)\b", text)
     for region in axial_case.regions:
         assert f"{region.id} {region.side.capitalize()} {', '.join(region.muscles)}" in text
+        volume = region.expected_wrong_voxels * axial_case.maps.grid.voxel_volume_mm3 / 1000
+        assert f"{volume:.1f} mL, " in text
     share = (
         sum(x.expected_wrong_voxels for x in axial_case.regions)
         / axial_case.maps.least_confidence.sum()
@@ -155,7 +157,7 @@ def test_a_long_queue_has_forty_pictures_and_then_a_table(axial_case):
     items = [x["id"] for tag, x in reader.tags if tag in ("li", "tr") and "id" in x]
     assert items == [f"region-{n}" for n in range(1, 46)]
     assert sum("region-" in (x.get("id") or "") for x in reader.all("li")) == 40
-    assert [row[0] for row in reader.rows if len(row) == 8][1:] == [str(n) for n in range(41, 46)]
+    assert [row[0] for row in reader.rows if len(row) == 9][1:] == [str(n) for n in range(41, 46)]
 
 
 def test_a_case_without_regions_or_muscles_is_reported_all_the_same(seen):

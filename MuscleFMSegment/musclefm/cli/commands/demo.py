@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def segment_sample(arguments: argparse.Namespace) -> None:
     """Segment the sample with the shipped ensemble."""
     arguments.input, arguments.series, arguments.echo = None, None, None
-    arguments.save_probabilities = False
+    arguments.save_probabilities = arguments.keep_loaded = False
     arguments.second_opinion = arguments.mapping = None
     arguments.channel = [f"{name}={path}" for name, path in sample_channels().items()]
     arguments.model = DEFAULT_MODEL
