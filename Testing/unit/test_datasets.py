@@ -81,7 +81,7 @@ class TestDownload:
         with served("kway", b"", home) as server:
             monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
             said = command("download", "kway", code=2)
-            assert "--yes" in said and "size unknown" in said
+            assert "--yes" in said and "size unknown" in said and "CC BY, not confirmed" in said
             assert server.asked == []
 
     @pytest.mark.parametrize("length", [None, -1])

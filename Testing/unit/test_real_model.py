@@ -8,7 +8,7 @@ import pytest
 from file_server import FileServer, serving
 from made_datasets import made_files, served, zipped
 from made_training import one_thread
-from tiny_ensemble import THIGH_TILES, network
+from tiny_ensemble import network
 
 from musclefm.api.prerequisites import Missing, missing_downloads
 from musclefm.cli.main import main
@@ -16,7 +16,8 @@ from musclefm.models.bundle import save_bundle
 from musclefm.models.imports import pretrained
 from musclefm.models.imports import sam as official_checkpoints
 from musclefm.models.imports.sam import OfficialCheckpoint
-from musclefm.models.manifest import BundleCard
+from musclefm.models.intensity import PublishedIntensity
+from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.models.member_files import MemberState
 from musclefm.models.registry import find_bundle
 from musclefm.models.versions import user_models_folder
@@ -24,8 +25,9 @@ from musclefm.storage import download as downloading
 from musclefm.storage.download import RemoteFile
 
 SHORT = [
-    *("--train", "full", "--members", "2", "--folds", "2", "--epochs", "1", "--batch", "4"),
+    *("--members", "2", "--folds", "2", "--epochs", "1", "--batch", "4", "--slice-size", "32"),
     *("--learning-rate", "0.005", "--seed", "3", "--device", "cpu", "--precision", "fp32"),
+    *("--channels", "in-phase,out-of-phase"),
 ]
 
 
@@ -40,10 +42,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def imported(path: Path, name: str, scheme: str) -> object:
     """Make a tiny network of what came, in place of SAM."""
     assert path.read_bytes() == b"weights"
-    model = network(1)
+    model = network(1, 3)
+    sees = ModelInput(
+        intensity=PublishedIntensity(normalisation="sam"),
+        framing=WholeSlice(orientation="canonical"),
+    )
     card = BundleCard(
         name=name, title="SAM", version="official", description="Random weights, for tests.",
-        role="start", architecture=model.architecture, scheme=scheme, input=THIGH_TILES,
+        role="start", architecture=model.architecture, scheme=scheme, input=sees,
         training_data="none", licence="Apache-2.0",
     )  # fmt: skip
     state = MemberState(model.state_dict(), seed=0)
@@ -77,6 +83,7 @@ def test_names_become_an_installed_model_that_says_how_good_it_is(
     bundle = find_bundle("real-model")
     manifest = bundle.manifest
     assert (manifest.role, manifest.scheme) == ("ensemble", "thigh-11")
+    assert manifest.input.channels == ("in-phase", "out-of-phase")
     assert manifest.metrics["held_out_subjects"] == 1
     assert {"held_out_dsc_mean", "held_out_dsc_pooled", "held_out_ece", "held_out_nll"} <= (
         manifest.metrics.keys()

@@ -89,7 +89,7 @@ def ask_for(dataset: Dataset) -> None:
 def _list(arguments: argparse.Namespace) -> None:
     table = Table()
     for heading in ("Name", "Title", "Size", "Licence", "Here"):
-        table.add_column(heading, no_wrap=heading != "Licence")
+        table.add_column(heading, no_wrap=heading in ("Name", "Here"))
     for dataset in list_datasets():
         here = "yes" if dataset.files.is_dir() else ""
         table.add_row(dataset.name, dataset.title, _size(dataset), dataset.licence, here)

@@ -18,7 +18,7 @@ def confirm_download(what: str, licence: str, remedy: str) -> None:
     licence : str
         Of it, or where to read it.
     remedy : str
-        What to do in place of ``--yes``, e.g. ``"give a folder that holds it with --from"``.
+        What to do in place of ``--yes``.
 
     Raises
     ------
@@ -27,7 +27,8 @@ def confirm_download(what: str, licence: str, remedy: str) -> None:
     """
     if not sys.stdin.isatty():
         raise MuscleFMError(
-            "a download needs confirmation", f"confirm with --yes ({what}), or {remedy}"
+            "a download needs confirmation",
+            f"confirm with --yes ({what}; licence: {licence}), or {remedy}",
         )
     say(f"Download {what}?")
     if input(f"Its licence: {licence} [y/N] ").strip().lower() not in ("y", "yes"):
