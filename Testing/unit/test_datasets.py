@@ -14,10 +14,12 @@ from made_training import GRID
 from test_finetuning_data import card
 
 import musclefm
+from musclefm.api.evaluation.cohorts import data_path
 from musclefm.cli.main import main
+from musclefm.exchange.datalist import read_datalist
 from musclefm.labels.scheme import load_scheme
 from musclefm.storage import download as downloading
-from musclefm.training.data.dataset import read_cases
+from musclefm.training.data.dataset import read_cases, read_held_out
 from musclefm.training.data.labelled_tiles import cut_tiles
 from musclefm.training.data.tiles import NONE_OF_ABSENT
 from musclefm.volumes.stored import read_stored
@@ -75,7 +77,8 @@ class TestDownload:
         assert not list(home.rglob("[!.]*.zip*"))
         printed = command("prepare", "huashan-myo", "--progress", "none")
         assert "6 cases of 6 subjects" in printed and "not the paper's rule" in printed
-        assert (home / "datasets/huashan-myo/prepared-thigh-11/datalist.json").is_file()
+        assert "prepared-thigh-11" in command("show", "huashan-myo").replace("\n", "")
+        assert len(list(read_held_out(data_path("huashan-myo"), THIGH_11, 0.2))) == 1
 
     def test_nothing_comes_without_confirmation(self, home, command, monkeypatch):
         with served("kway", b"", home) as server:
@@ -150,6 +153,8 @@ class TestPrepare:
             {"biceps_femoris_long_head", "biceps_femoris_short_head"}
         ]
         assert found.missing == ()
+        names = read_datalist(found.path).unlearnable(THIGH_12)
+        assert names == ["biceps femoris long head", "biceps femoris short head"]
         case = next(read_cases(found.path, THIGH_12, held_out=True))
         # What the two heads share is not learned from.
         assert case.side == "right" and not case.absent

@@ -202,11 +202,14 @@ def compare(
 
 
 def data_path(data: str | os.PathLike[str] | CorrectionStore | None) -> Path:
-    """Return where cases lie: by default in the user's store of corrections."""
+    """Return where cases lie, those of a data set by its name; by default in the user's store."""
+    from musclefm.api.prerequisites import named_dataset
     from musclefm.corrections.store import CorrectionStore, default_store_folder
 
     if isinstance(data, CorrectionStore):
         return data.folder
+    if dataset := named_dataset(data):
+        return dataset.prepared(dataset.scheme)
     return default_store_folder() if data is None else Path(data)
 
 

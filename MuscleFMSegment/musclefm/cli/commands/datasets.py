@@ -112,6 +112,7 @@ def _show(arguments: argparse.Namespace) -> None:
         "Labels": ", ".join(labels),
         "Label scheme": dataset.scheme,
         "Lies in": str(dataset.files) if dataset.files.is_dir() else "",
+        "Data lists": ", ".join(map(str, sorted(dataset.folder.glob("prepared-*/*.json")))),
     }
     for name, value in rows.items():
         if value:
