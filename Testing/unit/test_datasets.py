@@ -77,7 +77,7 @@ class TestDownload:
         assert not list(home.rglob("[!.]*.zip*"))
         printed = command("prepare", "huashan-myo", "--progress", "none")
         assert "6 cases of 6 subjects" in printed and "not the paper's rule" in printed
-        assert "prepared-thigh-11" in command("show", "huashan-myo").replace("\n", "")
+        assert "prepared-thigh-11" in command("show", "huashan-myo")
         assert len(list(read_held_out(data_path("huashan-myo"), THIGH_11, 0.2))) == 1
 
     def test_nothing_comes_without_confirmation(self, home, command, monkeypatch):

@@ -101,24 +101,26 @@ def _show(arguments: argparse.Namespace) -> None:
     table = Table(show_header=False, box=None)
     table.add_column(no_wrap=True)
     labels = [f"{value} {muscle}" for value, muscle in dataset.labels.items()]
+    table.add_column(overflow="fold")
     rows = {
         "What it is": dataset.about,
-        "Page": dataset.page,
         "Licence": dataset.licence,
         "Not confirmed": "; ".join(dataset.unconfirmed),
-        "Files": ", ".join(archive.address for archive in dataset.archives) or "your own folder",
         "Size": _size(dataset),
         "Layout": ", ".join([dataset.reference, *dataset.channels.values()]),
         "Labels": ", ".join(labels),
         "Label scheme": dataset.scheme,
-        "Lies in": str(dataset.files) if dataset.files.is_dir() else "",
-        "Data lists": ", ".join(map(str, sorted(dataset.folder.glob("prepared-*/*.json")))),
     }
     for name, value in rows.items():
         if value:
             table.add_row(name, value)
     console().print(f"{dataset.title} ({dataset.name})")
     console().print(table)
+    # Whole, at any width.
+    lists = sorted(dataset.folder.glob("prepared-*/*.json"))
+    files = [dataset.files] if dataset.files.is_dir() else []
+    for place in (dataset.page, *(x.address for x in dataset.archives), *files, *lists):
+        say(str(place))
 
 
 def _download(arguments: argparse.Namespace) -> None:
