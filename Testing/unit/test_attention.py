@@ -33,8 +33,10 @@ def tokens(*shape: int) -> Tensor:
 
 @pytest.mark.parametrize(("height", "width"), [(7, 7), (5, 5), (9, 9), (4, 7)])
 @pytest.mark.parametrize("bias_bytes", [2**27, 5000, 1])
-def test_answers_are_segment_anythings_own(height, width, bias_bytes, monkeypatch) -> None:
+@pytest.mark.parametrize("short", [64, 1])
+def test_answers_are_segment_anythings_own(height, width, bias_bytes, short, monkeypatch) -> None:
     monkeypatch.setattr(attention, "_BIAS_BYTES", bias_bytes)
+    monkeypatch.setattr(attention, "_SHORT", short)
     plain, fused = plain_and_fused(7)
     x = tokens(2, height, width)
     with torch.inference_mode():

@@ -25,7 +25,9 @@ def likeliest(probabilities: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     first, *others = probabilities.unbind(dim)
     largest, classes = first.clone(), torch.zeros_like(first, dtype=torch.uint8)
     for number, plane in enumerate(others, start=1):
-        classes.masked_fill_(plane > largest, number)
+        # The last one that was larger than all before: the largest number of these.
+        larger = (plane > largest).view(torch.uint8)
+        torch.maximum(classes, larger.mul_(number), out=classes)
         torch.maximum(largest, plane, out=largest)
     return largest, classes
 
