@@ -10,10 +10,10 @@ cd "$(dirname "$0")/../.."
 python=${PYTHON:-python3}
 export PYTHONPATH=$PWD/MuscleFMSegment${PYTHONPATH:+:$PYTHONPATH}
 out=${OUT:-$(mktemp -d)}
-device=cuda networks=(--slices 8 --repeats 3) files=(--repeats 2)
+device=cuda limit=150 networks=(--slices 8 --repeats 3) files=(--repeats 2)
 growth=() memory=(--slices 60 --members 5 --precision bf16)
 if [ "${1:-}" = --dry-run ]; then
-    device=cpu networks=(--sizes 64 64 --repeats 1) files=(--repeats 1 --at-most 4)
+    device=cpu limit=1800 networks=(--sizes 64 64 --repeats 1) files=(--repeats 1 --at-most 4)
     growth=(--repeats 1 --at-most 10) memory=(--slices 1 --members 1 --precision bf16)
 fi
 
@@ -22,7 +22,7 @@ part() {
     shift
     echo "## $name"
     # What fails keeps nothing else from being measured.
-    timeout 240 "$@" 2>&1 | tee "$out/$name.md" || echo "$name failed"
+    timeout $limit "$@" 2>&1 | tee "$out/$name.md" || echo "$name failed"
     echo "($name: $((SECONDS - start)) s)"
 }
 

@@ -73,8 +73,8 @@ def time_files(scans: list[Path], device: str, threads: int, repeats: int, at_mo
     Then how long the second case takes in one process, and whether what only names commands
     imports torch. Dixon pairs have at most so many slices.
     """
-    print("| file to files, thigh-demo | wall s | networks | ratio | CPU s | networks | ratio |")
-    print("|---|---|---|---|---|---|---|")
+    print("| files to files | wall s | networks | ratio | CPU s | networks | ratio | GiB |")
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {
@@ -89,7 +89,7 @@ def time_files(scans: list[Path], device: str, threads: int, repeats: int, at_mo
             (made := folder / f"{j}").mkdir()
             inputs[f"Dixon pair {j} x {i} x {k}"] = write_dixon_pair(made, (k, j, i))
         for number, (title, given) in enumerate(inputs.items()):
-            best = [float("inf")] * 4
+            best = [float("inf")] * 5
             for run in range(repeats):
                 command = [sys.executable, "-c", COMMAND, str(folder / "spent.json"), "segment"]
                 command += [*given, "--out", str(folder / f"out-{number}-{run}")]
@@ -102,8 +102,9 @@ def time_files(scans: list[Path], device: str, threads: int, repeats: int, at_mo
                     sys.exit(f"'musclefm segment' failed on {title}")
                 networks = json.loads((folder / "spent.json").read_text())
                 took = [wall, networks[0], usage.ru_utime + usage.ru_stime, networks[1]]
+                took.append(usage.ru_maxrss / 2**20)
                 best = list(map(min, best, took))
-            cells = [*best[:2], best[0] / best[1], *best[2:], best[2] / best[3]]
+            cells = [*best[:2], best[0] / best[1], *best[2:4], best[2] / best[3], best[4]]
             print(f"| {title} | " + " | ".join(f"{cell:.3g}" for cell in cells) + " |")
         second = f"case in one process: {title}"
         channels = dict(word.split("=", 1) for word in given if "=" in word)
