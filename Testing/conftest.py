@@ -12,6 +12,8 @@ from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Before any command ran: fixtures of whole files run some before a test's own fixtures begin.
+HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
 
 @pytest.fixture(autouse=True)
@@ -21,12 +23,16 @@ def process_as_before():
     Signals that stay ignored are so for all processes that later tests start, which then
     cannot be ended: a pool of nnU-Net's now and then waits for its own for ever.
     """
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     disabled = logging.root.manager.disable
+    _restore_signals()
     yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    _restore_signals()
     logging.disable(disabled)
+
+
+def _restore_signals():
+    for number, handler in HANDLERS.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
