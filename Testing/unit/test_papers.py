@@ -54,9 +54,9 @@ def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) <= LONGEST_README
 
 
-def test_each_of_fifteen_questions_has_one_file_as_its_answer() -> None:
+def test_each_question_has_one_file_as_its_answer() -> None:
     places = PLACE.findall((DOCS / "architecture.md").read_text("utf-8"))
-    assert len(places) == len(set(places)) == 15
+    assert len(places) == len(set(places)) >= 15
     missing = [path for path in places if not (REPOSITORY / "MuscleFMSegment" / path).is_file()]
     assert not missing
 

@@ -21,7 +21,7 @@ from musclefm.training.fitting.temperature import fit_temperature
 from musclefm.volumes.orientation import canonical_view
 
 _MOST_VOXELS = 200_000
-# Of the logarithm: smaller ones cannot be told from 0 in float16.
+# Of the logarithm: smaller ones are 0 in float16.
 _TINY = 1e-6
 
 

@@ -74,7 +74,7 @@ class DataList(BaseModel):
         Muscles that the labels would show if they were there, as ``labels`` calls them;
         None for all. Others may lie in the background.
     merged : list of list of str
-        Muscles that have the label of one of them, as they are not told apart.
+        Muscles that have the label of one of them, as the reference has one label for all.
     severity_rule : str
         What the severities follow from.
     """

@@ -1,6 +1,6 @@
 """Runs the folds of an nnU-Net as nnU-Net runs them: its preprocessing, its sliding window.
 
-What nnU-Net is told of a volume is its voxels and their spacing, both from our grid. Each
+What nnU-Net knows of a volume is its voxels and their spacing, both from our grid. Each
 fold's logits, resampled to the volume's own voxels, are kept in a temporary file as float16;
 slices are then read from it, so that only one slice of all folds is ever in memory.
 """
@@ -167,7 +167,7 @@ class NnUNetPredictor(EnsemblePredictor):
         """Write each member's logits ``(outputs, k, j, i) float16`` of a box; return the box."""
         forward = self._plans.transpose_forward
         spacing = [framing.spacing[axis] for axis in forward]
-        # What is cropped and how is told in it; versions differ in what else they return.
+        # It takes up what is cropped and how; versions differ in what else they return.
         found: dict[str, Any] = {"spacing": list(framing.spacing)}
         data = self._preprocessor.run_case_npy(
             framing.seen,
