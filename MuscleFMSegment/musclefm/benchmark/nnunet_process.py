@@ -59,6 +59,8 @@ def train(settings: dict[str, Any]) -> None:
         def plot_network_architecture(self) -> None:
             """Draw nothing: it needs a program that is rarely there."""
 
+    # What it writes is what nnU-Net's own commands know.
+    MuscleFMTrainer.__name__ = "nnUNetTrainer"
     (folder,) = Path(str(nnUNet_preprocessed)).glob(f"Dataset{DATASET_ID:03d}_*")
     plans = json.loads((folder / f"{PLANS}.json").read_text("utf-8"))
     configuration = settings["configuration"]
