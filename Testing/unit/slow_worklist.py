@@ -35,9 +35,8 @@ def write_empty_results(folder, model_sha256):
         write_provenance(staged, {"model": model, "input": {"sha256": "b" * 64}})
 
 
-def main(scans, out, model, journal):
-    """Segment the worklist."""
-    bundle = open_bundle(model)
+def slow_segment(journal, bundle):
+    """Return what stands for segmenting a case."""
 
     def segment(case, folder, *others):
         name = case.path.stem
@@ -48,7 +47,19 @@ def main(scans, out, model, journal):
             time.sleep(0.02)
         write_empty_results(folder / "results", bundle.sha256)
 
-    processing._segment = segment
+    return segment
+
+
+def process_slowly(journal, worklist, case, bundle, runtime, progress):
+    """Do as ``process_case`` with a case that takes as long as it is asked to."""
+    processing._segment = slow_segment(journal, bundle)
+    return processing.process_case(worklist, case, bundle, runtime, progress)
+
+
+def main(scans, out, model, journal):
+    """Segment the worklist."""
+    bundle = open_bundle(model)
+    processing._segment = slow_segment(journal, bundle)
     worklist = Worklist(scans, out)
     processing.process_worklist(worklist, bundle, choose_runtime("cpu", "fp32"), silent)
 

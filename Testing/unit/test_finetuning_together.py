@@ -8,9 +8,8 @@ import sys
 
 import pytest
 import torch
-from made_training import SHORT, made_store, same
+from made_training import SHORT, made_store
 from PIL import Image
-from ray.cluster_utils import Cluster
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_ensemble import tiny_bundle
@@ -101,25 +100,3 @@ def test_tensorboard_and_the_picture_show_every_epoch_once(tmp_path):
         assert [value for _, value in shown] == pytest.approx([value for _, value in wanted])
     with Image.open(plan.work / "losses.png") as picture:
         assert picture.size[0] > 600 and len(picture.convert("RGB").getcolors(1 << 20)) > 10
-
-
-def test_members_are_trained_on_two_machines_of_a_cluster(tmp_path):
-    start, data = tiny_bundle(tmp_path / "start", 2), made_store(tmp_path / "store", 3)
-    recipe = dataclasses.replace(SHORT, members=2, epochs=2)
-    reported = []
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        cluster.add_node(num_cpus=1)
-        plan = TrainingPlan(
-            start, LabelledCases(data), recipe, tmp_path / "cluster", tmp_path / "a", "new", "1",
-            cluster=cluster.address,
-        )  # fmt: skip
-        train_ensemble(plan, CPU, reported.append)
-    finally:
-        cluster.shutdown()
-    assert "2 of 2 members, on 2 machines" in {event.message for event in reported}
-    here = dataclasses.replace(plan, cluster=None, out=tmp_path / "here", work=tmp_path / "b")
-    train_ensemble(here, CPU, silent)
-    for member in range(len(list((tmp_path / "here").glob("member-*.safetensors")))):
-        name = f"member-{member}.safetensors"
-        assert same(load_file(tmp_path / "here" / name), load_file(tmp_path / "cluster" / name))

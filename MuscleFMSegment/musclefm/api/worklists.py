@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from musclefm.api.resources import load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from musclefm.pipeline.worklist import CaseState, Worklist
-from musclefm.progress import ProgressEvent, watched
+from musclefm.progress import ProgressEvent, WorkCancelledError, watched
 from musclefm.volumes.formats.decoded import SeriesChoice
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def segment_worklist(
     model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL,
     device: str = DEFAULT_DEVICE,
     precision: str = "auto",
+    cluster: str | None = None,
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[CaseState, ...]:
@@ -90,6 +91,10 @@ def segment_worklist(
         Of :func:`open_worklist`.
     model, device, precision, progress, cancel
         As of :func:`segment`.
+    cluster : str, optional
+        Address of a Ray cluster, on whose machines cases are segmented side by side. They
+        reach the scans, the worklist and the model by the same paths, and the device is
+        chosen here for all.
 
     Returns
     -------
@@ -116,7 +121,19 @@ def segment_worklist(
     bundle = load_model(model)
     # Imported late: torch takes seconds.
     from musclefm.inference.device import choose_runtime
-    from musclefm.pipeline.process_worklist import process_worklist
 
-    process_worklist(worklist, bundle, choose_runtime(device, precision), report)
+    runtime = choose_runtime(device, precision)
+    try:
+        if cluster is None:
+            from musclefm.pipeline.process_worklist import process_worklist
+
+            process_worklist(worklist, bundle, runtime, report)
+        else:
+            from musclefm.pipeline.worklist_cluster import process_on_cluster
+
+            process_on_cluster(worklist, bundle, runtime, cluster, report)
+    except WorkCancelledError:
+        # What ran does not count as a case that killed its program.
+        worklist.forget_running()
+        raise
     return worklist.states(processing=False)

@@ -62,18 +62,38 @@ def process_worklist(
         total = len(worklist.cases)
         for done, case in enumerate(cases, start=total - len(cases)):
             progress(ProgressEvent("worklist", done, total, f"case {done + 1} of {total}"))
-            with worklist.taken(case) as free:
-                if free:
-                    _process(worklist, case, bundle, runtime, progress)
-                else:
-                    held.append(case)
+            if not process_case(worklist, case, bundle, runtime, progress):
+                held.append(case)
         progress(ProgressEvent("worklist", total - len(held), total, "done"))
         return held
 
-    held = attempt(sorted(worklist.cases, key=lambda case: _was_killed(worklist, case)))
+    held = attempt(in_turn(worklist))
     # Once more: the program that had them may have been killed since.
     if held and (still := attempt(held)):
         _log.info("%d cases are left to another program, which segments them now", len(still))
+
+
+def in_turn(worklist: Worklist) -> list[CaseFiles]:
+    """Return all cases, last those at which a program was killed."""
+    return sorted(worklist.cases, key=lambda case: _was_killed(worklist, case))
+
+
+def process_case(
+    worklist: Worklist, case: CaseFiles, bundle: Bundle, runtime: Runtime, progress: Progress
+) -> bool:
+    """Segment a case, if that is still to be done; return whether no other program does so now.
+
+    What is wrong with it is noted in the worklist.
+
+    Raises
+    ------
+    MuscleFMError
+        The worklist cannot be written.
+    """
+    with worklist.taken(case) as free:
+        if free:
+            _process(worklist, case, bundle, runtime, progress)
+        return free
 
 
 def _was_killed(worklist: Worklist, case: CaseFiles) -> bool:

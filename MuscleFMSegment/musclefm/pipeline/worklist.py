@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
@@ -83,7 +83,8 @@ class Worklist:
         self._folder = folder
         self._out = out
         self._index = IndexFile(out)
-        self._running = ""
+        # Of the cases that run, or may, for this process.
+        self._running: set[str] = set()
         if not self._index.exists:
             _make(out)
             self._index.change(lambda made: made or Index(salt=secrets.token_hex(16)))
@@ -160,7 +161,10 @@ class Worklist:
             return index.model_copy(update={"cases": (*others, entry)})
 
         self._change(noted)
-        self._running = key if status == "running" else ""
+        if status == "running":
+            self._running.add(key)
+        else:
+            self._running.discard(key)
 
     def known(self, case: CaseFiles) -> IndexedCase:
         """Return what is written down of a case.
@@ -185,15 +189,23 @@ class Worklist:
         self._change(lambda index: _waiting(index, lambda case: case.status == "failed"))
 
     def forget_running(self) -> None:
-        """Let the case wait again that runs here; for who was asked to stop, rather than killed.
+        """Let what runs here wait again; for who was asked to stop, rather than killed.
 
         Raises
         ------
         MuscleFMError
             The index cannot be read or written.
         """
-        self._change(lambda index: _waiting(index, lambda case: case.key == self._running))
-        self._running = ""
+        self._change(
+            lambda index: _waiting(
+                index, lambda case: case.status == "running" and case.key in self._running
+            )
+        )
+        self._running.clear()
+
+    def run_elsewhere(self, cases: Iterable[CaseFiles]) -> None:
+        """Take cases that other processes run on behalf of this one for its own, when it stops."""
+        self._running.update(map(self.key, cases))
 
     @contextlib.contextmanager
     def taken(self, case: CaseFiles) -> Iterator[bool]:

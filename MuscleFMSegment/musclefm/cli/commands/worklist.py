@@ -51,6 +51,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="series and echo case by case: a CSV of the columns case (path in FOLDER), series and "
         "echo (default: worklist.csv in FOLDER, if there is one)",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a Ray cluster whose machines reach FOLDER, DIR and the model by the same paths: "
+        "cases are segmented side by side",
+    )
     add_device_options(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -74,6 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
             model=arguments.model,
             device=arguments.device,
             precision=arguments.precision,
+            cluster=arguments.cluster,
             progress=progress,
         ),
         kept=lambda: kept_cases(worklist),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,6 +10,7 @@ import torch
 
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
+from musclefm.pipeline.ray_cluster import on_machines, ray_cluster
 from musclefm.progress import Progress, ProgressEvent, silent
 from musclefm.training.fitting.checkpoint import MemberProgress, read_progress
 from musclefm.training.members.member import FineTuningJob, train_member
@@ -58,7 +57,7 @@ def run_on_cluster(
     count : int
         Networks.
     address : str
-        Of the cluster's head, e.g. ``"10.0.0.5:6379"``, or ``"auto"``.
+        Of the cluster's head, see :func:`ray_cluster`.
     runtime : Runtime
         Each network gets a CPU or, where it is one, a GPU.
     progress : Progress
@@ -69,42 +68,25 @@ def run_on_cluster(
     MuscleFMError
         Ray is not installed, the cluster cannot be reached, or a training failed.
     """
-    if not importlib.util.find_spec("ray"):
-        raise MuscleFMError(
-            "Ray is not installed", "run: python -m pip install 'musclefm[ray]', on all machines"
-        )
-    import ray
-
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise MuscleFMError(
-            "the Ray cluster cannot be reached", "start it with 'ray start', or check its address"
-        ) from error
-    try:
-        run = ray.remote(_run).options(
-            num_cpus=1,
-            num_gpus=1 if runtime.device.type == "cuda" else 0,
-            scheduling_strategy="SPREAD",
-        )
+    with ray_cluster(address) as ray:
+        run = on_machines(ray, _run, runtime)
         waiting = [run.remote(train, number, runtime) for number in range(count)]
         machines: set[str] = set()
         while waiting:
             ready, waiting = ray.wait(waiting, timeout=_CHECK_EVERY_S)
-            machines.update(ray.get(ready))
+            try:
+                machines.update(ray.get(ready))
+            except ray.exceptions.RayTaskError as error:
+                cause = error.cause
+                if isinstance(cause, MuscleFMError):
+                    raise cause from error
+                raise MuscleFMError(
+                    f"training of a member failed on the cluster ({type(cause).__name__})",
+                    "see the logs of Ray, and start the same training again",
+                ) from error
             done = count - len(waiting)
             message = f"{done} of {count} members, on {len(machines)} machines"
             progress(ProgressEvent("train", done, count, message))
-    except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        if isinstance(cause, MuscleFMError):
-            raise cause from error
-        raise MuscleFMError(
-            f"training of a member failed on the cluster ({type(cause).__name__})",
-            "see the logs of Ray, and start the same training again",
-        ) from error
-    finally:
-        ray.shutdown()
 
 
 def _train(job: FineTuningJob, member: int, runtime: Runtime) -> None:
