@@ -12,6 +12,7 @@ import pytest
 from slow_worklist import write_empty_results
 from tiny_ensemble import tiny_bundle
 
+from musclefm.api.worklists import segment_worklist
 from musclefm.cli.commands.worklist import kept_cases
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import choose_runtime
@@ -106,6 +107,16 @@ def test_a_case_at_which_the_user_stopped_does_not_count_as_killed(worklist, pro
         )
     assert process({}) == ["2", "3"]
     assert kept_cases(worklist).startswith("3 finished cases are kept")
+
+
+def test_cancelled_from_python_a_case_waits_again(worklist, tmp_path, monkeypatch):
+    def cancel(*others):
+        raise WorkCancelledError
+
+    monkeypatch.setattr(processing, "_segment", cancel)
+    with pytest.raises(WorkCancelledError):
+        segment_worklist(worklist, model=tiny_bundle(tmp_path / "model", 1), device="cpu")
+    assert set(states(worklist).values()) == {"waiting"}
 
 
 class TwoPrograms:
