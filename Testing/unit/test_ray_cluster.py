@@ -38,6 +38,8 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("OMP_NUM_THREADS", "1")
+        # Else tasks wait for all else that a busy machine does.
+        patch.setenv("RAY_worker_niceness", "0")
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         try:
             made.add_node(num_cpus=1)
