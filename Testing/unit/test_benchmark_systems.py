@@ -95,7 +95,7 @@ def test_a_row_says_where_its_weights_come_from(data: Path, tmp_path: Path) -> N
         return open_system(study, SystemEntry(**entry), tmp_path / "x").title
 
     assert title(system="sam-lora", start="thigh-demo").endswith("(LoRA), from thigh-demo 3")
-    assert title(system="sam-lora", start="scratch").endswith("(LoRA), small, from scratch")
+    assert title(system="sam-lora", start="scratch") == "SAM's design, small, from scratch"
     assert title(system="monai-unet") == "MONAI U-Net, from scratch"
 
 
@@ -146,6 +146,11 @@ def test_a_bad_plan_is_one_line(changes: dict[str, object], message: str, tmp_pa
 def test_more_folds_than_subjects_are_refused(data: Path) -> None:
     with pytest.raises(MuscleFMError, match="9 folds are asked for, and 5 subjects are left"):
         study_of(data, folds=9)
+
+
+def test_a_list_without_cases_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MuscleFMError, match="0 subjects to learn from and 0 to test on: give one"):
+        study_of(made_list(tmp_path / "empty", 0))
 
 
 def test_the_data_lie_beside_the_plan(tmp_path: Path) -> None:

@@ -82,8 +82,9 @@ class TrainedSystem:
     def title(self) -> str:
         """For the table."""
         if self._given is None:
-            how = "small, from scratch" if self._row.pretrained else "from scratch"
-            return f"{self._row.title}, {how}"
+            # All weights are trained then, and neither SAM's nor MedSAM's are in it.
+            what = "SAM's design, small" if self._row.pretrained else self._row.title
+            return f"{what}, from scratch"
         if self._entry.start is None:
             return self._row.title
         return f"{self._row.title}, from {self._given.manifest.name} {self._given.manifest.version}"
