@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from MuscleFMSegmentLib.controllers.save_controller import SaveController
+from MuscleFMSegmentLib.controllers.second_opinion_controller import SecondOpinionController
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner
 from MuscleFMSegmentLib.review.opening import CaseToOpen, Opening
@@ -81,6 +82,9 @@ class ReviewController:
             onFlag=self.toggleFlag,
             onRegion=lambda regionId: self._do(lambda review: review.goTo(regionId)),
             onMuscle=lambda muscle: self._do(lambda review: review.goToMuscle(*muscle)),
+        )
+        self.opinion = SecondOpinionController(
+            self.review.ui, context.messages, context.background, lambda: self._open
         )
         self.correct = CorrectPanel(self.carry, self._showSelected)
         self.uncertainty = UncertaintyPanel(
@@ -238,6 +242,7 @@ class ReviewController:
                 muscles_of_queue(review.queue.entries, case.muscles, case.scheme),
                 case.colours,
             )
+            self.opinion.show()
             self._showSelected()
             if review.queue.current is not None:
                 self.uncertainty.plot.setCurrent(review.shownSlice)

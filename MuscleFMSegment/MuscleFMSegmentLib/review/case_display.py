@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import slicer
+from slicer.i18n import tr as _
 
 from musclefm.review.findings import FlaggedRegion
 from musclefm.uncertainty.maps import UncertaintyKind
 from MuscleFMSegmentLib.parameter_node import HeatStyle, MuscleFMSegmentParameterNode
 from MuscleFMSegmentLib.scene.case import CaseInScene
-from MuscleFMSegmentLib.scene.comparison import Comparison
+from MuscleFMSegmentLib.scene.comparison import OPINION_COLOUR, Comparison, addOutlines
+from MuscleFMSegmentLib.scene.geometry import orientedImage
+from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker
 from MuscleFMSegmentLib.scene.slice_views import SliceViews
 from MuscleFMSegmentLib.scene.uncertainty.contours import UncertaintyContours
@@ -41,8 +44,10 @@ class CaseDisplay:
         self.contours = UncertaintyContours(scene, case)
         self.comparison = Comparison(scene, case)
         self.views = SliceViews(scene, applicationLogic)
+        self._scene = scene
         self._case = case
         self._marker = RegionMarker(scene)
+        self._opinionNode: slicer.vtkMRMLSegmentationNode | None = None
 
     def begin(self) -> None:
         """Show the image, and the first region around it."""
@@ -70,6 +75,21 @@ class CaseDisplay:
         with gathered():
             self.views.jumpToLargest(self._case, self._case.legAxis, labels, value)
 
+    def leaveRegion(self) -> None:
+        """Mark no region."""
+        self._marker.remove()
+
+    def showOpinion(self, labels: npt.NDArray[np.uint8] | None) -> None:
+        """Show a second opinion's sided labels ``(K, J, I)`` as outlines; None shows none."""
+        if self._opinionNode is not None:
+            removeDisplayed(self._scene, self._opinionNode)
+            self._opinionNode = None
+        if labels is not None:
+            layer = orientedImage(labels, self._case.grid.ijk_to_ras)
+            self._opinionNode = addOutlines(
+                self._scene, self._case.scheme, layer, _("Second opinion"), OPINION_COLOUR
+            )
+
     def follow(self, parameters: MuscleFMSegmentParameterNode) -> None:
         """Show uncertainty and comparison as the parameter node has them."""
         kind: UncertaintyKind = parameters.heatKind.value
@@ -95,6 +115,7 @@ class CaseDisplay:
         if removeNodes:
             self.contours.remove()
             self.comparison.remove()
+            self.showOpinion(None)
             self._marker.remove()
 
     def _showMarker(self) -> None:

@@ -14,7 +14,7 @@ from musclefm.labels.scheme import Side
 from musclefm.review.changes import find_changes
 from musclefm.review.measures import MuscleMeasure
 from musclefm.review.queue import ReviewEntry, ReviewQueue
-from musclefm.review.session import ReviewSession
+from musclefm.review.session import ReviewSession, StoredOpinion
 from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.review.carrying import Carrying, CarryingContext
@@ -22,6 +22,7 @@ from MuscleFMSegmentLib.review.case_display import CaseDisplay
 from MuscleFMSegmentLib.review.current_labels import CurrentLabels
 from MuscleFMSegmentLib.review.measuring import Measuring
 from MuscleFMSegmentLib.review.review_listener import ReviewListener
+from MuscleFMSegmentLib.review.second_opinion import FlaggedAnew
 from MuscleFMSegmentLib.review.visits import Visits
 from MuscleFMSegmentLib.scene.case import CaseInScene
 from MuscleFMSegmentLib.scene.editing import Editing
@@ -73,6 +74,7 @@ class CaseReview:
         self.revision = 0
         self.storedSample: str | None = None
         self.reader = ""
+        self.secondOpinion: StoredOpinion | None = None
         self._scene = scene
         self._listener = listener
         self._clock = clock
@@ -193,7 +195,20 @@ class CaseReview:
             unseen=self.carrying.unseen,
             visited_slices=self.visits.slices,
             visited_muscles=self.visits.muscles,
+            second_opinion=self.secondOpinion,
         )
+
+    def flagAnew(self, found: FlaggedAnew) -> None:
+        """Take flagged regions with a second opinion's, or without them again."""
+        self.noteTime()
+        np.copyto(self.case.regions, found.regions.labelmap)
+        self.queue.replace_regions(found.regions.queue, range(1, found.known + 1))
+        self.secondOpinion = found.stored
+        self.display.showOpinion(found.opinion.labels.array if found.opinion else None)
+        if self.queue.current is None:
+            self.display.leaveRegion()
+        self._changed()
+        self._follow()
 
     def noteTime(self) -> None:
         """Count the time since the last look for the current region."""

@@ -77,8 +77,11 @@ class OpenCase:
             self.review.revision = 1
             self.review.storedSample = session.stored_sample
             self.review.reader = session.reader
+            self.review.secondOpinion = session.second_opinion
             self.review.carrying.restore(session.unseen, labels)
             self.review.visits.restore(session.visited_slices, session.visited_muscles)
+        if stored.opinion:
+            self.review.display.showOpinion(stored.opinion.labels.array)
         self._savedState: tuple[int, int] | None = None
         self._timer = makeTimer()
         self._timer.interval = _AUTOSAVE_MS

@@ -12,12 +12,14 @@ import vtk
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.second_opinion import SecondOpinion
 from musclefm.results.case import CaseResults, read_results
 from musclefm.review.leg_profile import SliceUncertainty, leg_profile
 from musclefm.review.queue import ReviewQueue
 from musclefm.review.session import ReviewSession
 from musclefm.review.session_file import load_session
 from musclefm.uncertainty.maps import UncertaintyKind
+from MuscleFMSegmentLib.review.second_opinion import restoreOpinion
 from MuscleFMSegmentLib.scene.results import heatmapImages
 
 
@@ -39,6 +41,8 @@ class StoredCase:
         The reader's queue, as the review left it.
     labels : ndarray
         ``(K, J, I) uint8``: sided values, as the review left them.
+    opinion : SecondOpinion or None
+        That was chosen in the review; its regions are among the results'.
     """
 
     results: CaseResults
@@ -47,6 +51,7 @@ class StoredCase:
     session: ReviewSession | None
     queue: ReviewQueue
     labels: npt.NDArray[np.uint8]
+    opinion: SecondOpinion | None = None
 
 
 def readCase(folder: Path) -> StoredCase:
@@ -59,6 +64,7 @@ def readCase(folder: Path) -> StoredCase:
     """
     results = read_results(folder)
     session, queue, labels = None, ReviewQueue(results.regions), results.sided_labels
+    opinion = None
     saved = load_session(folder)
     if saved:
         session = saved[0]
@@ -66,7 +72,8 @@ def readCase(folder: Path) -> StoredCase:
             raise MuscleFMError(
                 _("the saved review belongs to other results"), _("segment the volume again")
             )
-        queue = session.queue([entry.region for entry in queue.entries])
+        results, opinion = restoreOpinion(results, folder, session)
+        queue = session.queue(results.regions)
         labels = saved[1].array
     profile = leg_profile(results.uncertainty["total"], results.region_labels, results.grid)
-    return StoredCase(results, heatmapImages(results), profile, session, queue, labels)
+    return StoredCase(results, heatmapImages(results), profile, session, queue, labels, opinion)

@@ -15,14 +15,16 @@ from MuscleFMSegmentLib.scene.outlines import showOutlines
 MODEL_COLOUR = (1.0, 1.0, 1.0)
 """White, beneath the corrected outlines: it shows where they part and nowhere else."""
 
+OPINION_COLOUR = (1.0, 0.85, 0.0)
+"""Yellow: the outlines of a second opinion."""
+
 
 def addModelOutlines(
     scene: slicer.vtkMRMLScene, scheme: LabelScheme, layer: slicer.vtkOrientedImageData
 ) -> slicer.vtkMRMLSegmentationNode:
     """Add a segmentation of what the model had drawn, hidden until it is asked for.
 
-    It is not saved with the scene and not offered for editing. Views draw
-    segmentations in the order in which they were added: this one comes first,
+    Views draw segmentations in the order in which they were added: this one comes first,
     so that it lies beneath the corrected one.
 
     Parameters
@@ -34,17 +36,45 @@ def addModelOutlines(
     layer : vtkOrientedImageData
         The model's sided labels.
     """
+    node = addOutlines(scene, scheme, layer, _("Model's outlines"), MODEL_COLOUR)
+    node.SetDisplayVisibility(False)
+    return node
+
+
+def addOutlines(
+    scene: slicer.vtkMRMLScene,
+    scheme: LabelScheme,
+    layer: slicer.vtkOrientedImageData,
+    name: str,
+    colour: tuple[float, float, float],
+) -> slicer.vtkMRMLSegmentationNode:
+    """Add a segmentation to be seen and not edited: outlines of one colour.
+
+    It is not saved with the scene and not offered for editing.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        The scene.
+    scheme : LabelScheme
+        The muscles.
+    layer : vtkOrientedImageData
+        Sided labels.
+    name : str
+        Of the node.
+    colour : tuple of float
+        Red, green and blue in [0, 1].
+    """
     node = slicer.vtkMRMLSegmentationNode()
-    node.SetName(_("Model's outlines"))
+    node.SetName(name)
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
     segmentation = node.GetSegmentation()
     addMuscles(segmentation, scheme, SIDES, layer)
     for segmentId in segmentation.GetSegmentIDs():
-        segmentation.GetSegment(segmentId).SetColor(*MODEL_COLOUR)
+        segmentation.GetSegment(segmentId).SetColor(*colour)
     node = scene.AddNode(node)
     showOutlines(node)
-    node.SetDisplayVisibility(False)
     return node
 
 

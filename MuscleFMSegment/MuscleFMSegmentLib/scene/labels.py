@@ -69,7 +69,7 @@ def sidedLabels(
         wanted = [segmentId for segmentId in segmentIds if segmentId in values]
         if not wanted or image.IsEmpty():
             continue
-        stored, box = _onGridOf(volumeNode, image)
+        stored, box = onGridOf(volumeNode, image)
         meant = {segmentation.GetSegment(x).GetLabelValue(): values[x] for x in wanted}
         translated = _translated(stored, meant)
         np.copyto(labels[box], translated, where=labels[box] == 0 if isTaken else True)
@@ -199,7 +199,7 @@ def _translated(
     return sided
 
 
-def _onGridOf(
+def onGridOf(
     volumeNode: slicer.vtkMRMLScalarVolumeNode, image: slicer.vtkOrientedImageData
 ) -> tuple[npt.NDArray[Any], _Box]:
     """Return an image's voxels inside a volume, and where they lie in the volume's array."""

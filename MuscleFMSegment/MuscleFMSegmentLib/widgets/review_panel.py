@@ -98,6 +98,7 @@ class ReviewPanel:
         self.ui.queueTree.clear()
         self.ui.shareBar.setValue(0)
         self.ui.currentLabel.text = _("Segment a volume to see what to check.")
+        self.ui.opinionButton.setChecked(False)
         self.form.setEnabled(False)
 
     def show(
@@ -193,6 +194,9 @@ class ReviewPanel:
         toolTip = _("{muscles}; slices along the leg by their index in the image").format(
             muscles=", ".join(entry.region.muscles)
         )
+        if entry.region.disagrees:
+            place += _(", disagrees")
+            toolTip = _("Disagrees with the second opinion: {what}").format(what=toolTip)
         setTreeCell(item, _MUSCLE, place, toolTip=toolTip)
         self._showWrong(item, entry.region)
         flag = _FLAG if entry.flagged else ""
@@ -235,6 +239,8 @@ def currentText(queue: ReviewQueue) -> str:
         wrong=millilitres(region.expected_wrong_ml),
     )
     number = _("Region {number} of {count}").format(number=queue.position + 1, count=count)
+    if region.disagrees:
+        number += _(" (disagrees with the second opinion)")
     if not left:
         return f"{place}\n{number}. {rest}"
     return f"{place}\n{number}, " + _("{left} still to do").format(left=left)

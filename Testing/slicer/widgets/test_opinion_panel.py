@@ -1,0 +1,106 @@
+"""A second opinion in the panel: chosen, ranked, kept over a restart, taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from playing import rowOf, settle
+
+from musclefm.volumes.volume import Volume
+from musclefm.volumes.writing import write_volume
+
+
+@pytest.fixture
+def other(opened: Any) -> tuple[np.ndarray, int]:
+    """Return the model's labels without most of the largest muscle, and that muscle's value."""
+    labels = opened.control.openCase.review.case.modelLabels.copy()
+    value = int(np.bincount(labels[labels > 0]).argmax())
+    labels[1:][labels[1:] == value] = 0
+    return labels, value
+
+
+def disagreeing(module: Any) -> list[Any]:
+    entries = module.control.openCase.review.queue.entries
+    return [entry for entry in entries if entry.region.disagrees]
+
+
+def outlines() -> list[Any]:
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [node for node in nodes if node.GetName() == "Second opinion"]
+
+
+def test_a_segmentation_of_the_scene_joins_the_queue_and_stays(
+    opened: Any, session: Any, other: tuple[np.ndarray, int]
+) -> None:
+    from MuscleFMSegmentLib.scene.geometry import orientedImage
+    from MuscleFMSegmentLib.scene.labels import addMuscles
+
+    ui, review = opened.control.review.ui, opened.control.openCase.review
+    case, (labels, value) = review.case, other
+    assert not ui.opinionFrame.visible
+    session.keys("n")
+    session.keys("k")
+    accepted = next(x.region.id for x in review.queue.entries if x.status == "accepted")
+    before = len(review.queue.entries)
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetName("Another program")
+    layer = orientedImage(labels, case.grid.ijk_to_ras)
+    addMuscles(node.GetSegmentation(), case.scheme, ("left", "right"), layer)
+    slicer.mrmlScene.AddNode(node)
+
+    session.click(ui.opinionButton)
+    ui.opinionSelector.setCurrentNode(node)
+    session.click(ui.opinionCompareButton)
+    settle(opened, session)
+    assert not opened.messages.text
+    side, label = case.scheme.labels_of_sides()[value]
+    found = disagreeing(opened)
+    new = [x.region for x in found if x.region.id > before]
+    assert any((x.side, x.label_ids[0]) == (side, label.id) for x in new), "it was not flagged"
+    assert {x.region.id: x.status for x in review.queue.entries}[accepted] == "accepted"
+    row = rowOf(opened, new[0].id)
+    assert "disagrees" in row.text(0) and "second opinion" in row.toolTip(0)
+    assert f"in {len(found)} regions" in ui.opinionLabel.text and len(outlines()) == 1
+    opened.control.review._onRegion(new[0].id)
+    settle(opened, session)
+    assert "disagrees with the second opinion" in ui.currentLabel.text
+    assert (case.regions == new[0].id).sum() == new[0].voxels
+
+    # As after a crash: the scene is gone, the review is not.
+    queue = [(x.region, x.status) for x in review.queue.entries]
+    session.closeScene()
+    settle(opened, session)
+    session.click(opened.ui.resumeButton)
+    settle(opened, session)
+    again = opened.control.openCase.review
+    assert [(x.region, x.status) for x in again.queue.entries] == queue
+    assert len(outlines()) == 1
+    assert ui.opinionFrame.visible and f"in {len(found)} regions" in ui.opinionLabel.text
+
+    session.click(ui.opinionRemoveButton)
+    settle(opened, session)
+    assert not disagreeing(opened) and not outlines() and again.secondOpinion is None
+    assert len(again.queue.entries) == before
+    assert {x.region.id: x.status for x in again.queue.entries}[accepted] == "accepted"
+
+
+def test_a_file_is_compared_and_a_bad_one_said_in_one_line(
+    opened: Any, session: Any, other: tuple[np.ndarray, int], tmp_path: Path
+) -> None:
+    ui, case = opened.control.review.ui, opened.control.openCase.review.case
+    session.click(ui.opinionButton)
+    session.click(ui.opinionCompareButton)
+    assert "no segmentation is chosen" in opened.messages.text.lower()
+    (tmp_path / "broken.nii.gz").write_bytes(b"nothing")
+    write_volume(Volume(other[0], case.grid), tmp_path / "other.nii.gz")
+    for name, isGood in (("broken", False), ("other", True)):
+        opened.messages.clear()
+        session.answer(str(tmp_path / f"{name}.nii.gz"))
+        session.click(ui.opinionFileButton)
+        settle(opened, session)
+        assert bool(opened.messages.text) is not isGood
+        assert bool(disagreeing(opened)) is isGood
