@@ -166,10 +166,17 @@ def another_shape(file: Path) -> None:
     np.save(file, np.zeros((3, 2), np.float16))
 
 
+def one_bit_flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 4
+    file.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("file", "damage"),
     [
         ("version-0-0.npy", cut_short),
+        ("version-0-0.npy", one_bit_flipped),
         ("version-0-0.npy", another_shape),
         ("version-0-1.npy", Path.unlink),
         ("version-0-labels.npy", fifo),

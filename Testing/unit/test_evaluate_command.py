@@ -296,3 +296,48 @@ def test_one_thigh_that_is_labelled_judges_one_thigh(cohort) -> None:
     assert evaluate(cohort, found="one.nii.gz", truth="reference.nii.gz") == 0
     (row,) = rows(cohort / "out" / "cases.csv")
     assert row["mean_dice"] == "1" and row["wrong_voxels"] == "0"
+
+
+def fat_and_water(folder, fraction):
+    """Write images of all cases, one stored from left to right, and return the options."""
+    flipped = Grid(GRID.shape, GRID.spacing, (118.0, 0.0, 0.0), (-1, 0, 0, 0, 1, 0, 0, 0, 1))
+    for name, share in (("water", 1 - fraction), ("fat", fraction)):
+        image = (1000 * share).astype(np.float32)
+        for number in range(6):
+            write(image, folder / name / f"case_{number}.nii.gz")
+        write(image[:, :, ::-1].copy(), folder / name / "case_2.nii.gz", flipped)
+    return ["--water", folder / "water", "--fat", folder / "fat"]
+
+
+def test_fat_fractions_of_label_files_follow_from_water_and_fat(cohort) -> None:
+    fraction = np.full(GRID.shape, 0.2)
+    fraction[:, :7] = 0.6
+    assert evaluate(cohort, *fat_and_water(cohort, fraction)) == 0
+    found = rows(cohort / "out" / "muscle_accuracy.csv")
+    assert len({row["case"] for row in found}) == 6 and all(row["fat_fraction"] for row in found)
+    first, last = (
+        next(x for x in found if (x["case"], x["side"], x["label_id"]) == (case, "right", "1"))
+        for case in ("case_0", "case_5")
+    )
+    # Rows 4 to 10, of which the last segmentation misses the fatty first two.
+    assert float(first["fat_fraction"]) == pytest.approx((3 * 0.6 + 4 * 0.2) / 7, abs=0.01)
+    assert float(first["fat_fraction_error_percent"]) == 0
+    expected = 100 * ((0.6 + 4 * 0.2) / 5 - (3 * 0.6 + 4 * 0.2) / 7)
+    assert float(last["fat_fraction_error_percent"]) == pytest.approx(expected, abs=0.5)
+    scores = {row["score"] for row in rows(cohort / "out" / "groups.csv")}
+    assert "fat_fraction_error_percent" in scores
+    assert {row["group"] for row in rows(cohort / "out" / "cases.csv")} == {"early"}
+
+
+def test_water_without_fat_or_of_another_place_is_refused(cohort, capsys) -> None:
+    options = fat_and_water(cohort, np.full(GRID.shape, 0.2))
+    assert evaluate(cohort, *options[:2]) == 2 and "--fat" in refusal(capsys)
+    (cohort / "fat" / "case_3.nii.gz").unlink()
+    assert evaluate(cohort, *options) == 2 and "no fat image" in refusal(capsys)
+    away = Grid(GRID.shape, GRID.spacing, (900.0, 0.0, 0.0), GRID.direction)
+    for name in ("water", "fat"):
+        image = np.indices(GRID.shape).sum(axis=0) * len(name)
+        write(image.astype(np.float32), cohort / f"{name}.nii.gz", away)
+    one = ["--water", cohort / "water.nii.gz", "--fat", cohort / "fat.nii.gz"]
+    paths = {"found": "found/case_0.nii.gz", "truth": "truth/case_0.nii.gz"}
+    assert evaluate(cohort, *one, **paths) == 2 and "elsewhere" in refusal(capsys)

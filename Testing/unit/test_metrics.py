@@ -165,7 +165,7 @@ def test_muscles_are_measured_by_side_in_millilitres() -> None:
     assert first.dice == pytest.approx(2 * 12 / (12 + 16))
     assert (first.volume_ml, first.reference_ml) == pytest.approx((0.96, 1.28))
     assert first.volume_error_percent == pytest.approx(-25)
-    assert first.fat_fraction_error == pytest.approx(0.2 - (0.2 * 3 + 0.6) / 4)
+    assert first.fat_fraction_error_percent == pytest.approx(20 - (20 * 3 + 60) / 4)
     assert extra.dice == 0 and math.isnan(extra.hd95_mm) and math.isnan(extra.volume_error_percent)
     assert left.dice == 1 and left.hd95_mm == 0
 

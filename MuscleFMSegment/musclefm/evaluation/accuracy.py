@@ -60,14 +60,14 @@ class MuscleAccuracy:
         return 100 * self.volume_error_ml / self.reference_ml if self.reference_ml else float("nan")
 
     @property
-    def fat_fraction_error(self) -> float:
-        """Segmentation minus reference, as a fraction in [-1, 1]."""
-        return self.fat_fraction - self.reference_fat_fraction
+    def fat_fraction_error_percent(self) -> float:
+        """Segmentation minus reference, in percentage points."""
+        return 100 * (self.fat_fraction - self.reference_fat_fraction)
 
     @property
     def row(self) -> dict[str, Side | str | float | None]:
         """All of it as a row of a table, the errors too."""
-        errors = ("volume_error_ml", "volume_error_percent", "fat_fraction_error")
+        errors = ("volume_error_ml", "volume_error_percent", "fat_fraction_error_percent")
         return asdict(self) | {name: getattr(self, name) for name in errors}
 
 

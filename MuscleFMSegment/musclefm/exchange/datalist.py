@@ -128,6 +128,13 @@ class DataList(BaseModel):
             )
         return names
 
+    def images(self, case: ListedCase, folder: Path) -> dict[str, Path]:
+        """Return the images of a case that are there, by channel, from the list's folder."""
+        files = [case.image] if isinstance(case.image, str) else case.image
+        numbers = sorted(self.modality, key=lambda n: n.zfill(3))
+        named = zip((self.modality[n] for n in numbers), files, strict=False)
+        return {name: folder / file for name, file in named if (folder / file).is_file()}
+
     def merged_muscles(self, scheme: LabelScheme) -> tuple[frozenset[int], ...]:
         """Return the ids of muscles that the labels do not tell apart."""
         return tuple(_ids(group, scheme) for group in self.merged)

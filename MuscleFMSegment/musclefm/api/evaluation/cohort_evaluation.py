@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musclefm.api.evaluation.case_pairs import case_pair, read_segmentation
+from musclefm.api.evaluation.case_pairs import case_pair, read_segmentation, with_fat_fraction
 from musclefm.api.evaluation.evaluation import muscle_ids
-from musclefm.api.evaluation.matching import MatchedCase, data_list_at, match_cases, read_groups
+from musclefm.api.evaluation.matching import (
+    MatchedCase,
+    data_list_at,
+    match_cases,
+    read_groups,
+    with_fat_and_water,
+)
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.case_evaluation import evaluate_case
@@ -76,6 +82,8 @@ def evaluate_cohort(
     annotated: Collection[str] | None = None,
     merged: Sequence[Collection[str]] = (),
     groups: Paths | None = None,
+    water: Paths | None = None,
+    fat: Paths | None = None,
     limits: tuple[float, float] = DEFAULT_LIMITS,
     seed: int = 0,
     out: Paths | None = None,
@@ -111,6 +119,9 @@ def evaluate_cohort(
         CSV with the columns ``case`` or ``subject``, and ``group`` or ``severity``; by
         default the severity is what a data list says, or follows from the fat fraction,
         where fat and water are known.
+    water, fat : path, optional
+        Images of a single case, or folders of images named after the cases: for the fat
+        fraction of label files. Results know theirs, and a data list names its images.
     limits : tuple of float
         Fat fractions from which on a thigh or a muscle is moderate, and severe.
     seed : int
@@ -153,9 +164,12 @@ def evaluate_cohort(
         check_folder(Path(out))
     given = read_groups(Path(groups)) if groups is not None else {}
     cases, notes = match_cases(Path(segmentations), Path(references), given)
+    images = [None if path is None else Path(path) for path in (water, fat)]
+    cases = with_fat_and_water(cases, *images)
     others: tuple[MatchedCase, ...] = ()
     if against is not None:
         others, _ = match_cases(Path(against), Path(references), given)
+        others = with_fat_and_water(others, *images)
     listed = data_list_at(Path(references))
     rules = _rules(
         [*cases, *others], scheme, reference_scheme, mapping, annotated, merged, listed, report
@@ -239,6 +253,7 @@ def _evaluated(case: MatchedCase, rules: _Rules, seed: int) -> EvaluatedCase:
         reference_scheme=rules.source,
         mapping=rules.mapping,
     )
+    pair = with_fat_fraction(pair, case.images, segmentation.grid)
     found = evaluate_case(pair, annotated=rules.annotated, merged=rules.merged, seed=seed)
     return EvaluatedCase(case.name, case.subject, found, case.group, notes)
 

@@ -12,7 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.api.case import Case, table
-from musclefm.api.evaluation.case_pairs import LabelInput, case_pair, read_segmentation
+from musclefm.api.evaluation.case_pairs import (
+    LabelInput,
+    case_pair,
+    read_segmentation,
+    with_fat_fraction,
+)
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.calibration import CalibrationMetrics
 from musclefm.evaluation.cohort.case_evaluation import CaseEvaluation, evaluate_case
@@ -105,6 +110,8 @@ def evaluate(
     mapping: str | os.PathLike[str] | None = None,
     annotated: Collection[str] | None = None,
     merged: Sequence[Collection[str]] = (),
+    water: str | os.PathLike[str] | None = None,
+    fat: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """Hold a segmentation against reference labels.
 
@@ -132,6 +139,8 @@ def evaluate(
     merged : sequence of collections of str
         Muscles that the reference does not tell apart, e.g. ``[("BFL", "BFS")]``: each
         group counts as one.
+    water, fat : path, optional
+        Images of the scan, for fat fractions; a case knows its own.
 
     Returns
     -------
@@ -163,6 +172,8 @@ def evaluate(
 
     meanings = None if mapping is None else read_mapping(Path(mapping), given.scheme)
     pair, notes = case_pair(given, reference, probabilities=probabilities, mapping=meanings)
+    images = {name: Path(x) for name, x in (("water", water), ("fat", fat)) if x is not None}
+    pair = with_fat_fraction(pair, images, given.grid)
     found = evaluate_case(
         pair,
         annotated=None if annotated is None else muscle_ids(annotated, given.scheme),

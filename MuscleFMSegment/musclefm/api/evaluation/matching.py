@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,8 @@ class MatchedCase:
         The file beside a file of labels that holds its probabilities, as nnU-Net writes it.
     group : str or None
         As the user's table says.
+    images : mapping of str to Path
+        Of the scan, by channel, as far as a data list names them.
     """
 
     name: str
@@ -49,6 +51,7 @@ class MatchedCase:
     reference: Path
     probabilities: Path | None = None
     group: str | None = None
+    images: Mapping[str, Path] = field(default_factory=dict)
 
 
 def match_cases(
@@ -105,6 +108,44 @@ def match_cases(
     return _matched(found, truth, groups)
 
 
+def with_fat_and_water(
+    cases: Iterable[MatchedCase], water: Path | None, fat: Path | None
+) -> tuple[MatchedCase, ...]:
+    """Return cases with their water and fat images.
+
+    Parameters
+    ----------
+    cases : iterable of MatchedCase
+        What a data list names stays where nothing is given.
+    water, fat : Path or None
+        Of a single case an image; of several a folder of images named after them.
+
+    Raises
+    ------
+    MuscleFMError
+        One of the two is missing, or has no image of a case.
+    """
+    cases = tuple(cases)
+    if water is None and fat is None:
+        return cases
+    if water is None or fat is None:
+        raise MuscleFMError("a fat fraction needs water and fat", "give both --water and --fat")
+    given = []
+    for case in cases:
+        images = {}
+        for name, path in (("water", water), ("fat", fat)):
+            found = {}
+            if path.is_dir():
+                found = _by_name((x for x in path.iterdir() if _is_labels(x)), f"{name} images")
+            if case.name not in found and (len(cases) > 1 or not path.exists()):
+                raise MuscleFMError(
+                    f"a case has no {name} image", "name each as the reference's file is named"
+                )
+            images[name] = found.get(case.name, path)
+        given.append(replace(case, images=images))
+    return tuple(given)
+
+
 def read_groups(path: Path) -> dict[str, str]:
     """Read a table of groups: CSV with ``case`` or ``subject``, and ``group`` or ``severity``.
 
@@ -144,6 +185,7 @@ class _References:
     files: dict[str, Path]
     subjects: dict[str, str]
     groups: dict[str, str]
+    images: dict[str, dict[str, Path]] = field(default_factory=dict)
 
 
 def _references(path: Path) -> _References | None:
@@ -156,6 +198,7 @@ def _references(path: Path) -> _References | None:
             _by_name(cases, "references"),
             {_stem(file): case.subject for file, case in cases.items() if case.subject},
             {_stem(f): case.severity for f, case in cases.items() if given and case.severity},
+            {_stem(f): listed.images(case, path.parent) for f, case in cases.items()},
         )
     if is_file(path):
         return None
@@ -182,7 +225,15 @@ def _matched(
         subject = references.subjects.get(name, name)
         group = groups.get(name) or groups.get(subject) or references.groups.get(name)
         cases.append(
-            MatchedCase(name, subject, found[name], truth[name], _beside(found[name]), group)
+            MatchedCase(
+                name,
+                subject,
+                found[name],
+                truth[name],
+                _beside(found[name]),
+                group,
+                references.images.get(name, {}),
+            )
         )
     if not cases:
         raise MuscleFMError(

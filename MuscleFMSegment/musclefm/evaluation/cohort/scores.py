@@ -74,7 +74,9 @@ SCORES: dict[str, Score] = {
     "missed": Score("Muscles of a side that only one of the two shows", "low", _missed),
     "volume_error_ml": Score("Volume error, mL", "low", _of_muscles("volume_error_ml")),
     "volume_error_percent": Score("Volume error, %", "low", _of_muscles("volume_error_percent")),
-    "fat_fraction_error": Score("Fat fraction error", "low", _of_muscles("fat_fraction_error")),
+    "fat_fraction_error_percent": Score(
+        "Fat fraction error, percentage points", "low", _of_muscles("fat_fraction_error_percent")
+    ),
     "ece": Score("ECE, top label, within 10 mm", "low", _calibrated("near", "ece")),
     "nll": Score("NLL within 10 mm, nats", "low", _calibrated("near", "nll")),
     "brier": Score("Brier score within 10 mm, 0-2", "low", _calibrated("near", "brier")),

@@ -25,7 +25,7 @@ _DASH = "—"
 
 _ACCURACY = (
     "mean_dice", "pooled_dice", "hd95_mm", "assd_mm", "missed", "volume_error_ml",
-    "volume_error_percent", "fat_fraction_error",
+    "volume_error_percent", "fat_fraction_error_percent",
 )  # fmt: skip
 _CALIBRATION = (
     "ece", "nll", "brier", "classwise_ece", "ece_before_temperature", "nll_before_temperature",

@@ -25,7 +25,7 @@ from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
 from musclefm.storage.atomic import atomic_text
 from musclefm.storage.lock import acquired_lock
-from musclefm.storage.regular_file import is_file, read_regular
+from musclefm.storage.regular_file import is_file, read_regular, sha256_of
 from musclefm.storage.user_data import make_private_folder
 from musclefm.training.data.batches import ORIGINAL, TileSource, precision
 from musclefm.training.data.tiles import Tiles
@@ -33,8 +33,8 @@ from musclefm.training.distributed import DistributedContext
 from musclefm.training.recipe import FineTuning
 
 _LABELS = "labels"
-# What lies in a folder once it is complete: dtype and shape of each array, labels last.
-_ArrayKinds = TypeAdapter(dict[str, tuple[str, tuple[int, ...]]])
+# What lies in a folder once it is complete: dtype, shape and hash of each array, labels last.
+_ArrayKinds = TypeAdapter(dict[str, tuple[str, tuple[int, ...], str]])
 _LARGEST_NOTE = 1 << 20
 _BUSY = MuscleFMError("another process encodes the same images", "wait until it is done")
 _AS_LONG_AS_IT_TAKES = -1.0
@@ -139,10 +139,12 @@ class EmbeddingSource:
         """Open the arrays of a version, embeddings first; ``ValueError`` where they are damaged."""
         kinds = _ArrayKinds.validate_json(read_regular(done, _LARGEST_NOTE))
         arrays = []
-        for name, (dtype, shape) in kinds.items():
+        for name, (dtype, shape, sha256) in kinds.items():
             file = self._file(version, name)
             if not is_file(file):
                 raise FileNotFoundError(file)
+            if sha256_of(file) != sha256:
+                raise ValueError("an array is not as it was written")
             array = np.load(file, mmap_mode="r")
             if (array.dtype.str, array.shape) != (dtype, shape):
                 raise ValueError("an array is not what was kept")
@@ -171,7 +173,11 @@ class EmbeddingSource:
             self._progress(ProgressEvent("encode", start + len(chosen), len(mine), message))
         self._context.barrier()
         if self._context.is_main_process:
-            atomic_text(done, _ArrayKinds.dump_json(kinds).decode() + "\n")
+            written = {
+                name: (dtype, shape, sha256_of(self._file(version, name)))
+                for name, (dtype, shape) in kinds.items()
+            }
+            atomic_text(done, _ArrayKinds.dump_json(written).decode() + "\n")
         self._context.barrier()
 
     def _require_space(self, needed: int) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SHOWN = (
     "mean_dice", "pooled_dice", "hd95_mm", "assd_mm", "volume_error_percent",
-    "fat_fraction_error", "ece", "nll", "auroc_total", "review_worth",
+    "fat_fraction_error_percent", "ece", "nll", "auroc_total", "review_worth",
 )  # fmt: skip
 
 
@@ -94,6 +94,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="CSV with case or subject, and group or severity (default: by fat fraction)",
     )
+    for channel in ("water", "fat"):
+        parser.add_argument(
+            f"--{channel}",
+            type=Path,
+            metavar="PATH",
+            help=f"{channel} image, or a folder of them named after the cases: for fat fractions "
+            "of label files",
+        )
     parser.add_argument(
         "--severity-limits",
         type=float,
@@ -124,6 +132,8 @@ def run(arguments: argparse.Namespace) -> None:
             annotated=arguments.annotated,
             merged=arguments.merge,
             groups=arguments.groups,
+            water=arguments.water,
+            fat=arguments.fat,
             limits=(arguments.severity_limits[0], arguments.severity_limits[1]),
             seed=arguments.seed,
             out=arguments.out,
