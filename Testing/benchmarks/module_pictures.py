@@ -83,6 +83,7 @@ def play(session: Any, home: Path) -> None:
     session.keys("n")
     session.process(300)
     photographer.take("3-region", panel.ui.researchLabel)
+    ask_for_another_opinion(session, panel, photographer)
 
     review = panel.control.openCase.review
     first, last = review.queue.current.region.slices
@@ -118,6 +119,24 @@ def play(session: Any, home: Path) -> None:
     session.waitFor(lambda: "1 " in panel.learn.panel.ui.learnLabel.text, PATIENCE_S)
     photographer.take("6-learn", panel.ui.researchLabel)
     assert not session.errors, session.errors
+
+
+def ask_for_another_opinion(session: Any, panel: Any, photographer: Photographer) -> None:
+    """Compare with the labels that the sample was rendered from, and take them away again."""
+    ui, review = panel.control.review.ui, panel.control.openCase.review
+    before = review.queue.current.region.id
+    session.click(ui.opinionButton)
+    session.answer(str(SAMPLE / "labels.nii.gz"))
+    session.click(ui.opinionFileButton)
+    session.waitFor(lambda: review.secondOpinion is not None, PATIENCE_S)
+    found = [entry.region for entry in review.queue.entries if entry.region.disagreement == 1]
+    review.goTo(found[0].id)
+    session.process(300)
+    photographer.take("3-opinion", panel.ui.researchLabel)
+    session.click(ui.opinionRemoveButton)
+    session.waitFor(lambda: review.secondOpinion is None, PATIENCE_S)
+    session.click(ui.opinionButton)
+    review.goTo(before)
 
 
 def paint(session: Any, panel: Any, review: Any, index: int) -> None:

@@ -3,7 +3,8 @@
 Where two opinions differ, one is wrong at least, and without a reference nothing tells
 which: the labels are taken to be wrong there with a probability of a half, or more where
 the model says so itself. By that sum of probabilities, in mL, all regions are ranked alike.
-Rims and small groups are treated as uncertain ones are, see :class:`FlagRule`.
+Rims and small groups are treated as uncertain ones are, see :class:`FlagRule`, only more
+of them are left out: two programs never draw quite the same border.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from musclefm.review.groups import connected_groups, join_small_groups
 from musclefm.review.regions import MeasuredMaps, Regions, disc, named_muscles, ranked
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
+
+# Of the rule's numbers for uncertain voxels: rims below 6 mm and regions below 1 mL of
+# expected errors are left out by default.
+_OPENING, _LEAST_WRONG = 1.5, 10 / 3
 
 
 def flag_disagreement(
@@ -63,7 +68,7 @@ def flag_disagreement(
     slices_at_most = max(1, int(rule.height_mm / slices_mm))
     flagged = np.ascontiguousarray(view.apply(regions.labelmap))
     values = np.ascontiguousarray(view.apply(in_question))
-    opening = disc(rule.opening_mm, (rows_mm, columns_mm))
+    opening = disc(_OPENING * rule.opening_mm, (rows_mm, columns_mm))
     found = ndimage.binary_opening(values > 0, opening) & (flagged == 0)
     raised = raised_errors(wrong, in_question > 0)
     weights = np.where(found | (flagged > 0), view.apply(raised), np.float32(0))
@@ -74,7 +79,7 @@ def flag_disagreement(
     sides = np.where(values > len(scheme.labels), np.uint8(LEFT), np.uint8(RIGHT))
     of_regions = [RIGHT, *(RIGHT + SIDES.index(region.side) for region in regions.queue)]
     np.copyto(sides, np.array(of_regions, np.uint8)[flagged], where=flagged > 0)
-    least_weight = rule.least_wrong_mm3 / grid.voxel_volume_mm3
+    least_weight = _LEAST_WRONG * rule.least_wrong_mm3 / grid.voxel_volume_mm3
     became = join_small_groups(
         groups, sides, weights, spacing, rule.gap_mm, slices_at_most, least_weight
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from musclefm.labels.scheme import Side
 
-# Shares of a region in which a second opinion disagrees.
-_MOSTLY, _PARTLY = 0.5, 0.1
+# Share of a region in which a second opinion disagrees.
+_MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,13 @@ class FlaggedRegion:
 
     @property
     def disagrees(self) -> bool:
-        """Whether a second opinion disagrees in more than its rim."""
-        return self.disagreement >= _PARTLY
+        """Whether a second opinion disagrees in most of it."""
+        return self.disagreement >= _MOSTLY
 
     @property
     def reason(self) -> str:
         """Why it wants a look, in words."""
-        if self.disagreement >= _MOSTLY:
-            return "disagrees with the second opinion"
-        if self.disagrees:
-            return "uncertain, and disagrees in part with the second opinion"
-        return "uncertain"
+        return "disagrees with the second opinion" if self.disagrees else "uncertain"
 
 
 @dataclass(frozen=True)
