@@ -74,7 +74,7 @@ class SecondOpinionController:
         )
 
     def _compareNode(self) -> None:
-        from MuscleFMSegmentLib.scene.second_opinion import externalLabels
+        from MuscleFMSegmentLib.scene.comparison import externalLabels
 
         opened = self._openCase()
         with self._messages.shown():

@@ -62,13 +62,12 @@ class FlaggedRegion:
     mean_uncertainty: float
     max_uncertainty: float
     expected_wrong_voxels: float
+    disagreement: float = 0.0
 
     @property
     def expected_wrong_ml(self) -> float:
         """The volume of the expected wrong voxels in mL."""
         return self.expected_wrong_voxels * self.volume_mm3 / self.voxels / 1000
-
-    disagreement: float = 0.0
 
     @property
     def disagrees(self) -> bool:

@@ -12,9 +12,9 @@ from musclefm.evaluation.second_opinion import find_disagreement, read_second_op
 from musclefm.exchange.alignment import nearest_on_grid
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
+from MuscleFMSegmentLib.scene.comparison import externalLabels
 from MuscleFMSegmentLib.scene.geometry import orientedImage
 from MuscleFMSegmentLib.scene.labels import addMuscles
-from MuscleFMSegmentLib.scene.second_opinion import externalLabels
 
 # As AXIAL, its columns stored from left to right.
 FLIPPED = Grid(

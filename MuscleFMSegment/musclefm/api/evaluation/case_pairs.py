@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from musclefm.results.probabilities import read_probabilities
 from musclefm.results.reading import holds_results
 from musclefm.review.queue import ReviewQueue
 from musclefm.uncertainty.maps import ClassProbabilities
-from musclefm.volumes.channels import read_channels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import canonical_view
 from musclefm.volumes.volume import Volume
@@ -166,45 +164,6 @@ def case_pair(
         **_of_case(segmentation.case),
     )
     return pair, (*segmentation.notes, *notes)
-
-
-def with_fat_fraction(pair: CasePair, images: Mapping[str, Path], grid: Grid | None) -> CasePair:
-    """Return a pair with the fat fraction of water and fat images, if it has none yet.
-
-    Parameters
-    ----------
-    pair : CasePair
-        The pair.
-    images : mapping of str to Path
-        By channel; without both water and fat the pair stays as it is.
-    grid : Grid or None
-        Of the segmentation.
-
-    Raises
-    ------
-    MuscleFMError
-        The images cannot be read, or lie elsewhere; or the segmentation has no grid.
-    """
-    if pair.fat_fraction is not None or not {"water", "fat"} <= images.keys():
-        return pair
-    if grid is None:
-        raise MuscleFMError(
-            "an array does not say where it lies in the images", "give it as a musclefm.Volume"
-        )
-    # Imported late, as it is rarely needed.
-    from musclefm.exchange.alignment import nearest_on_grid
-
-    channels = read_channels({name: images[name] for name in ("water", "fat")})
-    fraction = channels.fat_fraction()
-    if fraction is None:
-        return pair
-    # Raised by one: what lies beyond the images is 0.
-    raised = nearest_on_grid(Volume(fraction + 1, channels.grid), grid).array
-    if not raised.any():
-        raise MuscleFMError(
-            "water and fat lie elsewhere than the segmentation", "give those of the same scan"
-        )
-    return replace(pair, fat_fraction=np.where(raised == 0, np.nan, raised - 1))
 
 
 def _of_case(case: Case | None) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musclefm.api.evaluation.case_pairs import case_pair, read_segmentation, with_fat_fraction
+from musclefm.api.evaluation.case_pairs import case_pair, read_segmentation
 from musclefm.api.evaluation.evaluation import muscle_ids
+from musclefm.api.evaluation.fat_images import with_fat_and_water, with_fat_fraction
 from musclefm.api.evaluation.matching import (
     MatchedCase,
     data_list_at,
     match_cases,
     read_groups,
-    with_fat_and_water,
 )
 from musclefm.defaults import DEFAULT_SCHEME
 from musclefm.errors import MuscleFMError

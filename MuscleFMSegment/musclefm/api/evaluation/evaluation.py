@@ -12,12 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.api.case import Case, table
-from musclefm.api.evaluation.case_pairs import (
-    LabelInput,
-    case_pair,
-    read_segmentation,
-    with_fat_fraction,
-)
+from musclefm.api.evaluation.case_pairs import LabelInput, case_pair, read_segmentation
+from musclefm.api.evaluation.fat_images import with_fat_fraction
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.calibration import CalibrationMetrics
 from musclefm.evaluation.cohort.case_evaluation import CaseEvaluation, evaluate_case

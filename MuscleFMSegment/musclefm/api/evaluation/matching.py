@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,49 +101,11 @@ def match_cases(
             "a folder of segmentations is given with one reference",
             "give a folder of references, or a datalist.json",
         )
-    found = _by_name(
-        (path for path in segmentations.iterdir() if _is_labels(path) or holds_results(path)),
+    found = files_by_name(
+        (path for path in segmentations.iterdir() if is_labels(path) or holds_results(path)),
         "segmentations",
     )
     return _matched(found, truth, groups)
-
-
-def with_fat_and_water(
-    cases: Iterable[MatchedCase], water: Path | None, fat: Path | None
-) -> tuple[MatchedCase, ...]:
-    """Return cases with their water and fat images.
-
-    Parameters
-    ----------
-    cases : iterable of MatchedCase
-        What a data list names stays where nothing is given.
-    water, fat : Path or None
-        Of a single case an image; of several a folder of images named after them.
-
-    Raises
-    ------
-    MuscleFMError
-        One of the two is missing, or has no image of a case.
-    """
-    cases = tuple(cases)
-    if water is None and fat is None:
-        return cases
-    if water is None or fat is None:
-        raise MuscleFMError("a fat fraction needs water and fat", "give both --water and --fat")
-    given = []
-    for case in cases:
-        images = {}
-        for name, path in (("water", water), ("fat", fat)):
-            found = {}
-            if path.is_dir():
-                found = _by_name((x for x in path.iterdir() if _is_labels(x)), f"{name} images")
-            if case.name not in found and (len(cases) > 1 or not path.exists()):
-                raise MuscleFMError(
-                    f"a case has no {name} image", "name each as the reference's file is named"
-                )
-            images[name] = found.get(case.name, path)
-        given.append(replace(case, images=images))
-    return tuple(given)
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -195,7 +157,7 @@ def _references(path: Path) -> _References | None:
         # What follows from the fat fraction follows from it here, too, by the limits asked for.
         given = listed.severity_rule != BY_FAT_FRACTION
         return _References(
-            _by_name(cases, "references"),
+            files_by_name(cases, "references"),
             {_stem(file): case.subject for file, case in cases.items() if case.subject},
             {_stem(f): case.severity for f, case in cases.items() if given and case.severity},
             {_stem(f): listed.images(case, path.parent) for f, case in cases.items()},
@@ -204,10 +166,13 @@ def _references(path: Path) -> _References | None:
         return None
     if not path.is_dir():
         raise MuscleFMError("there is no reference at the path given", "check the path")
-    return _References(_by_name((x for x in path.iterdir() if _is_labels(x)), "references"), {}, {})
+    return _References(
+        files_by_name((x for x in path.iterdir() if is_labels(x)), "references"), {}, {}
+    )
 
 
-def _by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:
+def files_by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:
+    """Return files and folders by the names of their cases; of two of one name is an error."""
     found: dict[str, Path] = {}
     for path in sorted(paths):
         if found.setdefault(_stem(path), path) != path:
@@ -252,7 +217,8 @@ def _matched(
     return tuple(cases), tuple(notes)
 
 
-def _is_labels(path: Path) -> bool:
+def is_labels(path: Path) -> bool:
+    """Tell whether a path may be a file of labels, or another image, by its name."""
     return not path.name.startswith(".") and path.name.lower().endswith(_ENDINGS) and is_file(path)
 
 
