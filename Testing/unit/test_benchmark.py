@@ -135,7 +135,10 @@ def test_the_authors_files_are_there(done: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"systems": ["resnet"]}, "there is no system 'resnet': use one of sam-lora"),
+        (
+            {"systems": ["resnet"], "data": {"renderings": 9}},
+            "there is no system 'resnet': use one of",
+        ),
         ({"data": "nowhere"}, "there is no data list where the plan says"),
         ({"folds": 8}, "8 folds are asked for, and 4 subjects are left to learn from"),
         ({"buget": {}}, "the plan is not valid (buget: Extra inputs are not permitted)"),
@@ -145,6 +148,7 @@ def test_a_bad_plan_is_one_line_and_leaves_nothing(
     changes: dict[str, object],
     message: str,
     folder: Path,
+    tiny: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -23,7 +23,7 @@ from musclefm.benchmark.plan import BenchmarkPlan, Renderings, SystemEntry
 from musclefm.benchmark.records import CaseRecord, read_record, write_record
 from musclefm.benchmark.scoring import Temperatures, fit_temperatures, score_case, shown_labels
 from musclefm.benchmark.study import Study, System
-from musclefm.benchmark.systems import open_system
+from musclefm.benchmark.systems import open_system, require_system
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.summary import (
     CohortEvaluation,
@@ -81,6 +81,9 @@ def run_benchmark(
         A system cannot run, there are too few subjects, the folder is of another
         benchmark, or something cannot be read or written.
     """
+    # Before anything is rendered.
+    for entry in plan.systems:
+        require_system(entry.system)
     data = data_of(plan, out, progress)
     study = open_study(plan, data, runtime)
 

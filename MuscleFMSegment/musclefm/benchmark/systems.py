@@ -24,6 +24,19 @@ SYSTEMS: dict[str, OpenSystem] = {
 """Systems by the names that plans call them by."""
 
 
+def require_system(name: str) -> OpenSystem:
+    """Return what opens a system.
+
+    Raises
+    ------
+    MuscleFMError
+        There is none of the name.
+    """
+    if name not in SYSTEMS:
+        raise MuscleFMError(f"there is no system '{name}'", f"use one of {', '.join(SYSTEMS)}")
+    return SYSTEMS[name]
+
+
 def open_system(study: Study, entry: SystemEntry, folder: Path) -> System:
     """Return a system of a plan, ready to be trained.
 
@@ -41,8 +54,4 @@ def open_system(study: Study, entry: SystemEntry, folder: Path) -> System:
     MuscleFMError
         There is no such system, or it lacks a package, a model or an option.
     """
-    if entry.system not in SYSTEMS:
-        raise MuscleFMError(
-            f"there is no system '{entry.system}'", f"use one of {', '.join(SYSTEMS)}"
-        )
-    return SYSTEMS[entry.system](study, entry, folder)
+    return require_system(entry.system)(study, entry, folder)
