@@ -193,9 +193,9 @@ def compare_qualities(
     verdict = _verdict(mean_of(dices[1] - dices[0]), p, LARGEST_FALL)
     muscles = _muscles(old, subjects, before, after)
     was, now = (_quality(*x) for x in ((old, subjects, before), (new, subjects, after)))
-    reasons = [] if verdict != "worse" else [f"mean DSC from {was.dice:.3f} to {now.dice:.3f}"]
+    reasons = [] if verdict != "worse" else [f"mean Dice from {was.dice:.3f} to {now.dice:.3f}"]
     reasons += [
-        f"{muscle.name}: DSC from {muscle.old_dice:.3f} to {muscle.new_dice:.3f}"
+        f"{muscle.name}: Dice from {muscle.old_dice:.3f} to {muscle.new_dice:.3f}"
         for muscle in muscles
         if muscle.verdict == "worse"
     ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from musclefm.networks.nnunet import NnUNetArchitecture
-
 if TYPE_CHECKING:
     from musclefm.models.manifest import BundleManifest
     from musclefm.networks.architecture import Architecture
@@ -65,6 +63,8 @@ def tiles_at_once(input_size: int, device: str) -> int:
 
 def operations_per_slice(manifest: BundleManifest) -> float:
     """Return the multiplications and additions for a slice of two thighs, of all members."""
+    from musclefm.networks.nnunet import NnUNetArchitecture
+
     architecture = manifest.architecture
     if isinstance(architecture, NnUNetArchitecture):
         # Patches overlap by half along each axis.
@@ -91,6 +91,8 @@ def operations_per_slice(manifest: BundleManifest) -> float:
 
 def gpu_bytes(manifest: BundleManifest) -> float:
     """Return the GPU memory in bytes that a case of many slices takes, if there is as much."""
+    from musclefm.networks.nnunet import NnUNetArchitecture
+
     architecture = manifest.architecture
     weights = sum(entry.bytes for entry in manifest.files)
     if isinstance(architecture, NnUNetArchitecture):

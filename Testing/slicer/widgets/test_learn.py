@@ -88,10 +88,10 @@ def test_a_better_version_is_used_on_a_yes_and_gone_back_from(learner: Any) -> N
 
 
 def test_a_worse_version_is_not_offered(learner: Any) -> None:
-    learner.compare("worse", "mean DSC from 0.842 to 0.801")
+    learner.compare("worse", "mean Dice from 0.842 to 0.801")
     learner.look()
     reported = learner.ui.verdictLabel.text
-    assert "is worse" in reported and "not offered: mean DSC from 0.842 to 0.801" in reported
+    assert "is worse" in reported and "not offered: mean Dice from 0.842 to 0.801" in reported
     assert learner.ui.comparisonTable.visible and not learner.ui.useButton.visible
     learner.library.status |= {"state": "none", "up_to_date": False}
     learner.session.click(learner.ui.discardButton)
