@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distributions, requires, version
 from pathlib import Path
 
@@ -21,13 +22,20 @@ from slicer.i18n import tr as _
 TORCH = SpecifierSet(">=2.10")
 
 
-def stateOfPath() -> tuple[tuple[str, int], ...]:
-    """Return what is another once a package was installed or removed: the times of the folders."""
-    times = []
+def namesOnPath() -> tuple[frozenset[str], ...]:
+    """Return the names of all packages' metadata, which hold their versions, folder by folder."""
+    found = []
     for folder in sys.path:
         with suppress(OSError):
-            times.append((folder, Path(folder).stat().st_mtime_ns))
-    return tuple(times)
+            found.append(_namesIn(folder, Path(folder).stat().st_mtime_ns))
+    return tuple(found)
+
+
+@lru_cache
+def _namesIn(folder: str, changed: int) -> frozenset[str]:
+    """Return the names in a folder as it was at a time: other files come and go, too."""
+    names = (entry.name for entry in Path(folder).iterdir())
+    return frozenset(name for name in names if name.endswith((".dist-info", ".egg-info")))
 
 
 def installedVersion(name: str) -> Version | None:

@@ -19,7 +19,7 @@ from MuscleFMSegmentLib.startup.installed_packages import (
     TORCH,
     constraintLines,
     lackingTorch,
-    stateOfPath,
+    namesOnPath,
 )
 
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
@@ -42,7 +42,7 @@ class Installer:
 
         Slicer asks each package's metadata, which takes long: again only after a change.
         """
-        state = (_otherPython(), stateOfPath())
+        state = (_otherPython(), namesOnPath())
         if state != self._state:
             torch = [lacking] if (lacking := self._lackingTorch()) else []
             others = [requirement.name for requirement in self._missingRequirements()]

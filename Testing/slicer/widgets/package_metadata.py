@@ -60,10 +60,13 @@ class PackageMetadata:
             lines = [f"Name: {name}", f"Version: {version}"]
             lines += [f"Requires-Dist: {entry}" for entry in requires]
             (folder / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, ""]))
-        # Finder and module look again once the folder's time has changed, which may be too coarse.
+        self.touch()
+        importlib.invalidate_caches()
+
+    def touch(self) -> None:
+        """Give the folder another time, as any file that comes or goes: its own may be coarse."""
         self._seconds += 1
         os.utime(self._folder, (self._seconds, self._seconds))
-        importlib.invalidate_caches()
 
     def addTorch(self, torch: str) -> None:
         """Install torch, which pins the libraries of its GPU."""

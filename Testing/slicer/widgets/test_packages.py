@@ -234,6 +234,8 @@ def test_packages_are_looked_at_again_only_after_one_came_or_went(
     session.closeScene()
     session.leaveModule()
     session.openModule(MODULE)
+    python.touch()
+    panel.apply()
     assert asked and len(asked) == count
     python.add("pydantic==2.10")
     panel.apply()
