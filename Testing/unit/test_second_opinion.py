@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +155,21 @@ def test_a_file_of_any_geometry_lies_where_it_lies(tmp_path, stored_48_ways) -> 
     again = read_second_opinion(tmp_path / "fine.nrrd", SCHEME, GRID).labels.array
     assert (again != thighs()).mean() < 0.01
     assert not flagged(again).queue
+
+
+def test_groups_of_totalsegmentator_are_compared_as_groups(tmp_path) -> None:
+    ours = thighs()
+    groups = np.zeros(GRID.shape, np.uint8)
+    groups[np.isin(ours, (RF, VL, VI))] = 2
+    groups[np.isin(ours, (RF + LEFT, VL + LEFT, VI + LEFT))] = 1
+    groups[1:4, 4:18, 20:34] = 0
+    write_volume(Volume(groups, GRID), tmp_path / "labels.nii.gz")
+    opinion = read_second_opinion(
+        tmp_path / "labels.nii.gz", SCHEME, GRID, Path("totalsegmentator")
+    )
+    assert opinion.mapping == opinion.record["mapping"] == "totalsegmentator"
+    found = find_disagreement(opinion, ours, SCHEME)
+    np.testing.assert_array_equal(found, np.where((ours == VL) & (groups == 0), VL, 0))
 
 
 def test_labels_of_another_scan_are_refused(tmp_path) -> None:
