@@ -33,7 +33,7 @@ PLAN = {
     "folds": 3,
     "test": 0.34,
     "seed": 0,
-    "budget": {"steps": 60},
+    "budget": {"steps": 400},
     "temperature": True,
 }
 GROUPS = ("early", "moderate", "severe")

@@ -32,12 +32,12 @@ class ShownTable:
     measures : tuple of str
         Heads below each group.
     rows : tuple
-        Title, kind and cells of each row.
+        Title, kind and cells of each row: a number and its bounds, which may be empty.
     """
 
     groups: tuple[str, ...]
     measures: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
 
 
 def render_benchmark(benchmark: Benchmark) -> str:
@@ -93,12 +93,11 @@ def _table(rows: Sequence[TableRow], *, authors: bool) -> ShownTable:
     )
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell) -> tuple[str, str]:
     if math.isnan(cell.value):
-        return _DASH
-    if math.isnan(cell.low):
-        return short(cell.value)
-    return f"{short(cell.value)} ({short(cell.low)} to {short(cell.high)})"
+        return _DASH, ""
+    bounds = "" if math.isnan(cell.low) else f"{short(cell.low)} to {short(cell.high)}"
+    return short(cell.value), bounds
 
 
 def _shown_facts(benchmark: Benchmark) -> list[tuple[str, object]]:
