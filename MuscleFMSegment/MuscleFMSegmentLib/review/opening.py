@@ -170,13 +170,16 @@ class Opening:
             self._timer.start()
 
     def _step(self) -> None:
+        # What a step does may let Slicer go on: no other step begins meanwhile.
+        self._timer.stop()
         try:
             next(self._steps)
         except StopIteration:
-            self._timer.stop()
+            pass
         except Exception as error:
-            self._timer.stop()
             self._onError(error)
+        else:
+            self._timer.start()
 
     def _fail(self, wanted: CaseToOpen, error: Exception) -> None:
         if self._wanted is wanted:

@@ -189,10 +189,11 @@ def test_slicer_draws_while_a_case_is_shown_and_may_close_the_scene(
     drawn.connect("timeout()", lambda: turns.append(module.control.openCase))
     drawn.start()
     with monkeypatch.context() as patches:
-        patches.setattr(module.control, "followParameters", session.closeScene)
+        patches.setattr(module.control.saving, "begin", lambda opened: session.closeScene())
         module.control.open(folder, water, onFailed=folder.release)
         session.waitFor(lambda: any(turns))
         settle(module, session)
+    drawn.stop()
     assert module.control.openCase is None and not module.messages.text and not session.errors
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
 
