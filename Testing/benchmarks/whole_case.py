@@ -60,7 +60,11 @@ def sample_voxels(shape: tuple[int, int, int]) -> np.ndarray:
 def write_dixon_pair(folder: Path, shape: tuple[int, int, int]) -> list[str]:
     """Write the sample's fat and water at another size; return the command's arguments."""
     arguments = []
-    grid = Grid(shape, (0.8, 0.8, 5.0), (-204.0, -204.0, -150.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    sample = read_volume(sample_channels()["water"]).volume.grid
+    # As large in mm, so that both thighs are found.
+    steps = zip(sample.spacing, sample.shape[::-1], shape[::-1], strict=True)
+    spacing = tuple(step * size / wanted for step, size, wanted in steps)
+    grid = Grid(shape, spacing, sample.origin, sample.direction)
     for name, array in zip(("fat", "water"), sample_voxels(shape), strict=True):
         write_volume(Volume(array.astype(np.int16), grid), folder / f"{name}.nii.gz")
         arguments += ["--channel", f"{name}={folder / name}.nii.gz"]

@@ -52,9 +52,15 @@ class Runtime:
         """
         network = self.place(network)
         if self.bf16:
+            multiplies = nn.Linear, nn.Conv2d, nn.ConvTranspose2d
             for layer in network.modules():
-                if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                    layer.to(torch.bfloat16)
+                dtype = torch.bfloat16 if isinstance(layer, multiplies) else torch.float32
+                for name, weight in list(layer.named_parameters(recurse=False)):
+                    # A new one: of the old ones any keeps the file of all in memory.
+                    own = weight.detach().to(dtype, copy=True)
+                    setattr(layer, name, nn.Parameter(own, requires_grad=False))
+                for name, kept in list(layer.named_buffers(recurse=False)):
+                    setattr(layer, name, kept.detach().clone())
         return network
 
 
