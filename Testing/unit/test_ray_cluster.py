@@ -110,7 +110,7 @@ def test_a_lost_machine_costs_only_its_case(cluster, worklist, tmp_path, monkeyp
 
 
 class RayHere:
-    """Runs tasks in this process; what it is told to lose, it loses."""
+    """Runs tasks in this process; what is named to it is lost."""
 
     exceptions = ray.exceptions
 
