@@ -7,6 +7,7 @@ import numpy.typing as npt
 import slicer
 from slicer.i18n import tr as _
 
+from musclefm.labels.segment_names import segment_id
 from musclefm.review.findings import FlaggedRegion
 from musclefm.uncertainty.maps import UncertaintyKind
 from MuscleFMSegmentLib.parameter_node import HeatStyle, MuscleFMSegmentParameterNode
@@ -48,6 +49,8 @@ class CaseDisplay:
         self._case = case
         self._marker = RegionMarker(scene)
         self._opinionNode: slicer.vtkMRMLSegmentationNode | None = None
+        # Sided values of the muscles that are looked at.
+        self._muscles: tuple[int, ...] = ()
 
     def begin(self) -> None:
         """Show the image, and the first region around it."""
@@ -63,7 +66,7 @@ class CaseDisplay:
     def goTo(self, region: FlaggedRegion) -> None:
         """Go to a region and mark it."""
         self._marker.show(self._case, region)
-        self.contours.setMuscle(self._case.likeliestMuscle(region))
+        self._lookAt(self._case.musclesOf(region))
         self._showMarker()
         with gathered():
             self.views.showRegion(self._case, region)
@@ -71,7 +74,7 @@ class CaseDisplay:
     def goToMuscle(self, value: int, labels: npt.NDArray[np.uint8]) -> None:
         """Go to a muscle as a whole, where it is largest, given its sided value and the labels."""
         self._marker.remove()
-        self.contours.setMuscle(value)
+        self._lookAt((value,))
         with gathered():
             self.views.jumpToLargest(self._case, self._case.legAxis, labels, value)
 
@@ -80,7 +83,13 @@ class CaseDisplay:
         self._marker.remove()
 
     def showOpinion(self, labels: npt.NDArray[np.uint8] | None) -> None:
-        """Show a second opinion's sided labels ``(K, J, I)`` as outlines; None shows none."""
+        """Outline the muscles that are looked at as a second opinion draws them.
+
+        Parameters
+        ----------
+        labels : ndarray or None
+            ``(K, J, I) uint8``: its sided labels; None shows none.
+        """
         if self._opinionNode is not None:
             removeDisplayed(self._scene, self._opinionNode)
             self._opinionNode = None
@@ -89,6 +98,7 @@ class CaseDisplay:
             self._opinionNode = addOutlines(
                 self._scene, self._case.scheme, layer, _("Second opinion"), OPINION_COLOUR
             )
+            self._lookAt(self._muscles)
 
     def follow(self, parameters: MuscleFMSegmentParameterNode) -> None:
         """Show uncertainty and comparison as the parameter node has them."""
@@ -117,6 +127,16 @@ class CaseDisplay:
             self.comparison.remove()
             self.showOpinion(None)
             self._marker.remove()
+
+    def _lookAt(self, muscles: tuple[int, ...]) -> None:
+        """Show bounds and the second opinion of muscles, by their sided values."""
+        self._muscles = muscles
+        if muscles:
+            self.contours.setMuscle(muscles[0])
+        if self._opinionNode is not None:
+            display = self._opinionNode.GetDisplayNode()
+            for value, (side, label) in self._case.scheme.labels_of_sides().items():
+                display.SetSegmentVisibility(segment_id(side, label), value in muscles)
 
     def _showMarker(self) -> None:
         # A third line beside the contours would say again where they part.

@@ -142,10 +142,10 @@ class CaseInScene:
         )
         return {muscle: segment.GetColor() for muscle, segment in found if segment}
 
-    def likeliestMuscle(self, region: FlaggedRegion) -> int:
-        """Return the sided value of the muscle that a region concerns most."""
+    def musclesOf(self, region: FlaggedRegion) -> tuple[int, ...]:
+        """Return the sided values of the muscles that a region concerns, the likeliest first."""
         shift = len(self.scheme.labels) if region.side == "left" else 0
-        return region.label_ids[0] + shift
+        return tuple(label_id + shift for label_id in region.label_ids)
 
     @property
     def legAxis(self) -> SliceAxis:

@@ -19,7 +19,7 @@ NAME = "Surely and possibly the muscle"
 @pytest.fixture
 def contours(reading) -> UncertaintyContours:
     made = UncertaintyContours(reading.scene, reading.case)
-    made.setMuscle(reading.case.likeliestMuscle(reading.case.queue.entries[0].region))
+    made.setMuscle(reading.case.musclesOf(reading.case.queue.entries[0].region)[0])
     return made
 
 
@@ -83,7 +83,7 @@ def test_hidden_and_removed_they_leave_nothing(reading, contours, views) -> None
     assert node.GetHideFromEditors() and not node.GetSaveWithScene()
     # The user deletes it: it is drawn anew.
     reading.scene.RemoveNode(node)
-    contours.setMuscle(reading.case.likeliestMuscle(reading.case.queue.entries[1].region))
+    contours.setMuscle(reading.case.musclesOf(reading.case.queue.entries[1].region)[0])
     assert reading.scene.GetFirstNodeByName(NAME) is not None
     contours.remove()
     assert reading.scene.GetFirstNodeByName(NAME) is None

@@ -10,6 +10,7 @@ import pytest
 import slicer
 from playing import rowOf, settle
 
+from musclefm.labels.segment_names import segment_id
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
@@ -31,6 +32,16 @@ def disagreeing(module: Any) -> list[Any]:
 def outlines() -> list[Any]:
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     return [node for node in nodes if node.GetName() == "Second opinion"]
+
+
+def shown(node: Any, scheme: Any) -> set[int]:
+    """Return the sided values of the muscles that are outlined."""
+    display = node.GetDisplayNode()
+    return {
+        value
+        for value, (side, label) in scheme.labels_of_sides().items()
+        if display.GetSegmentVisibility(segment_id(side, label))
+    }
 
 
 def test_a_segmentation_of_the_scene_joins_the_queue_and_stays(
@@ -68,6 +79,7 @@ def test_a_segmentation_of_the_scene_joins_the_queue_and_stays(
     opened.control.review._onRegion(new[0].id)
     settle(opened, session)
     assert "disagrees with the second opinion" in ui.currentLabel.text
+    assert value in shown(outlines()[0], case.scheme) <= set(case.musclesOf(new[0]))
     assert (case.regions == new[0].id).sum() == new[0].voxels
 
     # As after a crash: the scene is gone, the review is not.
