@@ -64,7 +64,7 @@ def test_what_learned_is_better_and_what_unlearned_is_worse(models, unseen, caps
     assert up.cases == 7 and up.subjects == 4
     assert up.new.dice > up.old.dice + 0.3 and up.not_worse and not up.reasons
     assert (up.old.version, up.new.version, up.new.sha256) == ("1", "2", new.sha256)
-    assert down.verdict == "worse" and not down.not_worse and "mean DSC" in down.reasons[0]
+    assert down.verdict == "worse" and not down.not_worse and "mean Dice" in down.reasons[0]
     assert down.old == up.new and down.new == up.old
     lateral = up.muscles[LATERAL - 1]
     assert lateral.label_id == LATERAL and lateral.subjects == 4
