@@ -68,9 +68,7 @@ class SecondOpinionController:
         if opened:
             count = sum(entry.region.disagrees for entry in opened.review.queue.entries)
         self._ui.opinionLabel.text = (
-            _("It disagrees in {count} regions; its outlines are yellow.").format(
-                count=count
-            )
+            _("It disagrees in {count} regions; its outlines are yellow.").format(count=count)
             if stored
             else _("Labels of the same scan, by another program or reader.")
         )
