@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,7 @@ def imported(module: str) -> set[str]:
     return names
 
 
+@cache
 def texts(module: str) -> list[str]:
     """Return all texts of a module's code, docstrings left out."""
     nodes = list(ast.walk(ast.parse(MODULES[module].read_text("utf-8"))))
@@ -272,6 +274,7 @@ def test_nothing_but_its_owner_spells_the_names_of_a_results_folder() -> None:
     assert spelled == {"musclefm.results.files": names}
 
 
+@cache
 def constants(module: str) -> list[object]:
     """Return the values of all constants of a module, docstrings included."""
     tree = ast.parse(MODULES[module].read_text("utf-8"))
