@@ -37,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command."""
     parser = commands.add_parser(
         "train",
-        help="fine-tune an ensemble on corrected cases",
+        help="fine-tune an ensemble on corrected cases, or on a data set",
         description="Fine-tune an ensemble, or an imported SAM or MedSAM, on a store of "
         "corrections or a data list. A run that was stopped is resumed by the same command. "
         "Several GPUs: torchrun --nproc-per-node N -m musclefm train ...",
