@@ -24,7 +24,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 fi
 
 # Without compiling: the tests import a small part of what is installed.
-install() { # folder, what pip is told...
+install() { # folder, arguments of pip...
   local folder=$1
   shift
   "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"

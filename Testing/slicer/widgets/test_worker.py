@@ -51,7 +51,7 @@ class Runs:
         outcomes: list[Any] = []
         begun: list[str] = []
         self.runner.run([name], outcomes.append, onLog=begun.append)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not outcomes:
             assert time.monotonic() < deadline
             self.runner.poll()
