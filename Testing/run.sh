@@ -68,12 +68,14 @@ export MUSCLEFM_SLICER_PYTHON=$environments/slicer/bin/python
 export MUSCLEFM_LIBRARY_PYTHON=$environments/library/bin/python
 export PATH=$environments/library/bin:$PATH
 
-echo "== lint and types"
-ruff check MuscleFMSegment Testing
-ruff format --check MuscleFMSegment Testing
-mypy --config-file pyproject.toml
+lint() {
+  ruff check MuscleFMSegment Testing
+  ruff format --check MuscleFMSegment Testing
+  mypy --config-file pyproject.toml
+}
 
 if [ "$#" -gt 0 ]; then
+  lint
   exec python -m pytest "$@"
 fi
 # All at once. What reads, writes and exchanges images is tested at the lowest versions, too; one
@@ -87,6 +89,8 @@ PYTHONPATH=$PWD/MuscleFMSegment "$MUSCLEFM_SLICER_PYTHON" -m pytest Testing/slic
   >"$module_log" 2>&1 &
 module_tests=$!
 trap 'kill "$module_tests" 2>/dev/null || true; rm -f "$module_log"' EXIT
+echo "== lint and types"
+lint
 status=0
 echo "== tests of the library"
 # A file's tests stay together, as they share what is slow to make.
