@@ -1,6 +1,7 @@
 """A second opinion: where it disagrees is to be checked, and nothing that it cannot know."""
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -275,3 +276,51 @@ def test_a_review_keeps_it_and_what_was_done_before(scan, tmp_path) -> None:
         load_second_opinion(tmp_path, kept.second_opinion)
     remove_session(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_worklist_takes_each_case_with_the_file_of_its_name(scan, tmp_path, capsys) -> None:
+    folder, _ = scan
+    for name in ("scans/first.nii.gz", "scans/second/scan.nii.gz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "scan.nii.gz", tmp_path / name)
+    opinions = tmp_path / "opinions"
+    opinions.mkdir()
+    options = ["--model", folder / "model", "--device", "cpu", "--progress", "json"]
+    command = ["worklist", tmp_path / "scans", "--out", tmp_path / "list", *options]
+    command = [*map(str, command)]
+    asked = ["--second-opinion", str(opinions), "--mapping", str(folder / "mapping.json")]
+    assert main([*command, *asked]) == 2
+    assert "no second opinion has the name of a case" in capsys.readouterr().err
+    assert main([*command, *asked[2:]]) == 2
+    assert main(command) == 0
+    found = musclefm.open_worklist(tmp_path / "scans", tmp_path / "list")
+
+    def opinion(name):
+        state = next(state for state in found.states() if state.path.name == f"{name}.nii.gz")
+        results = musclefm.open_results(state.results)
+        made = (state.results / "provenance.json").stat().st_mtime_ns
+        return results.provenance.get("second_opinion"), results, made
+
+    before = {name: opinion(name) for name in ("first", "scan")}
+    shutil.copy(folder / "other.nii.gz", opinions / "first.nii.gz")
+    capsys.readouterr()
+    assert main([*command, *asked]) == 0
+    assert "note: 1 of 2 cases have no second opinion" in capsys.readouterr().err
+    known, results, made = opinion("first")
+    assert known["mapping"] and any(region.disagrees for region in results.regions)
+    assert opinion("scan")[2] == before["scan"][2] and made != before["first"][2]
+    # What is done stays, and so it does where none is asked for.
+    for again in (asked, []):
+        assert main([*command, *again]) == 0
+        assert opinion("first")[2] == made
+    # A new case without one says so in its report.
+    shutil.copy(folder / "scan.nii.gz", tmp_path / "scans" / "third.nii.gz")
+    assert main([*command, *asked]) == 0
+    found = musclefm.open_worklist(tmp_path / "scans", tmp_path / "list")
+    assert any("no second opinion was found" in note for note in opinion("third")[1].notes)
+    # Another folder's files of the same name are ambiguous.
+    shutil.copytree(tmp_path / "scans" / "second", tmp_path / "scans" / "fourth")
+    shutil.copy(folder / "other.nii.gz", opinions / "scan.nii.gz")
+    capsys.readouterr()
+    assert main([*command, *asked]) == 2
+    assert "two cases" in capsys.readouterr().err

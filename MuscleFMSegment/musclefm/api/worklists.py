@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from musclefm.api.resources import load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
+from musclefm.errors import MuscleFMError
+from musclefm.labels.mapping import read_mapping
+from musclefm.pipeline.second_opinions import with_second_opinions
 from musclefm.pipeline.worklist import CaseState, Worklist
 from musclefm.progress import ProgressEvent, WorkCancelledError, watched
 from musclefm.volumes.formats.decoded import SeriesChoice
@@ -78,6 +81,8 @@ def segment_worklist(
     device: str = DEFAULT_DEVICE,
     precision: str = "auto",
     cluster: str | None = None,
+    second_opinion: str | os.PathLike[str] | None = None,
+    mapping: str | os.PathLike[str] | None = None,
     progress: Callable[[ProgressEvent], object] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> tuple[CaseState, ...]:
@@ -95,6 +100,12 @@ def segment_worklist(
         Address of a Ray cluster, on whose machines cases are segmented side by side. They
         reach the scans, the worklist and the model by the same paths, and the device is
         chosen here for all.
+    second_opinion : path, optional
+        Folder of another program's labels, a file a case of the name of its scan's file or
+        folder, e.g. ``thigh.nii.gz``. Cases without one are segmented without, and
+        those that were are segmented anew once there is one, but for those in review.
+    mapping : path, optional
+        What their values mean, as of :func:`evaluate`.
 
     Returns
     -------
@@ -105,7 +116,8 @@ def segment_worklist(
     Raises
     ------
     MuscleFMError
-        The model cannot segment, another program is at the worklist, or it cannot be written.
+        The model cannot segment, another program is at the worklist, or it cannot be
+        written; the mapping is wrong, or no second opinion has the name of a case.
     WorkCancelledError
         It was cancelled; cases that are done stay.
 
@@ -119,6 +131,13 @@ def segment_worklist(
     """
     report = watched(progress, cancel)
     bundle = load_model(model)
+    if mapping is not None and second_opinion is None:
+        raise MuscleFMError("a mapping is of a second opinion", "give that, too")
+    meanings = None if mapping is None else Path(mapping)
+    if meanings:
+        read_mapping(meanings, bundle.scheme)
+    if second_opinion is not None:
+        worklist.cases = with_second_opinions(worklist.cases, Path(second_opinion), meanings)
     # Imported late: torch takes seconds.
     from musclefm.inference.device import choose_runtime
 

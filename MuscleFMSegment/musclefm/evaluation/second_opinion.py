@@ -87,16 +87,20 @@ def read_second_opinion(
         raise MuscleFMError(
             "the second opinion shows no muscle within the image", "give labels of this very scan"
         )
-    used = ""
-    if mapping is not None:
-        used = sha256_of(mapping) if is_file(mapping) else str(mapping)
     return SecondOpinion(
         labels=labels,
         merged=tuple(tuple(sorted(group)) for group in merged_muscles(meanings)),
         sha256=_sha256(source),
-        mapping=used,
+        mapping=mapping_text(mapping),
         notes=tuple(f"second opinion: {line}" for line in (*read.notes, *read.contradictions)),
     )
+
+
+def mapping_text(mapping: Path | None) -> str:
+    """Return the name of a mapping that is shipped, or the hash of a user's; empty without one."""
+    if mapping is None:
+        return ""
+    return sha256_of(mapping) if is_file(mapping) else str(mapping)
 
 
 def _sha256(source: Path | ExternalLabels) -> str:

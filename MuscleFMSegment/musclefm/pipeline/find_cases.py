@@ -23,6 +23,22 @@ _RESULTS = {INDEX_FILE, PROVENANCE_FILE}
 
 
 @dataclass(frozen=True)
+class OpinionFiles:
+    """Labels of another program for a case, where some were asked for.
+
+    Attributes
+    ----------
+    labels : Path or None
+        The file; None where there is none for this case.
+    mapping : Path or None
+        As of :func:`musclefm.evaluation.second_opinion.read_second_opinion`.
+    """
+
+    labels: Path | None
+    mapping: Path | None = None
+
+
+@dataclass(frozen=True)
 class CaseFiles:
     """A scan on the disk.
 
@@ -34,11 +50,14 @@ class CaseFiles:
         A file or folder for each channel, by names of ``CHANNEL_NAMES``.
     choice : SeriesChoice
         Which series and echo of them to take.
+    opinion : OpinionFiles or None
+        The second opinion that is asked for.
     """
 
     path: Path
     channels: Mapping[str, Path]
     choice: SeriesChoice = field(default_factory=SeriesChoice)
+    opinion: OpinionFiles | None = None
 
 
 def find_cases(folder: Path, progress: Progress = silent) -> tuple[CaseFiles, ...]:

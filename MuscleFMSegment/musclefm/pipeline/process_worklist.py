@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from musclefm.errors import MuscleFMError
+from musclefm.evaluation.second_opinion import mapping_text, read_second_opinion
 from musclefm.inference.device import Runtime
 from musclefm.models.bundle import Bundle
 from musclefm.out_of_memory import is_out_of_memory, out_of_memory_error
-from musclefm.pipeline.find_cases import CaseFiles
+from musclefm.pipeline.find_cases import CaseFiles, OpinionFiles
 from musclefm.pipeline.segment import segment_case
 from musclefm.pipeline.series_choices import choice_text
 from musclefm.pipeline.worklist import Worklist
@@ -20,11 +22,13 @@ from musclefm.results.folder import check_results_folder
 from musclefm.results.reading import read_provenance, require_unchanged
 from musclefm.review.session_file import SESSION_FILE
 from musclefm.storage.atomic import replaced_folder
+from musclefm.storage.regular_file import sha256_of
 from musclefm.volumes.channels import CHANNEL_NAMES, read_channels
 from musclefm.volumes.writing import write_volume
 
 _log = logging.getLogger(__name__)
 
+_NO_OPINION = "no second opinion was found for this scan"
 _KILLED_ONCE = "the program was killed once while it segmented this scan"
 
 
@@ -115,7 +119,7 @@ def _process(
     results = folder / "results"
     is_chosen = known.choice == choice_text(case.choice)
     try:
-        if not _is_done(results, bundle, is_chosen):
+        if not _is_done(results, bundle, is_chosen, case.opinion):
             killed = known.status == "running"
             if killed and known.fault:
                 raise _killed_again()
@@ -143,25 +147,37 @@ def _segment(
         for name, image in channels.images.items():
             write_volume(image, images / f"{name}.nrrd")
     progress(ProgressEvent("read", 1, 1, "read"))
-    write_results(segment_case(channels, bundle, runtime, progress), folder / "results", progress)
+    opinion = None
+    if (files := case.opinion) and files.labels:
+        opinion = read_second_opinion(files.labels, bundle.scheme, channels.grid, files.mapping)
+    elif files:
+        channels = replace(channels, notes=(*channels.notes, _NO_OPINION))
+    found = segment_case(channels, bundle, runtime, progress, second_opinion=opinion)
+    write_results(found, folder / "results", progress)
 
 
-def _is_done(results: Path, bundle: Bundle, is_chosen: bool) -> bool:
+def _is_done(results: Path, bundle: Bundle, is_chosen: bool, opinion: OpinionFiles | None) -> bool:
     """Tell whether a case has results of this model, or a review that must not lose its own.
 
     ``is_chosen`` tells whether the results are of the series and echo that are chosen now.
+    Results with a second opinion stay where none is asked for.
     """
     if (results / SESSION_FILE).exists():
         return True
     if not is_chosen:
         return False
     try:
-        made_by = read_provenance(results)["model"]["sha256"]
+        made_by = read_provenance(results)
         require_unchanged(results)
     except MuscleFMError:
         # What the user changed is not replaced: segmenting says so.
         return False
-    return bool(made_by == bundle.sha256)
+    if opinion and opinion.labels:
+        asked = {"sha256": sha256_of(opinion.labels), "mapping": mapping_text(opinion.mapping)}
+        known = made_by.get("second_opinion") or {}
+        if {name: known.get(name) or "" for name in asked} != asked:
+            return False
+    return bool(made_by["model"]["sha256"] == bundle.sha256)
 
 
 def _killed_again() -> MuscleFMError:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from musclefm.api.evaluation.matching import MatchedCase, files_by_name, is_labels
+from musclefm.api.evaluation.matching import MatchedCase
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.case_pair import CasePair
 from musclefm.volumes.channels import read_channels
+from musclefm.volumes.files_by_name import files_by_name, is_image_or_labels
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.volume import Volume
 
@@ -44,7 +45,7 @@ def with_fat_and_water(
         for name, path in (("water", water), ("fat", fat)):
             found = {}
             if path.is_dir():
-                found = files_by_name((x for x in path.iterdir() if is_labels(x)), f"{name} images")
+                found = files_by_name(filter(is_image_or_labels, path.iterdir()), f"{name} images")
             if case.name not in found and (len(cases) > 1 or not path.exists()):
                 raise MuscleFMError(
                     f"a case has no {name} image", "name each as the reference's file is named"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from musclefm.evaluation.cohort.summary import BY_FAT_FRACTION
 from musclefm.plain_text import figures
 from musclefm.results.reading import holds_results
 from musclefm.storage.regular_file import is_file, read_regular
+from musclefm.volumes.files_by_name import case_name, files_by_name, is_image_or_labels
 
 if TYPE_CHECKING:
     from musclefm.exchange.datalist import DataList
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 SINGLE = "case"
 """Name of the only case, where files are named one by one."""
 
-_ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".dcm")
 _PROBABILITIES = ".npz"
 _LARGEST_TABLE = 16 << 20
 
@@ -87,9 +87,9 @@ def match_cases(
                 "give its reference, or a folder of segmentations",
             )
         if truth is not None:
-            found = {_stem(segmentations): segmentations}
+            found = {case_name(segmentations): segmentations}
             return _matched(found, truth, groups)
-        group = groups.get(SINGLE) or groups.get(_stem(segmentations))
+        group = groups.get(SINGLE) or groups.get(case_name(segmentations))
         beside = _beside(segmentations)
         return (MatchedCase(SINGLE, SINGLE, segmentations, references, beside, group),), ()
     if not segmentations.is_dir():
@@ -102,7 +102,7 @@ def match_cases(
             "give a folder of references, or a datalist.json",
         )
     found = files_by_name(
-        (path for path in segmentations.iterdir() if is_labels(path) or holds_results(path)),
+        (x for x in segmentations.iterdir() if is_image_or_labels(x) or holds_results(x)),
         "segmentations",
     )
     return _matched(found, truth, groups)
@@ -158,28 +158,17 @@ def _references(path: Path) -> _References | None:
         given = listed.severity_rule != BY_FAT_FRACTION
         return _References(
             files_by_name(cases, "references"),
-            {_stem(file): case.subject for file, case in cases.items() if case.subject},
-            {_stem(f): case.severity for f, case in cases.items() if given and case.severity},
-            {_stem(f): listed.images(case, path.parent) for f, case in cases.items()},
+            {case_name(file): case.subject for file, case in cases.items() if case.subject},
+            {case_name(f): case.severity for f, case in cases.items() if given and case.severity},
+            {case_name(f): listed.images(case, path.parent) for f, case in cases.items()},
         )
     if is_file(path):
         return None
     if not path.is_dir():
         raise MuscleFMError("there is no reference at the path given", "check the path")
     return _References(
-        files_by_name((x for x in path.iterdir() if is_labels(x)), "references"), {}, {}
+        files_by_name(filter(is_image_or_labels, path.iterdir()), "references"), {}, {}
     )
-
-
-def files_by_name(paths: Iterable[Path], what: str) -> dict[str, Path]:
-    """Return files and folders by the names of their cases; of two of one name is an error."""
-    found: dict[str, Path] = {}
-    for path in sorted(paths):
-        if found.setdefault(_stem(path), path) != path:
-            raise MuscleFMError(
-                f"two {what} have one name but for its ending", "keep one of them in the folder"
-            )
-    return found
 
 
 def _matched(
@@ -217,17 +206,6 @@ def _matched(
     return tuple(cases), tuple(notes)
 
 
-def is_labels(path: Path) -> bool:
-    """Tell whether a path may be a file of labels, or another image, by its name."""
-    return not path.name.startswith(".") and path.name.lower().endswith(_ENDINGS) and is_file(path)
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    ending = next((end for end in _ENDINGS if name.lower().endswith(end)), "")
-    return name[: len(name) - len(ending)] if is_file(path) or ending else name
-
-
 def _beside(labels: Path) -> Path | None:
-    beside = labels.with_name(_stem(labels) + _PROBABILITIES)
+    beside = labels.with_name(case_name(labels) + _PROBABILITIES)
     return beside if is_file(labels) and is_file(beside) else None

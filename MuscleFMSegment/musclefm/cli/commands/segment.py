@@ -10,7 +10,7 @@ from rich.table import Table
 from musclefm.api.case import Case
 from musclefm.api.segmentation import segment
 from musclefm.cli.terminal import output
-from musclefm.cli.terminal.inputs import add_input_options, input_paths
+from musclefm.cli.terminal.inputs import add_input_options, add_second_opinion_options, input_paths
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_MODEL
 from musclefm.results.files import REPORT_FILE
@@ -35,18 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="write those of all classes too, for 'musclefm evaluate'; they are large",
     )
-    parser.add_argument(
-        "--second-opinion",
-        type=Path,
-        metavar="FILE",
-        help="labels of the scan by another program: where they disagree is to be checked, too",
-    )
-    parser.add_argument(
-        "--mapping",
-        type=Path,
-        metavar="FILE",
-        help="what its values mean: JSON or CSV, 'musclemap' or 'totalsegmentator'",
-    )
+    add_second_opinion_options(parser, "FILE", "labels of the scan by another program")
     add_device_options(parser)
     add_progress_option(parser)
     # Only a worker segments another case afterwards.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from musclefm.api.worklists import open_worklist, segment_worklist
-from musclefm.cli.terminal.inputs import add_series_options
-from musclefm.cli.terminal.output import console
+from musclefm.cli.terminal import output
+from musclefm.cli.terminal.inputs import add_second_opinion_options, add_series_options
 from musclefm.cli.terminal.progress_output import progress_output
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.defaults import DEFAULT_MODEL
@@ -57,6 +57,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="of a Ray cluster whose machines reach FOLDER, DIR and the model by the same paths: "
         "cases are segmented side by side",
     )
+    add_second_opinion_options(
+        parser, "DIR", "folder of labels by another program, a file CASE.nii.gz a scan"
+    )
     add_device_options(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -81,10 +84,15 @@ def run(arguments: argparse.Namespace) -> None:
             device=arguments.device,
             precision=arguments.precision,
             cluster=arguments.cluster,
+            second_opinion=arguments.second_opinion,
+            mapping=arguments.mapping,
             progress=progress,
         ),
         kept=lambda: kept_cases(worklist),
     )
+    opinions = [case.opinion for case in worklist.cases if case.opinion]
+    if missing := sum(opinion.labels is None for opinion in opinions):
+        output.note(f"note: {missing} of {len(opinions)} cases have no second opinion")
     if arguments.progress == "bar":
         summarise(worklist)
     failed = [state for state in worklist.states() if state.status == "failed"]
@@ -121,4 +129,4 @@ def summarise(worklist: Worklist) -> None:
             "" if wrong is None else f"{wrong:.0f}",
             state.fault,
         )
-    console().print(table)
+    output.console().print(table)

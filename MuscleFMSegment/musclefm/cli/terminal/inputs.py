@@ -49,6 +49,22 @@ def add_series_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_second_opinion_options(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
+    """Add ``--second-opinion`` and ``--mapping``."""
+    parser.add_argument(
+        "--second-opinion",
+        type=Path,
+        metavar=metavar,
+        help=f"{what}: where they disagree is to be checked, too",
+    )
+    parser.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE",
+        help="what its values mean: JSON or CSV, 'musclemap' or 'totalsegmentator'",
+    )
+
+
 def choice_of(arguments: argparse.Namespace) -> SeriesChoice:
     """Return which of several images the arguments ask for."""
     return SeriesChoice(series=arguments.series, echo=arguments.echo)
