@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from asked_to_end import ended
 from musclefm.pipeline.worklist import Worklist
 from musclefm.pipeline.worklist_index import CaseState
+from musclefm.results.reading import read_provenance
 from musclefm.results.tables import regions_from_json
 from musclefm.volumes.channels import read_channels
 from musclefm.volumes.reading import read_volume
@@ -70,11 +72,13 @@ def test_a_case_that_fails_stops_no_other_and_is_tried_again(
     assert not failed.results.exists()
     ready = [state for state in worklist.states() if state.status == "ready"]
     assert len(ready) == 2
-    wrong = [state.expected_wrong_voxels or 0.0 for state in ready]
+    wrong = [state.expected_wrong_ml or 0.0 for state in ready]
     assert wrong == sorted(wrong, reverse=True) and min(wrong) > 0
     for state in ready:
         document = regions_from_json((state.results / "regions.json").read_text())
-        assert document.expected_wrong_voxels == state.expected_wrong_voxels
+        spacing = read_provenance(state.results)["input"]["spacing_ijk_mm"]
+        wrong_ml = document.expected_wrong_voxels * math.prod(spacing) / 1000
+        assert state.expected_wrong_ml == pytest.approx(wrong_ml)
 
     reported = done.stdout + done.stderr + (out / "worklist.json").read_text()
     names = "".join(str(path.relative_to(out)) for path in out.rglob("*"))

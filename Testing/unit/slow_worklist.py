@@ -30,9 +30,10 @@ REGIONS = RegionsDocument(
 def write_empty_results(folder, model_sha256):
     """Write what makes a folder count as results of a model."""
     model = {"sha256": model_sha256, "label_scheme": "thigh-11"}
+    given = {"sha256": "b" * 64, "spacing_ijk_mm": [1.0, 1.0, 1.0]}
     with staged_results(folder) as staged:
         (staged / "regions.json").write_text(REGIONS)
-        write_provenance(staged, {"model": model, "input": {"sha256": "b" * 64}})
+        write_provenance(staged, {"model": model, "input": given})
 
 
 def slow_segment(journal, bundle):

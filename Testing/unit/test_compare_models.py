@@ -98,9 +98,12 @@ def test_quality_is_that_of_the_labels_that_the_user_gets(models, tmp_path, rule
         shared = ((said == label) & (true == label)).sum()
         wanted = 2 * shared / ((said == label).sum() + (true == label).sum())
         assert quality.muscle_dice[label - 1] == pytest.approx(wanted)
-        assert quality.muscle_wrong[label - 1] == ((said == label) & (true != label)).sum()
-    assert quality.wrong == (said != true).sum()
-    assert quality.expected == pytest.approx(found.least_confidence[known].sum(), rel=1e-4)
+    voxel_ml = GRID.voxel_volume_mm3 / 1000
+    assert quality.wrong_ml == pytest.approx((said != true).sum() * voxel_ml)
+    expected = found.least_confidence[known] * voxel_ml
+    assert quality.expected_ml == pytest.approx(expected.sum(), rel=1e-4)
+    wanted = expected[said == LATERAL].sum()
+    assert quality.muscle_expected_ml[LATERAL - 1] == pytest.approx(wanted, rel=1e-4)
     assert 0 <= quality.ece <= 1 and quality.nll > 0
     by_slice = []
     for k in (0, 2):
@@ -119,7 +122,8 @@ def test_a_side_that_was_not_reviewed_does_not_count(models, tmp_path):
     store.add(labelled_case(31, Reviewed("muscles", muscles=left)))
     (case,) = read_cases(store.folder, SCHEME)
     quality = case_quality(case, models[0], predictor)
-    assert quality.wrong <= (case.labels.array != IGNORE).sum()
+    known = (case.labels.array != IGNORE).sum()
+    assert quality.wrong_ml <= known * GRID.voxel_volume_mm3 / 1000
     assert not (case.labels.array[:, :, :26] != IGNORE).any()
 
 
@@ -152,7 +156,7 @@ def made_quality(dice, ece=0.02):
     muscles[: len(dice)] = dice
     some = np.ones(11)
     return CaseQuality(
-        muscles, np.where(np.isnan(muscles), np.nan, 0.1), some, some, ece, 0.1, 9, 8, 0.7, 0.8
+        muscles, np.where(np.isnan(muscles), np.nan, 0.1), some, ece, 0.1, 9, 8, 0.7, 0.8
     )
 
 

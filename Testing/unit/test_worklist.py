@@ -77,8 +77,8 @@ def test_the_case_with_most_expected_errors_comes_first(worklist):
         ("doe-5", "waiting"), ("doe-7", "failed"), ("doe-4", "saved"),
     ]  # fmt: skip
     states = {state.path.stem: state for state in worklist.states()}
-    assert states["doe-2"].expected_wrong_voxels == 300.0
-    assert states["doe-5"].expected_wrong_voxels is None
+    assert states["doe-2"].expected_wrong_ml == 300.0
+    assert states["doe-5"].expected_wrong_ml is None
     assert states["doe-7"].fault == "the image is damaged: copy it again"
     assert ("doe-6", "waiting") in listed(worklist, processing=False)
 
@@ -180,16 +180,18 @@ def test_choices_that_do_not_fit_are_refused_in_a_line(scans, tmp_path, text, re
     assert not (tmp_path / "list").exists()
 
 
-def test_an_index_of_before_choices_is_read(worklist, tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_index_of_an_earlier_version_is_read(worklist, tmp_path, version):
     index = tmp_path / "new" / "list" / INDEX_FILE
     segmented(worklist, 1, 1.0)
     document = json.loads(index.read_text())
     for case in document["cases"]:
-        del case["choice"]
-    index.write_text(json.dumps(document | {"schema_version": 1}))
+        del case["choice"], case["expected_wrong_ml"]
+        case["expected_wrong_voxels"] = 100.0
+    index.write_text(json.dumps(document | {"schema_version": version}))
     assert listed(worklist)[0][1] == "ready"
     worklist.note(worklist.cases[1], "running")
-    assert json.loads(index.read_text())["schema_version"] == 2
+    assert json.loads(index.read_text())["schema_version"] == 3
     assert worklist.known(worklist.cases[1]).choice == ""
 
 
@@ -197,7 +199,7 @@ def test_an_index_of_before_choices_is_read(worklist, tmp_path):
     ("change", "reported"),
     [
         ({"schema_version": 0}, "has format 0, and this version"),
-        ({"schema_version": 3}, "has format 3, and this version"),
+        ({"schema_version": 4}, "has format 4, and this version"),
         ({"salt": "x"}, "is damaged"),
         ({"cases": [{"key": "../..", "status": "ready"}]}, "is damaged"),
     ],

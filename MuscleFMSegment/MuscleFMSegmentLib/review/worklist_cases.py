@@ -39,7 +39,7 @@ class WorklistCases:
         self._worklist = Worklist(folder, self.out)
 
     def states(self, isProcessing: bool) -> tuple[CaseState, ...]:
-        """Return how far the cases are, most expected wrong voxels first."""
+        """Return how far the cases are, most expected wrong first."""
         return self._worklist.states(isProcessing)
 
     def title(self, state: CaseState) -> str:

@@ -140,8 +140,8 @@ class LearnPanel:
             setCell(table, row, _MUSCLE, abbreviations.get(name, name), toolTip=name)
             setCell(table, row, _DICE, _change(figure, "dice", ".3f"), isNumber=True)
             setCell(table, row, _ECE, _change(figure, "ece", ".1%"), isNumber=True)
-            errors = _change(figure, "expected_wrong_voxels", ".0f")
-            setCell(table, row, _WRONG, errors, isNumber=True)
+            wrong = _change(figure, "expected_wrong_ml", ".1f")
+            setCell(table, row, _WRONG, wrong, isNumber=True)
             setCell(table, row, _P, _pText(figure["p"]), isNumber=True)
             verdict = {
                 "better": _("better"),
@@ -193,9 +193,9 @@ def _summary(status: Mapping[str, Any]) -> str:
 def _overall(comparison: Mapping[str, Any]) -> dict[str, Any]:
     """Return the first row of the table, as the comparison has the others."""
     figures = {
-        f"{which}_{name}": comparison[which][name]
+        f"{which}_{name}": comparison[which].get(name)
         for which in ("old", "new")
-        for name in ("dice", "ece", "expected_wrong_voxels")
+        for name in ("dice", "ece", "expected_wrong_ml")
     }
     names = {"p": comparison["p"], "verdict": comparison["verdict"]}
     return figures | names | {"name": _("All")}
@@ -220,7 +220,7 @@ def _verdict(comparison: Mapping[str, Any]) -> str:
 
 
 def _change(figure: Mapping[str, Any], name: str, form: str) -> str:
-    values = (figure[f"old_{name}"], figure[f"new_{name}"])
+    values = (figure.get(f"old_{name}"), figure.get(f"new_{name}"))
     if values == (None, None):
         return "–"
     return " → ".join("–" if value is None else format(value, form) for value in values)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.widgets.table_cells import newTreeRow, prepareTree, setSwatch, setTreeCell
+from MuscleFMSegmentLib.widgets.table_cells import (
+    millilitres,
+    newTreeRow,
+    prepareTree,
+    setSwatch,
+    setTreeCell,
+)
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
@@ -215,11 +221,6 @@ class ReviewPanel:
             self._onRegion(self._regionIds[parent.row()][index.row()])
         else:
             self._onMuscle(self._muscles[index.row()])
-
-
-def millilitres(volume: float) -> str:
-    """Return a volume with its unit."""
-    return _("{volume:.1f} mL").format(volume=volume)
 
 
 def currentText(queue: ReviewQueue) -> str:

@@ -6,11 +6,17 @@ from html import escape
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from musclefm.plain_text import printable
 
 _SWATCH_PX = 12
 _ROW_PX = 20
+
+
+def millilitres(volume: float) -> str:
+    """Return a volume with its unit."""
+    return _("{volume:.1f} mL").format(volume=volume)
 
 
 def setCell(

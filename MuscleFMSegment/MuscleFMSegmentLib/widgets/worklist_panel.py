@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from MuscleFMSegmentLib.widgets.table_cells import prepareTable, setCell
+from MuscleFMSegmentLib.widgets.table_cells import millilitres, prepareTable, setCell
 from MuscleFMSegmentLib.widgets.ui_files import loadForm, widgetsOf
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class WorklistPanel:
         for row, (title, state) in enumerate(zip(titles, states, strict=True)):
             setCell(table, row, _CASE, title)
             setCell(table, row, _STATUS, self._statuses[state.status], toolTip=state.fault)
-            wrong = state.expected_wrong_voxels
-            text = "" if wrong is None else f"{wrong:.0f}"
+            wrong = state.expected_wrong_ml
+            text = "" if wrong is None else millilitres(wrong)
             setCell(table, row, _WRONG, text, isNumber=True)
         self.ui.processButton.setEnabled(bool(states))
         self.ui.openButton.setEnabled(bool(states))

@@ -110,7 +110,7 @@ def segment_worklist(
     Returns
     -------
     tuple of CaseState
-        Most expected wrong voxels first; ``fault`` says why one failed, ``results`` is its
+        Most expected wrong first; ``fault`` says why one failed, ``results`` is its
         results folder for :func:`open_results`.
 
     Raises

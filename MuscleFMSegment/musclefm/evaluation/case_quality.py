@@ -28,13 +28,12 @@ class CaseQuality:
     muscle_dice, muscle_ece : ndarray
         ``(muscles,)``: NaN for a muscle that neither labels nor reference show;
         the ECE is that of the muscle against all else.
-    muscle_expected, muscle_wrong : ndarray
-        ``(muscles,)``: of the voxels labelled as the muscle, how many are
-        expected to be wrong, and are.
+    muscle_expected_ml : ndarray
+        ``(muscles,)``: of what is labelled as the muscle, how many mL are expected to be wrong.
     ece, nll : float
         Of the top label, and in nats per voxel; within 10 mm of a muscle.
-    expected, wrong : float
-        Voxels of the case that are expected to be wrong, and are.
+    expected_ml, wrong_ml : float
+        Volume of the case that is expected to be wrong, and is.
     slice_dice : float
         Mean over slices of the mean Dice of the muscles that the reference shows
         there, as in Casali et al. 2025; NaN without any.
@@ -44,12 +43,11 @@ class CaseQuality:
 
     muscle_dice: Numbers
     muscle_ece: Numbers
-    muscle_expected: Numbers
-    muscle_wrong: Numbers
+    muscle_expected_ml: Numbers
     ece: float
     nll: float
-    expected: float
-    wrong: float
+    expected_ml: float
+    wrong_ml: float
     slice_dice: float
     pooled_dice: float
 
@@ -95,19 +93,18 @@ def case_quality(case: LabelledCase, bundle: Bundle, predictor: EnsemblePredicto
     view = canonical_view(grid)
     known = reference != IGNORE
     labels, truth, error = maps.labels[known], reference[known], maps.least_confidence[known]
-    wrong = labels != truth
+    voxel_ml = grid.voxel_volume_mm3 / 1000
     overlap = dice(labels, truth, classes)[1:]
     metrics = calibration.metrics()
     shown = ~np.isnan(overlap)
     return CaseQuality(
         muscle_dice=overlap,
         muscle_ece=np.where(shown, [entry.ece for entry in metrics.classes[1:]], np.nan),
-        muscle_expected=np.bincount(labels, error, classes)[1:].astype(np.float64),
-        muscle_wrong=np.bincount(labels, wrong, classes)[1:].astype(np.float64),
+        muscle_expected_ml=(np.bincount(labels, error, classes)[1:] * voxel_ml).astype(np.float64),
         ece=metrics.top_label.ece,
         nll=metrics.nll,
-        expected=float(error.sum()),
-        wrong=float(wrong.sum()),
+        expected_ml=float(error.sum()) * voxel_ml,
+        wrong_ml=float((labels != truth).sum()) * voxel_ml,
         slice_dice=_slice_dice(view.apply(maps.labels), view.apply(reference), classes),
         pooled_dice=pooled_dice(labels, truth, classes),
     )

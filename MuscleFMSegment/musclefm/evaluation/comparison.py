@@ -46,8 +46,8 @@ class ModelQuality(_Strict):
         Mean over the muscles of a case.
     ece, nll : float or None
         Of the top label, within 10 mm of a muscle; in [0, 1], and nats per voxel.
-    expected_wrong_voxels, wrong_voxels : float
-        Of a case: how many the model expects, and how many there are.
+    expected_wrong_ml, wrong_ml : float
+        Of a case: the volume that the model expects to be wrong, and what is wrong.
     """
 
     name: str
@@ -56,8 +56,8 @@ class ModelQuality(_Strict):
     dice: float
     ece: float | None
     nll: float | None
-    expected_wrong_voxels: float
-    wrong_voxels: float
+    expected_wrong_ml: float
+    wrong_ml: float
 
 
 class MuscleComparison(_Strict):
@@ -71,8 +71,8 @@ class MuscleComparison(_Strict):
         Who show it.
     old_dice, new_dice, old_ece, new_ece : float or None
         None where nobody shows it; the ECE is that of the muscle against all else.
-    old_expected_wrong_voxels, new_expected_wrong_voxels : float
-        Of those that a model labels as the muscle, how many it expects to be wrong.
+    old_expected_wrong_ml, new_expected_wrong_ml : float
+        Of what a model labels as the muscle, how much it expects to be wrong.
     p : float
         Of the paired Wilcoxon test of the DSC, two-sided, after Holm's correction
         over muscles; 1 where there is no difference.
@@ -87,8 +87,8 @@ class MuscleComparison(_Strict):
     new_dice: float | None
     old_ece: float | None
     new_ece: float | None
-    old_expected_wrong_voxels: float
-    new_expected_wrong_voxels: float
+    old_expected_wrong_ml: float
+    new_expected_wrong_ml: float
     p: float
     verdict: Verdict
 
@@ -116,7 +116,7 @@ class Comparison(_Strict):
         Why not, a line each.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     cases: int
     subjects: int
     old: ModelQuality
@@ -225,8 +225,8 @@ def _quality(bundle: Bundle, subjects: Sequence[str], cases: Sequence[CaseQualit
         dice=mean("dice"),
         ece=_defined(mean("ece")),
         nll=_defined(mean("nll")),
-        expected_wrong_voxels=mean("expected"),
-        wrong_voxels=mean("wrong"),
+        expected_wrong_ml=mean("expected_ml"),
+        wrong_ml=mean("wrong_ml"),
     )
 
 
@@ -244,7 +244,7 @@ def _muscles(
     columns = {
         f"{time}_{name}": values(cases, f"muscle_{key}")
         for time, cases in (("old", before), ("new", after))
-        for name, key in (("ece", "ece"), ("expected_wrong_voxels", "expected"))
+        for name, key in (("ece", "ece"), ("expected_wrong_ml", "expected_ml"))
     }
     return tuple(
         MuscleComparison(
@@ -255,8 +255,8 @@ def _muscles(
             new_dice=_defined(mean_of(now[:, place])),
             old_ece=_defined(mean_of(columns["old_ece"][:, place])),
             new_ece=_defined(mean_of(columns["new_ece"][:, place])),
-            old_expected_wrong_voxels=mean_of(columns["old_expected_wrong_voxels"][:, place]),
-            new_expected_wrong_voxels=mean_of(columns["new_expected_wrong_voxels"][:, place]),
+            old_expected_wrong_ml=mean_of(columns["old_expected_wrong_ml"][:, place]),
+            new_expected_wrong_ml=mean_of(columns["new_expected_wrong_ml"][:, place]),
             p=ps[place],
             verdict=_verdict(
                 mean_of(now[:, place] - was[:, place]), ps[place], LARGEST_MUSCLE_FALL

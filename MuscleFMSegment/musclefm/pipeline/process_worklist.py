@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -125,8 +126,7 @@ def _process(
                 raise _killed_again()
             worklist.note(case, "running", fault=_KILLED_ONCE if killed else "")
             _segment(case, folder, bundle, runtime, progress)
-        regions = read_regions(results)
-        worklist.note(case, "ready", regions.expected_wrong_voxels)
+        worklist.note(case, "ready", _expected_wrong_ml(results))
         _log.info("case %s is ready", folder.name)
     except WorkCancelledError:
         raise
@@ -134,6 +134,11 @@ def _process(
         fault = _fault_text(error)
         worklist.note(case, "failed", fault=fault)
         _log.error("case %s failed: %s", folder.name, fault)
+
+
+def _expected_wrong_ml(results: Path) -> float:
+    spacing = read_provenance(results)["input"]["spacing_ijk_mm"]
+    return read_regions(results).expected_wrong_voxels * math.prod(spacing) / 1000
 
 
 def _segment(

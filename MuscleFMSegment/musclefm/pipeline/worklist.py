@@ -91,7 +91,7 @@ class Worklist:
         self._salt = self._index.read().salt
 
     def states(self, processing: bool = True) -> tuple[CaseState, ...]:
-        """Return how far the cases are now, most expected wrong voxels first.
+        """Return how far the cases are now, most expected wrong first.
 
         After those that wait for the reader come those that wait for the
         network, failed ones and saved ones.
@@ -117,7 +117,7 @@ class Worklist:
                     path=case.path,
                     folder=folder,
                     status=_status(known, folder / "results", processing),
-                    expected_wrong_voxels=known.expected_wrong_voxels,
+                    expected_wrong_ml=known.expected_wrong_ml,
                     fault=known.fault,
                 )
             )
@@ -131,7 +131,7 @@ class Worklist:
         self,
         case: CaseFiles,
         status: Progress,
-        expected_wrong_voxels: float | None = None,
+        expected_wrong_ml: float | None = None,
         fault: str = "",
     ) -> None:
         """Write down how far a case is; for who segments.
@@ -153,7 +153,7 @@ class Worklist:
             entry = IndexedCase(
                 key=key,
                 status=status,
-                expected_wrong_voxels=expected_wrong_voxels,
+                expected_wrong_ml=expected_wrong_ml,
                 fault=fault,
                 choice=choice,
             )
@@ -293,4 +293,4 @@ def _status(known: IndexedCase, results: Path, processing: bool) -> CaseStatus:
 
 def _place(state: CaseState) -> tuple[int, float]:
     place = next(place for place, group in enumerate(_IN_LIST) if state.status in group)
-    return place, -(state.expected_wrong_voxels or 0.0)
+    return place, -(state.expected_wrong_ml or 0.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from musclefm.errors import MuscleFMError
 from musclefm.storage.atomic import atomic_text
@@ -18,9 +18,9 @@ from musclefm.storage.regular_file import read_regular
 
 INDEX_FILE = "worklist.json"
 INDEX_LOCK = ".lock"
-SCHEMA_VERSION = 2
-# Version 1 knows no choice of a series.
-_READ_VERSIONS = (1, SCHEMA_VERSION)
+SCHEMA_VERSION = 3
+# Version 1 knows no choice of a series; 1 and 2 count voxels, whatever their size.
+_READ_VERSIONS = (1, 2, SCHEMA_VERSION)
 # Of a hundred thousand cases.
 _LARGEST_INDEX = 64 << 20
 # Another program writes for a moment only.
@@ -47,8 +47,8 @@ class CaseState:
     status : CaseStatus
         ``"in review"`` once a review was begun, ``"saved"`` while the store of
         corrections holds it as it is.
-    expected_wrong_voxels : float or None
-        Sum of 1 - max p over the volume; None until it is segmented.
+    expected_wrong_ml : float or None
+        Sum of 1 - max p over the volume, in mL; None until it is segmented.
     fault : str
         Cause and remedy in one line where it failed, else empty.
     """
@@ -56,7 +56,7 @@ class CaseState:
     path: Path
     folder: Path
     status: CaseStatus
-    expected_wrong_voxels: float | None
+    expected_wrong_ml: float | None
     fault: str
 
     @property
@@ -79,7 +79,7 @@ class IndexedCase(BaseModel):
         A keyed hash of its path.
     status : Progress
         How far it is.
-    expected_wrong_voxels : float or None
+    expected_wrong_ml : float or None
         See :class:`CaseState`.
     fault : str
         See :class:`CaseState`.
@@ -92,7 +92,7 @@ class IndexedCase(BaseModel):
 
     key: str = Field(pattern="^[0-9a-f]{16}$")
     status: Progress
-    expected_wrong_voxels: float | None = None
+    expected_wrong_ml: float | None = None
     fault: str = ""
     choice: str = Field(default="", max_length=60)
 
@@ -138,20 +138,23 @@ class IndexFile:
         """
         try:
             text = read_regular(self._folder / INDEX_FILE, _LARGEST_INDEX, links=False)
-            version = json.loads(text)["schema_version"]
+            document = json.loads(text)
+            version = document["schema_version"]
             if version not in _READ_VERSIONS:
                 raise MuscleFMError(
                     f"the worklist has format {version}, and this version of MuscleFM reads "
                     f"format {SCHEMA_VERSION}",
                     "open it with the version that made it, or begin another one",
                 )
-            return Index.model_validate_json(text)
+            for case in document.get("cases", ()):
+                case.pop("expected_wrong_voxels", None)
+            return Index.model_validate(document)
         except OSError as error:
             raise MuscleFMError(
                 f"the worklist cannot be read ({error.strerror or 'input or output error'})",
                 "check the access rights of its folder",
             ) from error
-        except (ValidationError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise MuscleFMError(
                 "the worklist is damaged", f"remove its {INDEX_FILE}, and all is segmented again"
             ) from error

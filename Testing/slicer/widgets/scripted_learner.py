@@ -41,8 +41,8 @@ def muscle(name: str, old: float | None, new: float | None, p: float, verdict: s
         "new_dice": new,
         "old_ece": 0.031,
         "new_ece": 0.024,
-        "old_expected_wrong_voxels": 81.2,
-        "new_expected_wrong_voxels": 64.0,
+        "old_expected_wrong_ml": 81.2,
+        "new_expected_wrong_ml": 64.0,
         "p": p,
         "verdict": verdict,
     }
@@ -53,8 +53,8 @@ def comparison(verdict: str, reasons: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "cases": 3,
         "subjects": 3,
-        "old": {"dice": 0.801, "ece": None, "expected_wrong_voxels": 812.0},
-        "new": {"dice": 0.842, "ece": None, "expected_wrong_voxels": 640.0},
+        "old": {"dice": 0.801, "ece": None, "expected_wrong_ml": 812.0},
+        "new": {"dice": 0.842, "ece": None, "expected_wrong_ml": 640.0},
         "p": 0.02,
         "verdict": verdict,
         "muscles": [

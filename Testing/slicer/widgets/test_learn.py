@@ -63,10 +63,10 @@ def test_a_better_version_is_used_on_a_yes_and_gone_back_from(learner: Any) -> N
     assert "has learned" in learner.messages.text
     assert "better: mean Dice 0.801 → 0.842 on 3 held-out cases" in ui.verdictLabel.text
     assert cells(ui.comparisonTable) == [
-        ["All", "0.801 → 0.842", "–", "812 → 640", "0.02", "better"],
-        ["VL", "0.700 → 0.790", "3.1% → 2.4%", "81 → 64", "<0.001", "better"],
-        ["GR", "0.900 → 0.880", "3.1% → 2.4%", "81 → 64", "0.02", "worse"],
-        ["sartorius", "–", "3.1% → 2.4%", "81 → 64", "1", "not different"],
+        ["All", "0.801 → 0.842", "–", "812.0 → 640.0", "0.02", "better"],
+        ["VL", "0.700 → 0.790", "3.1% → 2.4%", "81.2 → 64.0", "<0.001", "better"],
+        ["GR", "0.900 → 0.880", "3.1% → 2.4%", "81.2 → 64.0", "0.02", "worse"],
+        ["sartorius", "–", "3.1% → 2.4%", "81.2 → 64.0", "1", "not different"],
     ]
     assert ui.comparisonTable.item(1, 0).toolTip() == "vastus lateralis"
     assert not ui.learnButton.enabled, "the same would come of it again"

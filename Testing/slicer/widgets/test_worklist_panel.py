@@ -55,6 +55,8 @@ def test_cases_are_segmented_in_the_background_and_saved_in_turn(
     assert first is not None
     session.waitFor(lambda: not module.worklist.isProcessing)
     assert statuses(module)["broken.nii.gz"] == "failed"
+    wrong = [ui.caseTable.item(row, 2).text() for row in range(3)]
+    assert sum(text.endswith(" mL") for text in wrong) == 2 and "" in wrong
     assert "cases failed" in module.messages.text
 
     chooseVerified(module, "whole case")

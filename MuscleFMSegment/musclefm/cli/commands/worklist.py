@@ -116,17 +116,17 @@ def kept_cases(worklist: Worklist) -> str:
 
 def summarise(worklist: Worklist) -> None:
     """Print the cases by their folders in the worklist, which name no patient."""
-    table = Table(title="Most expected errors first", title_justify="left")
+    table = Table(title="Most expected wrong first", title_justify="left")
     table.add_column("Folder", no_wrap=True)
     table.add_column("Status", no_wrap=True)
-    table.add_column("Expected wrong voxels", justify="right")
+    table.add_column("Expected wrong, mL", justify="right")
     table.add_column("Fault")
     for state in worklist.states():
-        wrong = state.expected_wrong_voxels
+        wrong = state.expected_wrong_ml
         table.add_row(
             state.folder.name,
             state.status,
-            "" if wrong is None else f"{wrong:.0f}",
+            "" if wrong is None else f"{wrong:.1f}",
             state.fault,
         )
     output.console().print(table)

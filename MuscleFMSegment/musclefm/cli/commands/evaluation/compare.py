@@ -25,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "compare",
         help="compare an old and a new model on reviewed cases",
         description="Compare two models on reviewed cases that neither has learned from: DSC, "
-        "calibration and expected errors, by muscle, with a paired test.",
+        "calibration and what is expected wrong, by muscle, with a paired test.",
     )
     parser.add_argument("old", metavar="OLD", help="name or folder of a model")
     parser.add_argument("new", metavar="NEW", help="name or folder of a model")
@@ -62,15 +62,15 @@ def print_comparison(comparison: Comparison) -> None:
     old, new = comparison.old, comparison.new
     table = Table(title=f"{old.name} {old.version} against {new.name} {new.version}")
     table.add_column("Muscle", no_wrap=True)
-    for heading in ("DSC old", "new", "ECE old", "new", "Errors old", "new", "p"):
+    for heading in ("DSC old", "new", "ECE old", "new", "Wrong, mL old", "new", "p"):
         table.add_column(heading, justify="right")
     table.add_column("New is", no_wrap=True)
     for muscle in comparison.muscles:
         table.add_row(
             muscle.name,
             *map(_share, (muscle.old_dice, muscle.new_dice, muscle.old_ece, muscle.new_ece)),
-            f"{muscle.old_expected_wrong_voxels:.0f}",
-            f"{muscle.new_expected_wrong_voxels:.0f}",
+            f"{muscle.old_expected_wrong_ml:.1f}",
+            f"{muscle.new_expected_wrong_ml:.1f}",
             f"{muscle.p:.3f}",
             _verdict_text(muscle.verdict),
         )
@@ -78,14 +78,14 @@ def print_comparison(comparison: Comparison) -> None:
     table.add_row(
         "all",
         *map(_share, (old.dice, new.dice, old.ece, new.ece)),
-        f"{old.expected_wrong_voxels:.0f}",
-        f"{new.expected_wrong_voxels:.0f}",
+        f"{old.expected_wrong_ml:.1f}",
+        f"{new.expected_wrong_ml:.1f}",
         f"{comparison.p:.3f}",
         _verdict_text(comparison.verdict),
     )
     terminal.print(table)
     terminal.print("DSC: of a muscle, over the volume; of all, the mean over muscles.")
-    terminal.print("Errors: voxels of a case that the model expects to be wrong.")
+    terminal.print("Wrong: volume of a case that the model expects to be wrong.")
     finding = f"On {comparison.cases} cases of {comparison.subjects} subjects the new model is"
     terminal.print(
         f"{finding} not worse."
