@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import slicer
+import vtk
 from scipy import ndimage
 
 from musclefm.errors import MuscleFMError
@@ -38,6 +39,9 @@ class CaseInScene:
         The results folder that it was loaded from.
     volumeNode : vtkMRMLScalarVolumeNode
         The image that was segmented; it is the user's, not the case's.
+    image : vtkImageData
+        The volume's voxels as they were segmented: a non-linear transform that is hardened
+        puts others into their place.
     segmentationNode : vtkMRMLSegmentationNode
         One segment a muscle and side, which the reader corrects.
     modelNode : vtkMRMLSegmentationNode
@@ -64,6 +68,7 @@ class CaseInScene:
 
     folder: Path
     volumeNode: slicer.vtkMRMLScalarVolumeNode
+    image: vtk.vtkImageData
     segmentationNode: slicer.vtkMRMLSegmentationNode
     modelNode: slicer.vtkMRMLSegmentationNode
     heatmapNodes: Mapping[UncertaintyKind, slicer.vtkMRMLScalarVolumeNode]
@@ -85,15 +90,18 @@ class CaseInScene:
         return all(node.GetScene() for node in (self.volumeNode, self.segmentationNode))
 
     @property
+    def hasItsVoxels(self) -> bool:
+        """Whether the volume has the voxels that were segmented."""
+        return self.volumeNode.GetImageData() is self.image
+
+    @property
     def isOnItsGrid(self) -> bool:
         """Whether the volume has the voxels and the place that it was segmented with.
 
         Transforms above it are left out.
         """
         try:
-            return bool(self.volumeNode.GetImageData()) and self.grid.matches(
-                volumeGrid(self.volumeNode)
-            )
+            return self.hasItsVoxels and self.grid.matches(volumeGrid(self.volumeNode))
         except MuscleFMError:
             return False
 
@@ -108,16 +116,12 @@ class CaseInScene:
         nodes = (self.volumeNode, self.segmentationNode)
         return any(node.GetParentTransformNode() for node in nodes)
 
-    @property
-    def canBePutBack(self) -> bool:
-        """Whether :meth:`putBack` would do: not where other voxels are the image's now."""
-        image = self.volumeNode.GetImageData()
-        return image is not None and image.GetDimensions() == self.grid.shape[::-1]
-
     def putBack(self) -> None:
         """Take image and muscles out of all transforms, those hardened into the image, too."""
         for node in (self.volumeNode, self.segmentationNode):
             node.SetAndObserveTransformNodeID(None)
+        if not self.hasItsVoxels:
+            self.volumeNode.SetAndObserveImageData(self.image)
         if not self.isOnItsGrid:
             self.volumeNode.SetIJKToRASMatrix(vtkMatrix(self.grid.ijk_to_ras))
 

@@ -112,6 +112,7 @@ def addResults(
     return CaseInScene(
         folder=folder,
         volumeNode=volumeNode,
+        image=volumeNode.GetImageData(),
         segmentationNode=segmentationNode,
         modelNode=modelNode,
         heatmapNodes=heatmapNodes,

@@ -130,11 +130,18 @@ class CaseWatch:
     def _findFault(self) -> CaseFault | None:
         remedy = _("take it out of the transform; until then nothing is edited or saved")
         case = self._case
-        action = (_("Put it back"), case.putBack) if case.canBePutBack else ()
+        action = (_("Put it back"), case.putBack)
         if case.volumeNode.GetParentTransformNode():
             return CaseFault(_("a transform lies above the volume"), remedy, True, action=action)
         if case.segmentationNode.GetParentTransformNode():
             return CaseFault(_("a transform lies above the muscles"), remedy, True, action=action)
+        if not case.hasItsVoxels:
+            return CaseFault(
+                _("the volume has other voxels than were segmented"),
+                _("put them back: a non-linear transform makes others; or segment it as it is"),
+                isMoved=True,
+                action=action,
+            )
         if not case.isOnItsGrid:
             return CaseFault(
                 _("the volume is not where it was segmented"),

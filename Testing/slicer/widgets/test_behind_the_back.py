@@ -25,6 +25,22 @@ def transform(session: Any) -> Any:
     return node
 
 
+@pytest.fixture
+def bentTransform(session: Any) -> Any:
+    """Return a transform that bends the middle of the image away by 20 mm."""
+    source, target = vtk.vtkPoints(), vtk.vtkPoints()
+    for x, y in ((-200, -200), (200, -200), (-200, 200), (200, 200), (0, 0)):
+        source.InsertNextPoint(x, y, 0)
+        target.InsertNextPoint(x, y if x or y else 20, 0)
+    bent = vtk.vtkThinPlateSplineTransform()
+    bent.SetSourceLandmarks(source)
+    bent.SetTargetLandmarks(target)
+    bent.SetBasisToR()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode")
+    node.SetAndObserveTransformToParent(bent)
+    return node
+
+
 def segmentation(module: Any) -> Any:
     return module.control.openCase.review.case.segmentationNode.GetSegmentation()
 
@@ -110,6 +126,28 @@ def test_a_hardened_transform_is_put_back_on_a_click(
         settle(opened, session)
     # Of the labels those from before are known.
     assert case.isInPlace and correct.form.isEnabled() and not opened.messages.text
+    assert np.array_equal(sidedLabels(opened), before)
+    assert np.array_equal(read_labels(case.segmentationNode, case.scheme, case.volumeNode), before)
+    assert isSaved(opened, session)
+
+
+def test_voxels_that_a_hardened_non_linear_transform_made_are_put_back_on_a_click(
+    opened: Any, session: Any, bentTransform: Any
+) -> None:
+    case, before = opened.control.openCase.review.case, sidedLabels(opened)
+    voxels = slicer.util.arrayFromVolume(case.volumeNode).copy()
+    for node in (case.volumeNode, case.segmentationNode):
+        node.SetAndObserveTransformNodeID(bentTransform.GetID())
+    for node in (case.volumeNode, case.segmentationNode):
+        node.HardenTransform()
+    settle(opened, session)
+    assert not np.array_equal(slicer.util.arrayFromVolume(case.volumeNode), voxels)
+    assert "other voxels than were segmented" in opened.messages.text
+    assert not opened.control.correct.form.isEnabled() and not isSaved(opened, session)
+    session.click(opened.ui.messageActionButton)
+    settle(opened, session)
+    assert case.isInPlace and not opened.messages.text
+    assert np.array_equal(slicer.util.arrayFromVolume(case.volumeNode), voxels)
     assert np.array_equal(sidedLabels(opened), before)
     assert np.array_equal(read_labels(case.segmentationNode, case.scheme, case.volumeNode), before)
     assert isSaved(opened, session)
