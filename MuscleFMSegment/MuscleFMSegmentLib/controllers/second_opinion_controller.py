@@ -10,6 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from musclefm.plain_text import printable
+from musclefm.storage.regular_file import is_file
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.widgets.message_area import MessageArea
 
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from MuscleFMSegmentLib.review.open_case import OpenCase
     from MuscleFMSegmentLib.review.second_opinion import FlaggedAnew
 
-# Names of shipped mappings; an empty one: names of muscles, or the model's own values.
-_MAPPINGS = ("", "musclemap", "totalsegmentator")
+# Whose mappings are shipped, by their names in small letters.
+_PROGRAMS = ("MuscleMap", "TotalSegmentator")
+_MAPPING = "MuscleFMSegment/SecondOpinionMapping"
 
 
 class SecondOpinionController:
@@ -52,7 +55,15 @@ class SecondOpinionController:
         ui.opinionButton.connect("toggled(bool)", lambda isShown: frame.setVisible(isShown))
         frame.setVisible(False)
         ui.opinionSelector.setMRMLScene(slicer.mrmlScene)
-        ui.opinionMeaningSelector.addItems([_("Names of muscles"), "MuscleMap", "TotalSegmentator"])
+        # An empty mapping: names of muscles, or the model's own values.
+        ui.opinionMeaningSelector.addItem(_("Names of muscles"), "")
+        for program in _PROGRAMS:
+            ui.opinionMeaningSelector.addItem(program, program.lower())
+        self._mapping = ""
+        known = str(qt.QSettings().value(_MAPPING, ""))
+        self._take(known if not Path(known).suffix or is_file(Path(known)) else "")
+        ui.opinionMeaningSelector.addItem(_("Mapping file…"))
+        ui.opinionMeaningSelector.connect("activated(int)", self._chooseMapping)
         ui.opinionCompareButton.connect("clicked()", self._compareNode)
         ui.opinionFileButton.connect("clicked()", self._compareFile)
         ui.opinionRemoveButton.connect("clicked()", self._takeAway)
@@ -73,6 +84,23 @@ class SecondOpinionController:
             else _("Labels of the same scan, by another program or reader.")
         )
 
+    def _chooseMapping(self, _index: int = 0) -> None:
+        chosen = self._ui.opinionMeaningSelector.currentData
+        if chosen is None:
+            frame, kinds = self._ui.opinionFrame, _("Mappings") + " (*.json *.csv)"
+            chosen = qt.QFileDialog.getOpenFileName(frame, _("Mapping file"), "", kinds)
+            chosen = chosen or self._mapping
+        self._take(str(chosen))
+        qt.QSettings().setValue(_MAPPING, self._mapping)
+
+    def _take(self, mapping: str) -> None:
+        """Show a mapping by its name, or a file of the user's own, as chosen."""
+        selector = self._ui.opinionMeaningSelector
+        if selector.findData(mapping) < 0:
+            selector.insertItem(1 + len(_PROGRAMS), printable(Path(mapping).name), mapping)
+        selector.setCurrentIndex(selector.findData(mapping))
+        self._mapping = mapping
+
     def _compareNode(self) -> None:
         from MuscleFMSegmentLib.scene.comparison import externalLabels
 
@@ -89,8 +117,8 @@ class SecondOpinionController:
             self._compare(opened, Path(chosen))
 
     def _compare(self, opened: OpenCase, source: Path | ExternalLabels) -> None:
-        name = _MAPPINGS[self._ui.opinionMeaningSelector.currentIndex]
-        mapping, results = Path(name) if name else None, opened.folder.results
+        mapping = Path(self._mapping) if self._mapping else None
+        results = opened.folder.results
         self._ui.opinionLabel.text = _("Comparing…")
 
         def work() -> FlaggedAnew:

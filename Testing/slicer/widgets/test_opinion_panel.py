@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import slicer
-from playing import rowOf, settle
+from playing import MODULE, rowOf, settle
 
 from musclefm.labels.segment_names import segment_id
 from musclefm.volumes.volume import Volume
@@ -116,3 +117,39 @@ def test_a_file_is_compared_and_a_bad_one_said_in_one_line(
         settle(opened, session)
         assert bool(opened.messages.text) is not isGood
         assert bool(disagreeing(opened)) is isGood
+
+
+def test_a_mapping_file_of_ones_own_is_taken_and_remembered(
+    opened: Any, session: Any, other: tuple[np.ndarray, int], tmp_path: Path
+) -> None:
+    import qt
+
+    ui, case = opened.control.review.ui, opened.control.openCase.review.case
+    values = other[0].astype(np.int16) + 100 * (other[0] > 0)
+    write_volume(Volume(values, case.grid), tmp_path / "other.nii.gz")
+    sides = case.scheme.labels_of_sides().items()
+    meanings = {str(100 + value): f"{side} {label.name}" for value, (side, label) in sides}
+    (tmp_path / "mine.json").write_text(json.dumps(meanings))
+    session.click(ui.opinionButton)
+    selector = ui.opinionMeaningSelector
+
+    def chooseFile() -> None:
+        selector.setCurrentIndex(selector.count - 1)
+        selector.activated.emit(selector.currentIndex)
+
+    try:
+        session.answer(str(tmp_path / "mine.json"), str(tmp_path / "other.nii.gz"))
+        chooseFile()
+        session.click(ui.opinionFileButton)
+        settle(opened, session)
+        assert not opened.messages.text and disagreeing(opened)
+        stored = opened.control.openCase.review.secondOpinion
+        assert len(stored.mapping) == 64
+        # A dialog that is cancelled changes nothing.
+        chooseFile()
+        assert selector.currentText == "mine.json"
+        session.closeModules()
+        again = session.openModule(MODULE).panel.control.review.ui.opinionMeaningSelector
+        assert again.currentText == "mine.json" and again.currentIndex == again.count - 2
+    finally:
+        qt.QSettings().remove("MuscleFMSegment/SecondOpinionMapping")
