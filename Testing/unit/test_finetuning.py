@@ -25,12 +25,13 @@ from musclefm.corrections.case import CorrectedCase, Reviewed
 from musclefm.corrections.store import CorrectionStore
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.labelled_case import LabelledCase
+from musclefm.labels.scheme import load_scheme
 from musclefm.labels.sided import IGNORE, without_sides
 from musclefm.models.bundle import open_bundle
 from musclefm.networks.architecture import LoraRanks
 from musclefm.networks.lora import adapter_parameters
 from musclefm.training.data.labelled_tiles import cut_tiles
-from musclefm.training.fitting.initial_weights import starting_member
+from musclefm.training.fitting.initial_weights import start_for_scheme, starting_member
 from musclefm.training.fitting.validation import upsampled_probabilities
 from musclefm.volumes.channels import Channels
 from musclefm.volumes.volume import Volume
@@ -151,6 +152,27 @@ def test_members_of_a_start_for_training_differ_in_their_class_outputs_only(tmp_
     assert differ
     assert all(name.startswith("mask_decoder.") for name in differ)
     assert any("mask_tokens" in name for name in differ)
+
+
+def test_for_another_scheme_all_is_kept_but_the_class_outputs(tmp_path):
+    start, scheme = tiny_bundle(tmp_path / "tiny", 2), load_scheme("thigh-12")
+    recipe = dataclasses.replace(SHORT, members=4)
+    made = start_for_scheme(start, scheme, recipe, tmp_path / "start")
+    assert (made.manifest.scheme, made.manifest.role) == ("thigh-12", "ensemble")
+    states = [starting_member(made, recipe, member).state_dict() for member in range(4)]
+    old = [start.load_member(member).state_dict() for member in range(2)]
+    class_parts = ("mask_tokens", "output_hypernetworks_mlps", "iou_prediction_head")
+    for member, state in enumerate(states):
+        for name, tensor in state.items():
+            is_class_part = any(part in name for part in class_parts)
+            assert is_class_part or torch.equal(tensor, old[member % 2][name]), name
+    tokens = "mask_decoder.mask_tokens.weight"
+    assert states[0][tokens].shape[0] == old[0][tokens].shape[0] + 1
+    head = "mask_decoder.output_hypernetworks_mlps.1.layers.0.weight"
+    assert not torch.equal(states[0][head], old[0][head])
+    assert not torch.equal(states[0][head], states[2][head])
+    again = start_for_scheme(start, scheme, recipe, tmp_path / "start")
+    assert again.sha256 == made.sha256
 
 
 def test_training_stops_early_and_the_best_epoch_stays(tmp_path, tiny, store):

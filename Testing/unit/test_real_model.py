@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from file_server import FileServer, serving
 from made_datasets import made_files, served, zipped
-from made_training import one_thread
+from made_training import one_thread, same
 from tiny_ensemble import network
 
 from musclefm.api.prerequisites import Missing, missing_downloads
 from musclefm.cli.main import main
-from musclefm.models.bundle import save_bundle
+from musclefm.labels.scheme import load_scheme
+from musclefm.models.bundle import open_bundle, save_bundle
 from musclefm.models.imports import pretrained
 from musclefm.models.imports import sam as official_checkpoints
 from musclefm.models.imports.sam import OfficialCheckpoint
@@ -21,6 +22,7 @@ from musclefm.models.manifest import BundleCard, ModelInput, WholeSlice
 from musclefm.models.member_files import MemberState
 from musclefm.models.registry import find_bundle
 from musclefm.models.versions import user_models_folder
+from musclefm.networks.sam import MultiClassSam
 from musclefm.storage import download as downloading
 from musclefm.storage.download import RemoteFile
 
@@ -42,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def imported(path: Path, name: str, scheme: str) -> object:
     """Make a tiny network of what came, in place of SAM."""
     assert path.read_bytes() == b"weights"
-    model = network(1, 3)
+    model = MultiClassSam(network(1, 3).architecture, load_scheme(scheme).class_count)
     sees = ModelInput(
         intensity=PublishedIntensity(normalisation="sam"),
         framing=WholeSlice(orientation="canonical"),
@@ -97,14 +99,23 @@ def test_names_become_an_installed_model_that_says_how_good_it_is(
     assert missing_downloads("sam-vit-b", "huashan-myo") == Missing()
 
 
-def test_a_pretrained_checkpoint_of_another_scheme_is_refused_before_anything_comes(
+def test_a_pretrained_checkpoint_of_another_scheme_learns_that_of_the_data_set(
     tmp_path, home, capsys
 ):
     (tmp_path / "weights").write_bytes(b"weights")
     imported(tmp_path / "weights", "sam-vit-b", "thigh-12")
+    content = zipped(made_files("huashan-myo", tmp_path / "files"), "HuashanMyo/")
     command = ["train", "--data", "huashan-myo", "--model", "sam-vit-b", "--yes", "--out"]
-    assert main([*command, str(tmp_path / "new")]) == 2
-    assert "--scheme thigh-11" in capsys.readouterr().err
+    command += [str(tmp_path / "new"), *SHORT, "--train", "decoder", "--no-install"]
+    with served("huashan-myo", content, home), one_thread():
+        assert main([*command, "--progress", "none"]) == 0
+    assert "'thigh-12': its class outputs are drawn anew" in capsys.readouterr().err
+    before, after = find_bundle("sam-vit-b"), open_bundle(tmp_path / "new")
+    assert (before.manifest.scheme, after.manifest.scheme) == ("thigh-12", "thigh-11")
+    assert "instead of 'thigh-12'" in after.manifest.training_data
+    encoder = before.load_member(0).image_encoder.state_dict()
+    assert same(encoder, after.load_member(0).image_encoder.state_dict())
+    assert not (tmp_path / "new.work" / "start").exists()
 
 
 def test_a_private_data_set_is_prepared_first(tmp_path, home, capsys):

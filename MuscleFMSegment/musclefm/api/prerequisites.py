@@ -49,10 +49,11 @@ def named_dataset(data: str | os.PathLike[str] | CorrectionStore | None) -> Data
 def missing_downloads(
     model: str | os.PathLike[str] | Bundle,
     data: str | os.PathLike[str] | CorrectionStore | None,
+    scheme: str | None = None,
 ) -> Missing:
     """Return what a training by names would have to download."""
     dataset = named_dataset(data)
-    if dataset and (dataset.files.is_dir() or _prepared(dataset, model).is_file()):
+    if dataset and (dataset.files.is_dir() or _prepared(dataset, model, scheme).is_file()):
         dataset = None
     return Missing(dataset, _missing_checkpoint(model))
 
@@ -63,12 +64,13 @@ def obtain_missing(
     progress: Progress,
     *,
     download: bool,
+    scheme: str | None = None,
 ) -> str | os.PathLike[str] | CorrectionStore | None:
     """Return the data to train on; a data set that is named is prepared where it is not yet.
 
     Parameters
     ----------
-    model, data
+    model, data, scheme
         As of :func:`musclefm.train`.
     progress : Progress
         Called at all stages.
@@ -80,7 +82,7 @@ def obtain_missing(
     MuscleFMError
         Something is not there and may not be downloaded, or cannot be had.
     """
-    missing = missing_downloads(model, data)
+    missing = missing_downloads(model, data, scheme)
     if not download and (missing.dataset or missing.checkpoint):
         names = [x.name for x in (missing.dataset, missing.checkpoint) if x]
         raise MuscleFMError(
@@ -96,11 +98,11 @@ def obtain_missing(
     if missing.checkpoint:
         from musclefm.models.imports.pretrained import obtain_pretrained
 
-        scheme = dataset.scheme if dataset else PUBLISHED_SCHEME
-        obtain_pretrained(missing.checkpoint, progress, scheme=scheme)
+        learned = scheme or (dataset.scheme if dataset else PUBLISHED_SCHEME)
+        obtain_pretrained(missing.checkpoint, progress, scheme=learned)
     if dataset is None:
         return data
-    prepared = _prepared(dataset, model)
+    prepared = _prepared(dataset, model, scheme)
     if not prepared.is_file():
         from musclefm.datasets.prepare import prepare_dataset
 
@@ -109,7 +111,7 @@ def obtain_missing(
                 f"data set '{dataset.name}' is not prepared",
                 f"run 'musclefm datasets prepare {dataset.name} --from DIR'",
             )
-        known = load_scheme(_scheme(dataset, model))
+        known = load_scheme(_scheme(dataset, model, scheme))
         prepare_dataset(dataset, dataset.files, prepared.parent, known, progress)
     return prepared
 
@@ -120,21 +122,14 @@ def _missing_checkpoint(model: str | os.PathLike[str] | Bundle) -> OfficialCheck
     return next(found, None)
 
 
-def _prepared(dataset: Dataset, model: str | os.PathLike[str] | Bundle) -> Path:
-    return dataset.prepared(_scheme(dataset, model)) / "datalist.json"
+def _prepared(dataset: Dataset, model: str | os.PathLike[str] | Bundle, scheme: str | None) -> Path:
+    return dataset.prepared(_scheme(dataset, model, scheme)) / "datalist.json"
 
 
-def _scheme(dataset: Dataset, model: str | os.PathLike[str] | Bundle) -> str:
+def _scheme(dataset: Dataset, model: str | os.PathLike[str] | Bundle, scheme: str | None) -> str:
     """Return the label scheme that a data set is prepared in for a model."""
-    if _missing_checkpoint(model):
-        return dataset.scheme
-    bundle = load_model(model)
-    scheme = bundle.manifest.scheme
-    if bundle.manifest.role == "start" and scheme != dataset.scheme:
-        raise MuscleFMError(
-            f"'{bundle.manifest.name}' is to learn '{scheme}', and data set '{dataset.name}' has"
-            f" '{dataset.scheme}'",
-            f"remove it with 'musclefm models remove {bundle.manifest.name}' and import or"
-            f" download it again with --scheme {dataset.scheme}",
-        )
-    return scheme
+    if scheme or _missing_checkpoint(model):
+        return scheme or dataset.scheme
+    # A pretrained checkpoint knows no muscles yet.
+    card = load_model(model).manifest
+    return dataset.scheme if card.role == "start" else card.scheme

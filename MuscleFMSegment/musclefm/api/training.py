@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musclefm.api.evaluation.cohorts import data_path, warn_of_left_out
-from musclefm.api.prerequisites import obtain_missing
+from musclefm.api.prerequisites import named_dataset, obtain_missing
 from musclefm.api.resources import install_model, load_model
 from musclefm.defaults import DEFAULT_DEVICE, DEFAULT_MODEL
 from musclefm.errors import MuscleFMError, warn
+from musclefm.labels.scheme import load_scheme
 from musclefm.progress import ProgressEvent, silent, watched
 from musclefm.storage.targets import require_free
-from musclefm.storage.work_folder import check_work_folder
+from musclefm.storage.work_folder import START_FOLDER, check_work_folder, claim_work_folder
 
 if TYPE_CHECKING:
     from musclefm.corrections.store import CorrectionStore
     from musclefm.evaluation.comparison import Comparison
+    from musclefm.labels.scheme import LabelScheme
     from musclefm.models.bundle import Bundle
+    from musclefm.training.distributed import DistributedContext
+    from musclefm.training.plan import TrainingPlan
     from musclefm.training.recipe import FineTuning, RecipeName
 
 _log = logging.getLogger(__name__)
@@ -103,6 +107,7 @@ def train(
     recipe: RecipeName | FineTuning = "fast",
     name: str | None = None,
     version: str = "1",
+    scheme: str | None = None,
     channels: Sequence[str] | None = None,
     work: str | os.PathLike[str] | None = None,
     cluster: str | None = None,
@@ -135,6 +140,10 @@ def train(
         Of the new model; by default that of its folder.
     version : str
         Of the new model.
+    scheme : str, optional
+        Label scheme that it shall learn, e.g. ``"thigh-12"``; by default the model's, or
+        a data set's where the model is a pretrained checkpoint. Where that is another one
+        than the model has learned, its class outputs are drawn anew, and all else stays.
     channels : sequence of str, optional
         What a pretrained checkpoint shall see, e.g. ``("in-phase", "out-of-phase")``.
     work : path, optional
@@ -174,8 +183,12 @@ def train(
     work = work_folder(out, work)
     require_free(out)
     check_work_folder(work)
-    data = obtain_missing(model, data, report, download=download)
+    learned = None if scheme is None else load_scheme(scheme)
+    dataset = named_dataset(data)
+    data = obtain_missing(model, data, report, download=download, scheme=scheme)
     start = load_model(model)
+    if dataset and start.manifest.role == "start":
+        learned = learned or load_scheme(dataset.scheme)
     # Imported late: torch takes seconds.
     from musclefm.inference.device import choose_runtime
     from musclefm.training.data.dataset import list_file, names_test_cases
@@ -185,13 +198,13 @@ def train(
     from musclefm.training.train import train_ensemble
 
     path = data_path(data)
-    _warn_of_unlearnable(path, start, _recipe(recipe))
     is_tested = names_test_cases(path)
+    chosen = _recipe(recipe)
     plan = TrainingPlan(
         start=start,
         data=LabelledCases(path),
         # A list that names its test cases holds these out, and no others.
-        recipe=replace(_recipe(recipe), held_out=0.0) if is_tested else _recipe(recipe),
+        recipe=replace(chosen, held_out=0.0) if is_tested else chosen,
         out=out,
         work=work,
         name=name or out.resolve().name,
@@ -209,7 +222,10 @@ def train(
                     draft, list_file(path), work / "evaluation", runtime, report
                 ),
             )
+        if learned and learned.name != start.scheme.name:
+            plan = replace(plan, start=_other_start(start, learned, plan, context))
         if context.is_main_process:
+            _warn_of_unlearnable(path, plan.start, chosen)
             warn_of_left_out(path)
             _log.info("training %s %s, on %s", plan.name, version, runtime.description)
         bundle = train_ensemble(
@@ -218,6 +234,25 @@ def train(
     if bundle and install:
         install_model(bundle.folder)
     return bundle
+
+
+def _other_start(
+    start: Bundle, scheme: LabelScheme, plan: TrainingPlan, context: DistributedContext
+) -> Bundle:
+    """Return what a model of another scheme is trained from; one of all processes writes it."""
+    from musclefm.models.bundle import open_bundle
+    from musclefm.training.fitting.initial_weights import start_for_scheme
+
+    folder = plan.work / START_FOLDER
+    if context.is_main_process:
+        warn(
+            f"model '{start.manifest.name}' is of '{start.scheme.name}': its class outputs are"
+            f" drawn anew for '{scheme.name}', and all else of it is kept"
+        )
+        claim_work_folder(plan.work)
+        start_for_scheme(start, scheme, plan.recipe, folder)
+    context.barrier()
+    return open_bundle(folder, verify=False)
 
 
 def _warn_of_unlearnable(data: Path, start: Bundle, recipe: FineTuning) -> None:

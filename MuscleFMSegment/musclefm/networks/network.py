@@ -71,6 +71,10 @@ class SegmentationNetwork(nn.Module, ABC):
     def draw_class_outputs(self) -> None:
         """Draw the parameters anew whose number is that of the classes."""
 
+    def draw_untrained(self) -> None:
+        """Draw anew what a pretrained checkpoint does not hold: the class outputs, if no more."""
+        self.draw_class_outputs()
+
     def forward(self, image: Tensor) -> Tensor:
         """Return logits ``(N, C, h, w)`` from ``(N, channels, S, S)``, normalised."""
         return self.decode(*self.encode(image))

@@ -12,6 +12,9 @@ from musclefm.storage.targets import ANOTHER_FOLDER, require_new_folder
 TRAINING_RECORD = "training.json"
 """How a training went; stays in its work folder after it."""
 
+START_FOLDER = "start"
+"""What a model of another label scheme is trained from."""
+
 _MARK_FILE = ".musclefm-work"
 _MARK = "MuscleFM keeps work under way here, and replaces and removes files of this folder.\n"
 _LARGEST_FILE = 1 << 20

@@ -123,6 +123,10 @@ class FineTuning:
         """Whether batch normalisation follows the tiles."""
         return self.statistics or self.trained == "scratch"
 
+    def member_count(self, known: int) -> int:
+        """Return how many networks are trained from a start that has ``known``."""
+        return self.members or (known if known > 1 else 5)
+
     @property
     def caches(self) -> bool:
         """Whether image embeddings are kept on disk."""

@@ -17,7 +17,7 @@ from musclefm.models.bundle import Bundle, save_bundle
 from musclefm.models.manifest import BundleCard
 from musclefm.progress import Progress
 from musclefm.storage.atomic import atomic_text
-from musclefm.storage.work_folder import TRAINING_RECORD, claim_work_folder
+from musclefm.storage.work_folder import START_FOLDER, TRAINING_RECORD, claim_work_folder
 from musclefm.training.data.tiles import TileFolder, write_tiles
 from musclefm.training.distributed import SINGLE_PROCESS, DistributedContext
 from musclefm.training.fitting.checkpoint import MemberProgress
@@ -86,7 +86,8 @@ def train_ensemble(
     if not context.is_main_process:
         return None
     bundle = finish_ensemble(plan, progresses, runtime, progress)
-    for folder in (job.tiles, job.embeddings, plan.work / _DRAFT_FOLDER):
+    under_way = (plan.work / name for name in (_DRAFT_FOLDER, START_FOLDER))
+    for folder in (job.tiles, job.embeddings, *under_way):
         shutil.rmtree(folder, ignore_errors=True)
     for member in range(count):
         job.state_file(member).unlink(missing_ok=True)

@@ -66,6 +66,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for name, kind, meaning in _NUMBERS:
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=meaning)
     parser.add_argument(
+        "--scheme",
+        metavar="NAME",
+        help="label scheme that it shall learn, if another one than the model's: what tells its "
+        "muscles apart is drawn anew, all else is kept",
+    )
+    parser.add_argument(
         "--channels",
         metavar="NAMES",
         help="what a pretrained checkpoint shall see, e.g. in-phase,out-of-phase",
@@ -98,7 +104,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> None:
     """Train the ensemble."""
     recipe = recipe_of(arguments)
-    missing = missing_downloads(arguments.model, arguments.data)
+    missing = missing_downloads(arguments.model, arguments.data, arguments.scheme)
     if missing.dataset and missing.dataset.is_public and not arguments.yes:
         ask_for_dataset(missing.dataset)
     if missing.checkpoint and not arguments.yes:
@@ -116,6 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
             recipe=recipe,
             name=arguments.name,
             version=arguments.version,
+            scheme=arguments.scheme,
             channels=arguments.channels.split(",") if arguments.channels else None,
             work=work,
             cluster=arguments.cluster,

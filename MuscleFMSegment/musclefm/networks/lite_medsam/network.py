@@ -57,8 +57,12 @@ class LiteMedSam(SegmentationNetwork):
         return logits
 
     def draw_class_outputs(self) -> None:
-        """Draw the class tokens and their heads anew, and all else that was not pretrained."""
+        """Draw the class tokens and their heads anew."""
         self.mask_decoder.draw_class_outputs(self.architecture, self.class_count)
+
+    def draw_untrained(self) -> None:
+        """Draw the class tokens and their heads anew, and all else that was not pretrained."""
+        self.draw_class_outputs()
         fresh = LiteMedSam(self.architecture, self.class_count)
         for name in _NOT_PRETRAINED:
             self.get_submodule(name).load_state_dict(fresh.get_submodule(name).state_dict())

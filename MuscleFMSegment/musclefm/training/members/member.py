@@ -60,10 +60,8 @@ class FineTuningJob:
 
     def member_count(self) -> int:
         """Return how many members are trained."""
-        if self.recipe.members:
-            return self.recipe.members
-        known = len(open_bundle(self.start, verify=False).manifest.members)
-        return known if known > 1 else 5
+        known = open_bundle(self.start, verify=False).manifest.members
+        return self.recipe.member_count(len(known))
 
     def split(self, tiles: TileFolder) -> SubjectSplit:
         """Return who is learned from.
