@@ -16,24 +16,23 @@ from typing import Any
 import musclefm
 from musclefm.benchmark.plan import BenchmarkPlan
 
+FROM_DEMO = {"start": "thigh-demo", "batch": 4}
 PLAN = {
-    "data": {"renderings": 18, "seed": 2025, "slices": 8},
+    "data": {"renderings": 27, "seed": 2026, "slices": 12, "pixel_mm": 3.0},
     "systems": [
-        {"system": "sam-lora", "name": "sam-lora-of-thigh-demo", "start": "thigh-demo", "batch": 4},
-        {
-            "system": "sam-decoder",
-            "name": "sam-decoder-of-thigh-demo",
-            "start": "thigh-demo",
-            "batch": 4,
-        },
+        {"system": "sam-lora", "name": "sam-lora-of-thigh-demo"} | FROM_DEMO,
+        {"system": "sam-decoder", "name": "sam-decoder-of-thigh-demo"} | FROM_DEMO,
         {"system": "sam-lora", "name": "small-sam", "start": "scratch", "batch": 4},
         {"system": "thigh-demo", "name": "thigh-demo-architecture", "batch": 4},
         {"system": "monai-unet", "batch": 4},
+        "nnunet-2d",
+        "nnunet-3d",
     ],
     "folds": 3,
     "test": 0.34,
+    "validation": 0.2,
     "seed": 0,
-    "budget": {"steps": 400},
+    "budget": {"seconds": 150},
     "temperature": True,
 }
 GROUPS = ("early", "moderate", "severe")

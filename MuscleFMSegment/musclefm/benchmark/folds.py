@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -62,7 +63,7 @@ class FoldTrainer:
         with writing_errors():
             file.parent.mkdir(parents=True, exist_ok=True)
         atomic_text(file, json.dumps({"finished": False}) + "\n")
-        began = time.monotonic()
+        began, spent = time.monotonic(), _processor_seconds()
 
         def report(event: ProgressEvent) -> None:
             message = f"{system.title}: {event.message}"
@@ -70,8 +71,12 @@ class FoldTrainer:
 
         system.train_fold(fold, report)
         # The time before a resumption is not known.
-        seconds = None if resumed else round(time.monotonic() - began, 1)
-        record = {"finished": True, "seconds": seconds, "device": runtime.description}
+        record = {
+            "finished": True,
+            "seconds": None if resumed else round(time.monotonic() - began, 1),
+            "processor_seconds": None if resumed else round(_processor_seconds() - spent, 1),
+            "device": runtime.description,
+        }
         atomic_text(file, json.dumps(record) + "\n")
 
 
@@ -81,12 +86,16 @@ def fold_file(out: Path, key: str, fold: int) -> Path:
 
 
 def fold_record(out: Path, key: str, fold: int) -> dict[str, object]:
-    """Return what was noted of a fold; ``seconds`` is None where it was resumed."""
-    try:
+    """Return what was noted of a fold; the seconds are None where it was resumed."""
+    record: dict[str, object] = {}
+    with suppress(OSError, ValueError):
         record = json.loads(read_regular(fold_file(out, key, fold), _LARGEST_FILE))
-        return {"seconds": record.get("seconds"), "device": record.get("device")}
-    except (OSError, ValueError, AttributeError):
-        return {"seconds": None, "device": None}
+    return {name: record.get(name) for name in ("seconds", "processor_seconds", "device")}
+
+
+def _processor_seconds() -> float:
+    """Return what this process and those that it started took of all cores."""
+    return sum(os.times()[:4])
 
 
 def train_folds(

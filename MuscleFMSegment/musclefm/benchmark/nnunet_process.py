@@ -2,7 +2,7 @@
 
 nnU-Net reads its folders from the environment when it is imported, and its own processes are
 started anew, so it is run as ``python -m musclefm.benchmark.nnunet_process SETTINGS``. Lines
-that begin with :data:`STEP` say how far it is; all others are nnU-Net's.
+that begin with :data:`STEP` say how far it is, and its clock; all others are nnU-Net's.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from musclefm.benchmark.timing import clock
 
 STEP = "musclefm-step"
 DATASET_ID = 700
@@ -42,6 +46,11 @@ def train(settings: dict[str, Any]) -> None:
     class MuscleFMTrainer(nnUNetTrainer):  # type: ignore[misc]
         """nnU-Net's trainer, whose checkpoints appear whole and which tells of its steps."""
 
+        def initialize(self) -> None:
+            super().initialize()
+            if settings["bf16"]:
+                self.network.forward = _in_bf16(self.network.forward)
+
         def save_checkpoint(self, filename: str) -> None:
             super().save_checkpoint(f"{filename}.part")
             Path(f"{filename}.part").replace(filename)
@@ -52,7 +61,7 @@ def train(settings: dict[str, Any]) -> None:
             before = self.current_epoch * self.num_iterations_per_epoch
             total = self.num_epochs * self.num_iterations_per_epoch
             done = before + (self.steps - 1) % self.num_iterations_per_epoch + 1
-            sys.stdout.write(f"{STEP} {done} {total}\n")
+            sys.stdout.write(f"{STEP} {done} {total} {clock(settings['device'])}\n")
             sys.stdout.flush()
             return outcome
 
@@ -88,9 +97,19 @@ def train(settings: dict[str, Any]) -> None:
     trainer.run_training()
 
 
+def _in_bf16(forward: Callable[[Tensor], list[Tensor]]) -> Callable[[Tensor], list[Tensor]]:
+    """Return a forward pass on the CPU in bfloat16, as all other systems compute there."""
+
+    def lower(images: Tensor) -> list[Tensor]:
+        with torch.autocast("cpu", torch.bfloat16):
+            return [logits.float() for logits in forward(images)]
+
+    return lower
+
+
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    # Its augmenting processes would only wait for each other where there are few cores.
-    alone = "fold" in given and (os.cpu_count() or 1) < 8
+    # Its augmenting processes would take the cores that train, or wait for each other.
+    alone = "fold" in given and (given["device"] == "cpu" or (os.cpu_count() or 1) < 8)
     os.environ.setdefault("nnUNet_n_proc_DA", "0" if alone else "6")
     (train if "fold" in given else prepare)(given)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,12 @@ import numpy as np
 from musclefm.benchmark.nnunet_process import DATASET_ID, STEP
 from musclefm.benchmark.plan import SystemEntry
 from musclefm.benchmark.study import Probabilities, Study
+from musclefm.benchmark.timing import (
+    STEPS_TO_TIME,
+    TimedError,
+    step_seconds,
+    write_step_seconds,
+)
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.exchange.nnunet import write_nnunet
@@ -41,7 +48,7 @@ from musclefm.volumes.volume import Volume
 
 _PACKAGES = ("nnunetv2", "dynamic_network_architectures", "batchgeneratorsv2")
 # What a patch takes of GPU memory: nnU-Net's own target, and where a CPU has to do.
-_MEMORY_GB, _CPU_MEMORY_GB = 8, 1
+_MEMORY_GB, _CPU_MEMORY_GB = 8, 0.25
 _PROCESS = "musclefm.benchmark.nnunet_process"
 _PATIENCE_S = 2.0
 _NAME = f"Dataset{DATASET_ID:03d}_Study"
@@ -92,6 +99,7 @@ class NnUNetSystem:
         claim_work_folder(self._folder)
         splits = self._folder / "preprocessed" / _NAME / "splits_final.json"
         if is_file(splits):
+            self._time_steps(progress)
             return
         if not (self._folder / "raw" / _NAME).is_dir():
             write_nnunet(
@@ -108,6 +116,7 @@ class NnUNetSystem:
         ]
         # The last to be written: it says that all is there.
         atomic_text(splits, json.dumps(known))
+        self._time_steps(progress)
 
     def trained(self, fold: int) -> bool:
         """Tell whether a fold is finished."""
@@ -117,20 +126,10 @@ class NnUNetSystem:
         """Train the network of a fold, or resume it."""
         if self.trained(fold):
             return
-        plan, entry = self._study.plan, self._entry
-        epochs, steps = plan.budget.epochs_and_steps
+        epochs, steps = self._study.plan.budget.epochs_and_steps(step_seconds(self._folder))
         results = self._folder / f"results-{fold}"
         if not list(results.glob("*/*/fold_*/checkpoint_final.pth")):
-            settings = {
-                "fold": fold,
-                "epochs": epochs,
-                "steps": steps,
-                "batch": entry.batch,
-                "learning_rate": entry.learning_rate,
-                "seed": plan.seed,
-                "device": self._study.runtime.device.type,
-            }
-            self._run(settings, f"fold-{fold}", progress)
+            self._run(self._settings(fold, epochs, steps), f"fold-{fold}", progress)
         (found,) = results.glob("*/*/plans.json")
         import_checkpoint(
             found.parent,
@@ -167,6 +166,35 @@ class NnUNetSystem:
         numbers = {case.labels: number for number, case in enumerate(self._learned)}
         return [f"case-{numbers[case.labels]}" for case in cases]
 
+    def _settings(self, fold: int, epochs: int, steps: int | None) -> dict[str, object]:
+        runtime = self._study.runtime
+        return {
+            "fold": fold,
+            "epochs": epochs,
+            "steps": steps,
+            "batch": self._entry.batch,
+            "learning_rate": self._entry.learning_rate,
+            "seed": self._study.plan.seed,
+            "device": runtime.device.type,
+            "bf16": self._cpu and runtime.bf16,
+        }
+
+    def _time_steps(self, progress: Progress) -> None:
+        """Measure what a step takes where the budget asks for it and nobody has yet."""
+        if not self._study.plan.budget.seconds or step_seconds(self._folder):
+            return
+        clocks: list[float] = []
+
+        def watch(event: ProgressEvent) -> None:
+            progress(replace(event, message=f"{self.title}: steps to time"))
+            if len(clocks) == STEPS_TO_TIME:
+                raise TimedError
+
+        with contextlib.suppress(TimedError):
+            # An epoch that does not end leaves nothing to resume.
+            self._run(self._settings(0, 1, STEPS_TO_TIME + 2), "timing", watch, clocks)
+        write_step_seconds(self._folder, clocks)
+
     def _cases(self, progress: Progress) -> Iterator[TrainingCase]:
         for number, unread in enumerate(self._learned):
             case = unread.read()
@@ -190,8 +218,17 @@ class NnUNetSystem:
         bundles = [open_bundle(folder) for folder in folders]
         return [(x, load_predictor(x, self._study.runtime, silent)) for x in bundles]
 
-    def _run(self, settings: Mapping[str, object], what: str, progress: Progress) -> None:
-        """Run nnU-Net with settings, its words going to a log; end it when progress raises."""
+    def _run(
+        self,
+        settings: Mapping[str, object],
+        what: str,
+        progress: Progress,
+        clocks: list[float] | None = None,
+    ) -> None:
+        """Run nnU-Net with settings, its words going to a log; end it when progress raises.
+
+        ``clocks`` is given the clock after each step.
+        """
         given = json.dumps({"configuration": self._configuration, **settings})
         environment = os.environ | {
             "nnUNet_raw": str(self._folder / "raw"),
@@ -232,6 +269,8 @@ class NnUNetSystem:
                     words = line.split()
                     if words[:1] == [STEP]:
                         event = ProgressEvent("train", int(words[1]), int(words[2]), "steps")
+                        if clocks is not None:
+                            clocks.append(float(words[3]))
                     elif words:
                         last = line.strip()
                         file.write(line)

@@ -68,7 +68,7 @@ class SystemEntry(_Strict):
 
 
 class Budget(_Strict):
-    """What each fold of every system may take: either of the two.
+    """What each fold of every system may take: one of the three.
 
     Attributes
     ----------
@@ -76,27 +76,31 @@ class Budget(_Strict):
         Of the optimiser.
     epochs : int or None
         Looks at every case that is learned from.
+    seconds : float or None
+        For the steps of the optimiser, with loading and augmentation, of one core, or of a GPU.
+        What a step takes is measured for each system beforehand: it is given as many as fit.
     """
 
     steps: int | None = Field(default=None, ge=1, le=10_000_000)
     epochs: int | None = Field(default=None, ge=1, le=100_000)
+    seconds: float | None = Field(default=None, gt=0, le=10_000_000)
 
     @model_validator(mode="after")
     def _is_one(self) -> Budget:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either steps or epochs")
+        if [self.steps, self.epochs, self.seconds].count(None) != 2:
+            raise ValueError("give one of steps, epochs and seconds")
         return self
 
-    @property
-    def epochs_and_steps(self) -> tuple[int, int | None]:
-        """Epochs, and the steps of each; None for as many as show every tile once."""
-        if self.steps is None:
-            return self.epochs or 1, None
-        epochs = min(_EPOCHS_OF_STEPS, self.steps)
-        return epochs, -(-self.steps // epochs)
+    def epochs_and_steps(self, step_seconds: float | None) -> tuple[int, int | None]:
+        """Return epochs, and the steps of each; None for as many as show every tile once.
 
-    def __str__(self) -> str:
-        return f"{self.steps} steps a fold" if self.steps else f"{self.epochs} epochs a fold"
+        ``step_seconds`` is what a step takes; it is asked for by a budget of seconds alone.
+        """
+        if self.epochs is not None:
+            return self.epochs, None
+        fitting = self.steps or int((self.seconds or 0) / (step_seconds or 1))
+        epochs = max(min(_EPOCHS_OF_STEPS, fitting), 1)
+        return epochs, max(round(fitting / epochs) if self.seconds else -(-fitting // epochs), 1)
 
 
 class BenchmarkPlan(_Strict):

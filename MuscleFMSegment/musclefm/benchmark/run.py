@@ -24,6 +24,7 @@ from musclefm.benchmark.records import CaseRecord, read_record, write_record
 from musclefm.benchmark.scoring import Temperatures, fit_temperatures, score_case, shown_labels
 from musclefm.benchmark.study import Study, System
 from musclefm.benchmark.systems import open_system, require_system
+from musclefm.benchmark.timing import step_seconds
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.cohort.summary import (
     CohortEvaluation,
@@ -178,11 +179,18 @@ def _measured(
         paired_scores(first, ensemble, study.plan.seed) if first else (),
         {
             "entry": entry.model_dump(mode="json"),
+            "steps": _steps(study.plan, out / SYSTEMS_FOLDER / entry.key),
             "training": [fold_record(out, entry.key, fold) for fold in folds],
             "temperatures": asdict(temperatures) if temperatures else None,
             "sha256": dict(system.hashes()),
         },
     )
+
+
+def _steps(plan: BenchmarkPlan, folder: Path) -> int | None:
+    """Return the steps of a fold; None where they follow from the cases."""
+    epochs, steps = plan.budget.epochs_and_steps(step_seconds(folder))
+    return steps and epochs * steps
 
 
 def _temperatures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,13 @@ import torch
 from musclefm.benchmark.plan import SystemEntry
 from musclefm.benchmark.rows import Row
 from musclefm.benchmark.study import Probabilities, Study
+from musclefm.benchmark.timing import (
+    STEPS_TO_TIME,
+    TimedError,
+    clock,
+    step_seconds,
+    write_step_seconds,
+)
 from musclefm.errors import MuscleFMError
 from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.inference.case import run_case
@@ -108,6 +116,8 @@ class TrainedSystem:
                 "a subject to learn from shows no labelled thigh",
                 "leave subjects without labels out of the data list",
             )
+        if self._study.plan.budget.seconds and not step_seconds(self._folder):
+            self._time_steps(progress)
 
     def trained(self, fold: int) -> bool:
         """Tell whether a fold is finished."""
@@ -145,6 +155,21 @@ class TrainedSystem:
             f"fold-{fold}": open_bundle(self._fold_folder(fold), verify=False).sha256
             for fold in range(len(self._study.folds))
         }
+
+    def _time_steps(self, progress: Progress) -> None:
+        """Measure what a step takes, in an epoch that does not end and leaves nothing."""
+        recipe = replace(self._recipe, epochs=1, steps=STEPS_TO_TIME + 1)
+        runtime, clocks = self._study.runtime, list[float]()
+
+        def watch(event: ProgressEvent) -> None:
+            progress(replace(event, message=f"{self.title}: steps to time"))
+            clocks.append(clock(runtime.device.type))
+            if len(clocks) > STEPS_TO_TIME:
+                raise TimedError
+
+        with suppress(TimedError):
+            train_member(replace(self._job, recipe=recipe), 0, runtime, watch)
+        write_step_seconds(self._folder, clocks[1:])
 
     @property
     def _scratch(self) -> bool:
@@ -220,7 +245,7 @@ class TrainedSystem:
         plan, entry = self._study.plan, self._entry
         base: RecipeName = "scratch" if self._scratch else "paper"
         recipe = RECIPES[base]
-        epochs, steps = plan.budget.epochs_and_steps
+        epochs, steps = plan.budget.epochs_and_steps(step_seconds(self._folder))
         given = {
             name: value
             for name in ("learning_rate", "batch", "slice_size")
@@ -248,7 +273,7 @@ class TrainedSystem:
             **given,
         )
 
-    @cached_property
+    @property
     def _job(self) -> FineTuningJob:
         start = self._given.folder if self._given else self._folder / _START_FOLDER
         return FineTuningJob(start, self._recipe, self._folder)

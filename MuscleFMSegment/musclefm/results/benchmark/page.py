@@ -102,8 +102,7 @@ def _cell(cell: Cell) -> tuple[str, str]:
 
 def _shown_facts(benchmark: Benchmark) -> list[tuple[str, object]]:
     plan, split = benchmark.facts["plan"], benchmark.facts["split"]
-    budget = plan["budget"]
-    amount = f"{budget['steps']} steps" if budget["steps"] else f"{budget['epochs']} epochs"
+    amount = next(f"{count:g} {what}" for what, count in plan["budget"].items() if count)
     return [
         ("Subjects to learn from", sum(len(fold) for fold in split["folds"])),
         ("Folds", plan["folds"]),
