@@ -32,7 +32,7 @@ PLAN = {
     "test": 0.34,
     "validation": 0.2,
     "seed": 0,
-    "budget": {"seconds": 150},
+    "budget": {"seconds": 120},
     "temperature": True,
 }
 GROUPS = ("early", "moderate", "severe")

@@ -15,6 +15,7 @@ from musclefm.benchmark.plan import BenchmarkPlan, SystemEntry, read_plan
 from musclefm.benchmark.rows import Row
 from musclefm.benchmark.study import Study
 from musclefm.benchmark.systems import SYSTEMS, open_system
+from musclefm.benchmark.timing import step_seconds
 from musclefm.benchmark.trained_system import TrainedSystem
 from musclefm.errors import MuscleFMError
 from musclefm.progress import ProgressEvent, silent
@@ -88,6 +89,28 @@ def test_a_fold_is_resumed_and_predicts_all_classes(
     assert opened().hashes().keys() == {"fold-0", "fold-1"}
 
 
+def test_a_budget_of_seconds_is_as_many_steps_as_fit(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musclefm.benchmark.trained_system._TILE_MM", 6.0)
+    study = study_of(data, budget={"seconds": 1e-9})
+    entry, row = SystemEntry(system="mine", batch=2), Row("Mine", TINY)
+    with one_thread():
+        TrainedSystem(row, study, entry, tmp_path / "mine").prepare(silent)
+        taken = step_seconds(tmp_path / "mine")
+        assert taken is not None and taken > 0
+        assert not list((tmp_path / "mine").glob("member-*"))
+        (tmp_path / "mine" / "timing.json").write_text('{"seconds_a_step": 2.0}')
+        study = study_of(data, budget={"seconds": 25})
+        system = TrainedSystem(row, study, entry, tmp_path / "mine")
+        # It is not measured again.
+        system.prepare(silent)
+        assert step_seconds(tmp_path / "mine") == 2.0
+        steps: list[ProgressEvent] = []
+        system.train_fold(0, steps.append)
+    assert (steps[-1].done, steps[-1].total) == (10, 20)
+
+
 def test_a_row_says_where_its_weights_come_from(data: Path, tmp_path: Path) -> None:
     study = study_of(data)
 
@@ -132,7 +155,7 @@ def test_monai_is_needed_for_its_network_alone(
         ({"sistems": []}, "sistems: Extra inputs are not permitted"),
         ({"systems": []}, "systems: .*at least 1 item"),
         ({"systems": ["monai-unet", "monai-unet"]}, "two systems are called 'monai-unet'"),
-        ({"budget": {}}, "budget: .*either steps or epochs"),
+        ({"budget": {}}, "budget: .*one of steps, epochs and seconds"),
         ({"folds": 1}, "folds: .*greater than or equal to 2"),
         ({"channels": ["t9"]}, "there is no channel called t9"),
     ],

@@ -32,7 +32,9 @@ if "fold" not in given:
     assert list(pathlib.Path(os.environ["nnUNet_raw"]).glob("*/labelsTr/case-*.nii.gz"))
     pathlib.Path(os.environ["nnUNet_preprocessed"], "Dataset700_Study").mkdir(parents=True)
 else:
-    print("musclefm-step 1", given["epochs"] * given["steps"], flush=True)
+    for step in range(1, 18):
+        total = given["epochs"] * given["steps"]
+        print("musclefm-step", step, total, 100 + 2.5 * step, flush=True)
     if (here / "wait").exists():
         time.sleep(600)
     shutil.copytree(here / f"results-{given['fold']}", results / "Dataset700_Study" / "trainer")
@@ -54,13 +56,15 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     return opened(made_list(tmp_path / "data", 8), tmp_path / "work")
 
 
-def opened(data: Path, folder: Path, **entry: object) -> System:
+def opened(
+    data: Path, folder: Path, budget: dict[str, float] | None = None, **entry: object
+) -> System:
     plan = BenchmarkPlan.model_validate(
         {
             "data": str(data),
             "systems": [{"system": "nnunet-3d"} | entry],
             "folds": 2,
-            "budget": {"steps": 20},
+            "budget": budget or {"steps": 20},
         }
     )
     return open_system(open_study(plan, data, CPU), plan.systems[0], folder)
@@ -87,6 +91,17 @@ def test_folds_are_trained_once_and_predict(system: System, tmp_path: Path) -> N
     assert np.abs(folds[0] - folds[1]).max() > 0.1
     splits = tmp_path / "work" / "preprocessed" / "Dataset700_Study" / "splits_final.json"
     assert splits.read_text().count("case-") == 2 * sum(len(x.stops_by) for x in study.folds)
+
+
+def test_a_budget_of_seconds_is_as_many_steps_as_fit(system: System, tmp_path: Path) -> None:
+    system = opened(tmp_path / "data" / "datalist.json", tmp_path / "work", {"seconds": 100.0})
+    (tmp_path / "fake" / "wait").touch()
+    # Once its steps are timed, the process is ended.
+    system.prepare(silent)
+    (tmp_path / "fake" / "wait").unlink()
+    seen: list[ProgressEvent] = []
+    system.train_fold(0, seen.append)
+    assert seen[-1].total == 40 and system.trained(0)
 
 
 def test_what_goes_wrong_is_one_line_and_stopping_ends_it(system: System, tmp_path: Path) -> None:
