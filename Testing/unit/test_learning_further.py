@@ -1,6 +1,7 @@
 """A trained ensemble learns further: from other images, and from scans that it labels itself."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from made_training import CPU, one_thread
 from test_training_from_scratch import BrightMuscles, plan_of
 from tiny_ensemble import SCHEME, TINY, tiny_bundle
 
+from musclefm.demo import evaluate
 from musclefm.demo import train as demo
 from musclefm.demo.rendering import SliceRecipe
 from musclefm.demo.train import DemoRecipe, demo_card, train_demo
-from musclefm.demo.warm_start import widened_start
+from musclefm.demo.warm_start import widened_members
 from musclefm.errors import MuscleFMError
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.labels.sided import IGNORE
@@ -51,7 +53,8 @@ def seeing(channels, neighbours_mm):
 
 def test_networks_that_saw_slices_alone_answer_the_same_beside_neighbours(tmp_path):
     start = tiny_bundle(tmp_path / "alone", 2)
-    wide = widened_start(seeing(3, 6.0), start, tmp_path / "wide")
+    card = seeing(3, 6.0)
+    wide = save_bundle(tmp_path / "wide", card, widened_members(card, start), "fp32")
     own = torch.randn(4, 1, 32, 32)
     beside = torch.cat([torch.randn(4, 1, 32, 32), own, torch.randn(4, 1, 32, 32)], dim=1)
     answers = [
@@ -59,7 +62,7 @@ def test_networks_that_saw_slices_alone_answer_the_same_beside_neighbours(tmp_pa
         for bundle, images in ((start, own), (wide, beside))
     ]
     torch.testing.assert_close(*answers, atol=2e-4, rtol=0)
-    again = widened_start(seeing(3, 6.0), wide, tmp_path / "again")
+    again = save_bundle(tmp_path / "again", card, widened_members(card, wide), "fp32")
     torch.testing.assert_close(
         EnsemblePredictor(again, CPU, silent).probabilities(beside), answers[1], atol=0, rtol=0
     )
@@ -67,7 +70,7 @@ def test_networks_that_saw_slices_alone_answer_the_same_beside_neighbours(tmp_pa
 
 def test_networks_of_another_kind_are_no_start(tmp_path):
     with pytest.raises(MuscleFMError, match="another kind"):
-        widened_start(demo_card(DemoRecipe(), False, {}), tiny_bundle(tmp_path / "a"), tmp_path)
+        widened_members(demo_card(DemoRecipe(), False, {}), tiny_bundle(tmp_path / "a"))
 
 
 def test_statistics_are_learned_where_the_recipe_says_so(tmp_path):
@@ -170,12 +173,42 @@ def test_the_demo_ensemble_learns_further_and_says_from_what(tmp_path, monkeypat
     monkeypatch.setattr(demo, "THIGH_DEMO", small)
     slices = SliceRecipe(count=8, size=64, pixel_mm=2.8)
     first = demo_card(DemoRecipe(slices=slices), False, {})
-    states = [MemberState(build(first.architecture, SCHEME.class_count).state_dict())]
+    states = [
+        MemberState(build(first.architecture, SCHEME.class_count).state_dict(), metrics={"n": n})
+        for n in range(3)
+    ]
     start = save_bundle(tmp_path / "start", first, states)
     write_volume(scan(), tmp_path / "Doe.nii.gz")
-    recipe = DemoRecipe(5, 1, 2, slices, start, (tmp_path / "Doe.nii.gz",))
+    recipe = DemoRecipe(5, 1, 2, slices, start, (tmp_path / "Doe.nii.gz",), kept=2)
     bundle = train_demo(recipe, None, tmp_path / "new", tmp_path / "work", 1, CPU, silent)
     text = bundle.manifest.training_data
     assert start.sha256 in text and "1 real scans were seen without labels" in text
     assert "Doe" not in (tmp_path / "new" / "model.json").read_text()
     assert bundle.manifest.input == first.input
+    # The first two are as they were, the last one learned on, if it became any better.
+    *kept, new = bundle.manifest.members
+    known = start.manifest.members
+    assert [one.weights.sha256 for one in kept] == [one.weights.sha256 for one in known[:2]]
+    assert [one.metrics["n"] for one in kept] == [0, 1] and new.metrics["best_epoch"] >= 0
+    learned = bundle.load_member(2).state_dict()
+    far = [
+        max(
+            (learned[name] - state).abs().max()
+            for name, state in start.load_member(n).named_parameters()
+        )
+        for n in range(3)
+    ]
+    assert far[2] < 0.05 < min(far[:2])
+
+
+def test_whole_volumes_choose_the_temperature(tmp_path, monkeypatch):
+    # What is measured at each temperature; it is asked only as far as the NLL falls.
+    nll = {1.0: 0.5, 0.85: 0.4, 0.7: 0.45, 0.6: 0.1}
+
+    def scored(bundle, *_):
+        quality = SimpleNamespace(nll=nll[bundle.manifest.temperature])
+        return [SimpleNamespace(quality=quality)]
+
+    monkeypatch.setattr(evaluate, "score_on_renderings", scored)
+    bundle = tiny_bundle(tmp_path / "tiny", 1, temperature=3.0)
+    assert evaluate.volume_temperature(bundle, [], CPU, 1, silent) == 0.85

@@ -16,6 +16,8 @@ from musclefm.labels.scheme import LabelScheme
 
 # Persons drawn at random are split as if they were so many subjects.
 _DRAWN_SUBJECTS = 60
+# Share of plain slices that lie far apart, as label maps are sliced.
+_FAR = 0.5
 
 
 def own_slice_scale(images: Images) -> Images:
@@ -62,9 +64,10 @@ def render_chunk(task: ChunkTask) -> tuple[Labels, Labels, npt.NDArray[np.str_]]
     labels = np.empty((count, recipe.size, recipe.size), np.uint8)
     subjects = []
     for index in range(count):
+        plain = bool(rng.random() < recipe.plain)
         distances = None
         if recipe.neighbours_mm is not None:
-            distances = SliceDistances.draw(recipe.neighbours_mm, rng)
+            distances = SliceDistances.draw(recipe.neighbours_mm, rng, _FAR if plain else 0.0)
         next_mm = None if distances is None else distances.next_mm
         if not known or rng.random() < recipe.parametric:
             sections = thigh.sections(rng, scheme, next_mm)
@@ -74,6 +77,6 @@ def render_chunk(task: ChunkTask) -> tuple[Labels, Labels, npt.NDArray[np.str_]]
             leg, k = own[rng.integers(len(own))]
             sections = leg.sections(k, next_mm)
             subjects.append(leg.subject)
-        shown, labels[index] = renderer.render(sections, distances, rng)
+        shown, labels[index] = renderer.render(sections, distances, rng, plain)
         images[index] = np.round(own_slice_scale(shown) * 255)
     return images, labels, np.array(subjects)

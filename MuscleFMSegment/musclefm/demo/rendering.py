@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from musclefm.demo.phantom.artefacts import Scanner
 from musclefm.demo.phantom.atrophy import Atrophy
 from musclefm.demo.phantom.fields import StreakTexture, smooth_field
 from musclefm.demo.phantom.legs import Labels, Sections
 from musclefm.demo.phantom.neighbours import SliceDistances
-from musclefm.demo.phantom.section.anatomy import ThighAnatomy
+from musclefm.demo.phantom.section.anatomy import Mask, ThighAnatomy
 from musclefm.demo.phantom.section.appearance import Appearance, draw_scanner
+from musclefm.demo.phantom.section.plain import PlainThigh, draw_plain_appearance
+from musclefm.demo.phantom.slices import Fractions
 from musclefm.evaluation.cohort.severity import SEVERITIES
 from musclefm.labels.scheme import LabelScheme
 
 _MARGIN_PX = 14
 # Half of the slices are of atrophied thighs; the rest keep the size of their anatomy.
 _ATROPHIED = 0.5
+# What is hard to see is shown more often: shares of SEVERITIES.
+_SHARES = (0.25, 0.35, 0.4)
 # Length of the labelled part of a usual thigh.
 _THIGH_MM = 310.0
 
@@ -42,6 +48,9 @@ class SliceRecipe:
     neighbours_mm : float or None
         Distance along the leg, to either side, at which neighbours are shown;
         None shows every slice alone.
+    plain : float
+        Share of slices as whole volumes are rendered: without the muscles, vessels and
+        bones that the scheme does not name, and more often in slices far apart.
     """
 
     count: int = 24000
@@ -49,6 +58,7 @@ class SliceRecipe:
     pixel_mm: float = 1.4
     parametric: float = 0.2
     neighbours_mm: float | None = 6.0
+    plain: float = 0.5
 
     @property
     def channels(self) -> int:
@@ -78,7 +88,11 @@ class SliceRenderer:
     streaks: StreakTexture
 
     def render(
-        self, sections: Sections, distances: SliceDistances | None, rng: np.random.Generator
+        self,
+        sections: Sections,
+        distances: SliceDistances | None,
+        rng: np.random.Generator,
+        plain: bool = False,
     ) -> tuple[Images, Labels]:
         """Return images of a section and its neighbours, and its labels.
 
@@ -90,6 +104,8 @@ class SliceRenderer:
             How slices follow each other; None shows the section alone.
         rng : numpy.random.Generator
             Of the person, the scanner and the noise.
+        plain : bool
+            Whether it is shown as whole volumes are rendered.
 
         Returns
         -------
@@ -101,17 +117,11 @@ class SliceRenderer:
         """
         labels, below, above = self._deform(sections, rng)
         if not labels.any():
-            return self.render(sections, distances, rng)
+            return self.render(sections, distances, rng, plain)
         shape = (labels.shape[0], labels.shape[1])
-        severity = SEVERITIES[rng.integers(len(SEVERITIES))]
-        anatomy = ThighAnatomy.draw(
-            self.scheme, severity, shape, self.pixel_mm, sections.height, self.streaks, rng
-        )
-        appearance = Appearance.draw(self.pixel_mm, rng)
-        scanner = draw_scanner(rng)
+        section, appearance, scanner = self._draw(labels, sections, rng, plain)
         gain = scanner.gain(shape, self.pixel_mm, rng)
-        femur = anatomy.find_femur(labels)
-        filled, body = anatomy.section(labels, sections.height, sections.size, femur)
+        filled, body = section(labels, sections.height)
         own = appearance.signal(filled, rng)
         if distances is None:
             images = scanner.image(own, gain, self.pixel_mm, rng)[None]
@@ -121,13 +131,30 @@ class SliceRenderer:
         for other, missing, side in zip((below, above), distances.missing, (-1, 1), strict=True):
             signal = None
             if other is not None and not missing:
-                filled, _ = anatomy.section(
-                    other, sections.height + side * step, sections.size, femur
-                )
+                filled, _ = section(other, sections.height + side * step)
                 signal = appearance.signal(filled, rng)
             beside.append(signal)
         images = distances.images(beside[0], own, beside[1], scanner, gain, self.pixel_mm, rng)
         return self._cut(images, labels, body, rng)
+
+    def _draw(
+        self, labels: Labels, sections: Sections, rng: np.random.Generator, plain: bool
+    ) -> tuple[Callable[[Labels, float], tuple[Fractions, Mask]], Appearance, Scanner]:
+        """Draw a person, whose sections are filled by their labels and height, and a scanner."""
+        severity = SEVERITIES[rng.choice(len(SEVERITIES), p=_SHARES)]
+        if plain:
+            thigh = PlainThigh.draw(self.scheme, severity, self.pixel_mm, self.streaks, rng)
+            return thigh.section, draw_plain_appearance(rng), Scanner.draw(rng)
+        shape = (labels.shape[0], labels.shape[1])
+        anatomy = ThighAnatomy.draw(
+            self.scheme, severity, shape, self.pixel_mm, sections.height, self.streaks, rng
+        )
+        femur = anatomy.find_femur(labels)
+
+        def section(labels: Labels, height: float) -> tuple[Fractions, Mask]:
+            return anatomy.section(labels, height, sections.size, femur)
+
+        return section, Appearance.draw(self.pixel_mm, rng), draw_scanner(rng)
 
     def _deform(
         self, sections: Sections, rng: np.random.Generator
@@ -179,7 +206,7 @@ class SliceRenderer:
         self,
         images: Images,
         labels: Labels,
-        body: npt.NDArray[np.bool_],
+        body: Mask,
         rng: np.random.Generator,
     ) -> tuple[Images, Labels]:
         """Cut the tile around the body as inference would, give or take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,13 @@ from pathlib import Path
 import torch
 
 from musclefm.defaults import DEFAULT_MODEL, DEFAULT_SCHEME
-from musclefm.demo.evaluate import mean_scores, score_on_renderings
+from musclefm.demo.evaluate import mean_scores, score_on_renderings, volume_temperature
 from musclefm.demo.phantom.anatomies import Anatomy, load_anatomies
 from musclefm.demo.phantom.legs import Leg, both_legs
 from musclefm.demo.rendered_slices import RenderedSlices
 from musclefm.demo.rendering import SliceRecipe
-from musclefm.demo.warm_start import widened_start
+from musclefm.demo.warm_start import widened_members
+from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
 from musclefm.labels.scheme import load_scheme
 from musclefm.models.bundle import Bundle, save_bundle
@@ -24,7 +26,7 @@ from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import THIGH_DEMO
 from musclefm.networks.families import build
 from musclefm.progress import Progress
-from musclefm.storage.work_folder import claim_work_folder
+from musclefm.storage.work_folder import TRAINING_RECORD, claim_work_folder
 from musclefm.training.data.self_labelled import WithUnlabelledScans
 from musclefm.training.data.tiles import TrainingData
 from musclefm.training.plan import TrainingPlan
@@ -40,7 +42,9 @@ _EPOCHS = 10
 # Trained networks learn on at half the rate of new ones, and are soon done.
 _WARM_RATE, _WARM_EPOCHS = 1e-3, 4
 # What an ensemble labelled itself is to be seen as from other scanners.
-_FOR_SCANS = Augmentation(rotation_deg=12.0, zoom=1.2, gamma=1.8, bias=0.5, noise=0.05)
+_FOR_SCANS = Augmentation(rotation_deg=12.0, zoom=1.2, gamma=1.6, bias=0.4, noise=0.03)
+# Of each step; more of it took members away from severe disease.
+_SELF_LABELLED = 0.125
 _SMOOTHING_MM = 9.0
 _START_FOLDER = "start"
 
@@ -60,7 +64,10 @@ class DemoRecipe:
     slices : SliceRecipe
         What they are trained on.
     start : Bundle or None
-        An ensemble whose members they are to begin with; None draws their weights.
+        An ensemble whose members they are to begin with, those that follow the kept
+        ones first; None draws their weights.
+    kept : int
+        How many of the start's first members the new ensemble has besides, as they are.
     unlabelled : tuple of Path
         Scans that the start, which there must be, labels where it is sure, and that are
         learned from, too.
@@ -72,6 +79,7 @@ class DemoRecipe:
     slices: SliceRecipe = field(default_factory=SliceRecipe)
     start: Bundle | None = None
     unlabelled: tuple[Path, ...] = ()
+    kept: int = 0
 
     @property
     def training(self) -> FineTuning:
@@ -82,7 +90,8 @@ class DemoRecipe:
         return replace(
             warm if self.start else scratch,
             members=self.members,
-            folds=6,
+            # Small: a member learns from nearly all anatomies.
+            folds=12,
             # Few: no member learns from these anatomies.
             validation=0.05,
             held_out=0.0,
@@ -92,6 +101,7 @@ class DemoRecipe:
             warm_up=self.steps // 20,
             # The mean is of about the last fourteenth of the steps, however many there are.
             averaging=max(1 - 14 / self.steps, 0.0),
+            self_labelled=_SELF_LABELLED,
             augmentation=_FOR_SCANS if self.unlabelled else Augmentation(),
             seed=self.seed,
         )
@@ -146,16 +156,33 @@ def train_demo(
     known = load_anatomies(anatomies, load_scheme(SCHEME)) if anatomies else []
     test = [anatomy for anatomy in known if anatomy.subject in TEST_SUBJECTS]
     card = demo_card(recipe, len(known) > 0, {})
+    if recipe.start and recipe.kept >= len(recipe.start.manifest.members):
+        raise MuscleFMError(
+            f"model '{recipe.start.manifest.name}' has no network besides the {recipe.kept} to be"
+            " kept",
+            "lower --kept",
+        )
 
     def described(trained: Bundle) -> BundleCard:
         manifest, metrics = trained.manifest, dict(trained.manifest.metrics)
+        record = json.loads((work / TRAINING_RECORD).read_text("utf-8"))
+        unseen = [one for one in known if one.subject in record["subjects"]["validation"]]
+        if unseen:
+            temperature = volume_temperature(trained, unseen, runtime, recipe.seed, progress)
+            manifest = manifest.model_copy(update={"temperature": temperature})
+            trained = replace(trained, manifest=manifest)
         if test:
             scores = score_on_renderings(trained, test, runtime, recipe.seed, progress)
             metrics |= mean_scores(scores)
         return card.model_copy(update={"temperature": manifest.temperature, "metrics": metrics})
 
+    networks = _networks(recipe, card)
+    # Those that follow the kept ones come first, as members begin with them in this order.
+    turned = networks[recipe.kept :] + networks[: recipe.kept]
+    start_card = card if recipe.start else card.model_copy(update={"role": "start"})
     plan = TrainingPlan(
-        start=_start(recipe, card, work / _START_FOLDER),
+        start=save_bundle(work / _START_FOLDER, start_card, turned, "fp32", replace=True),
+        kept=tuple(networks[: recipe.kept]),
         data=_data(recipe, known, jobs, runtime),
         recipe=recipe.training,
         out=out,
@@ -181,7 +208,8 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> B
     begun = ""
     if start := recipe.start:
         known = start.manifest
-        begun = f" Begun from the networks of {known.name} {known.version}, sha256 {start.sha256}."
+        begun = f" Begun from the networks of {known.name} {known.version}, sha256 {start.sha256}"
+        begun += f", whose first {recipe.kept} were kept as they are." if recipe.kept else "."
     unlabelled = "No real image was seen."
     if recipe.unlabelled:
         unlabelled = (
@@ -226,13 +254,11 @@ def _data(
     return rendered
 
 
-def _start(recipe: DemoRecipe, card: BundleCard, folder: Path) -> Bundle:
-    """Write the networks to begin with; of a training from scratch their weights do not count."""
+def _networks(recipe: DemoRecipe, card: BundleCard) -> list[MemberState]:
+    """Return the networks to begin with; of a training from scratch their weights do not count."""
     if recipe.start:
-        return widened_start(card, recipe.start, folder)
-    seed = recipe.seed
+        return widened_members(card, recipe.start)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(recipe.seed)
         network = build(card.architecture, load_scheme(card.scheme).class_count)
-    start = card.model_copy(update={"role": "start"})
-    return save_bundle(folder, start, [MemberState(network.state_dict())], replace=True)
+    return [MemberState(network.state_dict())]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from musclefm.errors import MuscleFMError
-from musclefm.models.bundle import Bundle, save_bundle
+from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import BundleCard
 from musclefm.models.member_files import MemberState
 
 _FIRST_CONVOLUTION = "image_encoder.patch_embed.stages.0.0.0.weight"
 
 
-def widened_start(card: BundleCard, start: Bundle, folder: Path) -> Bundle:
-    """Write an ensemble's networks so that they see what a card says, with the same answers.
+def widened_members(card: BundleCard, start: Bundle) -> list[MemberState]:
+    """Return an ensemble's networks so that they see what a card says, with the same answers.
 
     Parameters
     ----------
@@ -25,8 +23,6 @@ def widened_start(card: BundleCard, start: Bundle, folder: Path) -> Bundle:
     start : Bundle
         A trained ensemble of the same architecture. Where it sees slices alone and
         the new one their neighbours, too, these have no weight in the beginning.
-    folder : Path
-        For the networks; replaced where it is there.
 
     Raises
     ------
@@ -48,8 +44,8 @@ def widened_start(card: BundleCard, start: Bundle, folder: Path) -> Bundle:
         state[_FIRST_CONVOLUTION] = _widened(
             state[_FIRST_CONVOLUTION], card.architecture.input_channels
         )
-        states.append(MemberState(state, member.seed, member.fold))
-    return save_bundle(folder, card, states, precision="fp32", replace=True)
+        states.append(MemberState(state, member.seed, member.fold, member.metrics))
+    return states
 
 
 def _widened(weight: Tensor, channels: int) -> Tensor:

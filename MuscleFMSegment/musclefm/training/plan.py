@@ -8,6 +8,7 @@ from pathlib import Path
 
 from musclefm.models.bundle import Bundle
 from musclefm.models.manifest import BundleCard
+from musclefm.models.member_files import MemberState
 from musclefm.training.data.tiles import TrainingData
 from musclefm.training.recipe import FineTuning
 
@@ -38,6 +39,8 @@ class TrainingPlan:
     cluster : str or None
         Address of a Ray cluster, see
         :func:`musclefm.training.members.ray_cluster.train_on_cluster`.
+    kept : tuple of MemberState
+        Trained members that the new ensemble has besides, before its own.
     describe : callable or None
         Given the finished ensemble, what it shall say of itself; None for what training
         alone tells.
@@ -52,4 +55,5 @@ class TrainingPlan:
     version: str
     channels: tuple[str, ...] | None = None
     cluster: str | None = None
+    kept: tuple[MemberState, ...] = ()
     describe: Callable[[Bundle], BundleCard] | None = None

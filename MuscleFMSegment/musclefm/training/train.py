@@ -157,11 +157,11 @@ def finish_ensemble(
     draw_losses([state.history for state in progresses], plan.work / LOSSES_FILE)
     validated = validate_members(plan.start, job, progresses, runtime, progress)
     _write_record(plan, job, progresses, validated)
-    card = _card(plan, job, validated)
+    card, states = _card(plan, job, validated), [*plan.kept, *validated.states]
     if plan.describe:
-        draft = save_bundle(plan.work / _DRAFT_FOLDER, card, validated.states, replace=True)
+        draft = save_bundle(plan.work / _DRAFT_FOLDER, card, states, replace=True)
         card = plan.describe(draft)
-    return save_bundle(plan.out, card, validated.states)
+    return save_bundle(plan.out, card, states)
 
 
 def plain_card(plan: TrainingPlan) -> BundleCard:

@@ -41,6 +41,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--steps", type=int, default=7000, help="a member (default: %(default)s)")
     parser.add_argument("--slices", type=int, default=24000, help="rendered (default: %(default)s)")
     parser.add_argument("--members", type=int, default=3, help="default: %(default)s")
+    parser.add_argument(
+        "--kept",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the first N networks of --start stay as they are, and those that follow learn on",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="default: all cores")
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="for what is under way (default: OUT.work)"
@@ -65,6 +72,8 @@ def train_again(arguments: argparse.Namespace) -> None:
         raise MuscleFMError(
             "scans without labels need a trained model that labels them", "give it as --start"
         )
+    if arguments.kept < 0 or (arguments.kept and not arguments.start):
+        raise MuscleFMError("--kept counts networks of --start", "give both, or neither")
     require_free(arguments.out)
     check_work_folder(_work(arguments))
     run_heavy(
@@ -87,6 +96,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
         slices=SliceRecipe(count=arguments.slices),
         start=load_model(arguments.start) if arguments.start else None,
         unlabelled=tuple(arguments.unlabelled),
+        kept=arguments.kept,
     )
     work, runtime = _work(arguments), choose_runtime(arguments.device, arguments.precision)
     train_demo(recipe, arguments.anatomies, arguments.out, work, arguments.jobs, runtime, progress)

@@ -45,10 +45,16 @@ class SliceDistances:
     missing: tuple[bool, bool]
 
     @staticmethod
-    def draw(neighbours_mm: float, rng: np.random.Generator) -> SliceDistances:
-        """Draw a protocol: slices every 3 to 26 mm, mostly 4 to 12, with gaps or without."""
-        usual = rng.random() < 0.7
-        slice_mm = rng.uniform(4, 12) if usual else np.exp(rng.uniform(np.log(3), np.log(26)))
+    def draw(neighbours_mm: float, rng: np.random.Generator, far: float = 0.0) -> SliceDistances:
+        """Draw a protocol: slices every 3 to 26 mm, mostly 4 to 12, with gaps or without.
+
+        A share of them, ``far``, has slices every 14 to 26 mm.
+        """
+        if rng.random() < far:
+            slice_mm = rng.uniform(14, 26)
+        else:
+            usual = rng.random() < 0.7
+            slice_mm = rng.uniform(4, 12) if usual else np.exp(rng.uniform(np.log(3), np.log(26)))
         next_mm = max(neighbours_mm, slice_mm)
         between = (neighbours_mm / slice_mm) % 1.0 if slice_mm < neighbours_mm else 0.0
         thickness = min(slice_mm, 12.0) * rng.uniform(0.5, 1.0)

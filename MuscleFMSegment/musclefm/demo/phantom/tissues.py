@@ -175,6 +175,9 @@ def _disk(radius: float) -> Mask:
 def _compartment(muscles: Mask) -> Mask:
     """Return the region that the deep fascia encloses: the muscles' convex hull."""
     corners = np.argwhere(muscles)
+    if np.ptp(corners[:, 0] - corners[:, 1]) == 0:
+        # One pixel, or a diagonal of them: no hull around these has an area.
+        return muscles.copy()
     corners = np.concatenate([corners - 0.5, corners + 0.5])
     hull = ConvexHull(corners)
     row, column = np.ogrid[: muscles.shape[0], : muscles.shape[1]]
