@@ -14,13 +14,16 @@ from torch.utils.flop_counter import FlopCounterMode
 pytest.importorskip("dynamic_network_architectures", reason="needs nnU-Net's networks")
 
 from made_nnunet import former_plans, network_of, plans_of, write_results
+from thigh_images import read_legs
 from tiny_ensemble import SCHEME
 
 from musclefm.cli.main import main
 from musclefm.errors import MuscleFMError
+from musclefm.inference import case
 from musclefm.inference.case import load_predictor, run_case
 from musclefm.inference.demand import gpu_bytes, operations_per_slice
 from musclefm.inference.device import Runtime
+from musclefm.inference.field_notes import lie_upside_down
 from musclefm.inference.kept_probabilities import KeptProbabilities
 from musclefm.models.bundle import Bundle, open_bundle
 from musclefm.models.imports.checkpoint import import_checkpoint
@@ -178,6 +181,23 @@ def test_the_command_imports_and_segments(
     assert "nnunetv2" in json.loads((out / "provenance.json").read_text())["versions"]
     listed = json.loads((tmp_path / "home" / "models" / "unet" / "model.json").read_text())
     assert "intensity" not in listed["input"]
+
+
+def test_a_prone_patient_is_noticed_by_the_muscles(
+    tmp_path: Path, scan: Volume, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, left, _ = read_legs(shared / "anatomies" / "HV002_2_0000.nii.gz")
+    labels = np.maximum(right, left).astype(np.uint8)
+    assert not lie_upside_down(labels, SCHEME)
+    assert lie_upside_down(labels[:, ::-1, ::-1], SCHEME)
+    # The knee alone shows no front muscle of those that are asked for.
+    assert not lie_upside_down(np.where(labels == 3, labels, 0), SCHEME)
+    results = write_results(tmp_path / "results", plans_of(), SCHEME, folds=1)
+    bundle = import_checkpoint(results, "u", tmp_path / "m", SCHEME.name)
+    for answer in (False, True):
+        monkeypatch.setattr(case, "lie_upside_down", lambda *_, answer=answer: answer)
+        maps, _ = segmented(bundle, scan)
+        assert any("prone" in note for note in maps.notes) is answer
 
 
 def test_it_is_not_trained_here(tmp_path: Path) -> None:

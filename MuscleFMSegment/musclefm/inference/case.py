@@ -16,7 +16,13 @@ from musclefm.anatomy.signal import cleaned
 from musclefm.anatomy.thighs import Thighs, find_thighs
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
-from musclefm.inference.field_notes import PRONE, TURNED_AS_STORED, field_findings
+from musclefm.inference.field_notes import (
+    MUSCLES_UPSIDE_DOWN,
+    PRONE,
+    TURNED_AS_STORED,
+    field_findings,
+    lie_upside_down,
+)
 from musclefm.inference.framing import Framing
 from musclefm.inference.nnunet_predictor import NnUNetPredictor, VolumeFraming
 from musclefm.inference.posture import lone_pose, looks_upside_down
@@ -129,7 +135,7 @@ def run_case(
         return orient_case(channels, grid, bundle.manifest, lone_thigh, upside_down)
 
     one_at_a_time = Lock()
-    # nnU-Net learned from mirrored images, too.
+    # nnU-Net learned from mirrored images, too: it is as sure either way, and its labels tell.
     whole = isinstance(bundle.manifest.input.framing, NnUNetVolume)
     # Most of it lets go of Python's lock: two cores need half the time.
     with ThreadPoolExecutor() as pool:
@@ -145,6 +151,8 @@ def run_case(
     notes = findings.notes
     if turned:
         notes = (TURNED_AS_STORED if case.stored else PRONE, *notes)
+    if whole and lie_upside_down(view.apply(labels), bundle.scheme):
+        notes = (MUSCLES_UPSIDE_DOWN, *notes)
     return EnsembleMaps(
         grid=grid,
         scheme=bundle.scheme,

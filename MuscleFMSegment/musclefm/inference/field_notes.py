@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musclefm.anatomy.thighs import Thighs
-from musclefm.labels.scheme import Side
+from musclefm.labels.scheme import LabelScheme, Side
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.orientation import CanonicalView
 
@@ -39,6 +39,14 @@ TURNED_AS_STORED = (
     " way than it learned, or a prone patient?): sides follow the image's orientation, so check"
     " them"
 )
+
+MUSCLES_UPSIDE_DOWN = (
+    "muscles of the front of the thigh lie behind those of its back (a prone patient?): nnU-Net"
+    " sees slices either way, so they were not turned; sides follow the image's orientation, so"
+    " check them"
+)
+_FRONT = {"rectus femoris", "vastus intermedius"}
+_BACK = {"semitendinosus", "semimembranosus", "biceps femoris long head"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,29 @@ def field_findings(
                 f" {'kji'[view.axes[0]]}): volumes that count labels there are marked"
             )
     return FieldFindings(tuple(notes), tuple(sorted(beyond)))
+
+
+def lie_upside_down(labels: npt.NDArray[np.uint8], scheme: LabelScheme) -> bool:
+    """Tell whether muscles of the front of the thigh lie behind those of its back.
+
+    Parameters
+    ----------
+    labels : ndarray
+        ``(K, J, I) uint8`` in canonical orientation.
+    scheme : LabelScheme
+        What the labels mean.
+    """
+    places = np.arange(labels.shape[1])
+    sums = []
+    for names in (_FRONT, _BACK):
+        ids = [label.id for label in scheme.labels if label.name in names]
+        rows = np.isin(labels, ids).sum(axis=2)
+        sums.append((rows.sum(axis=1), rows @ places))
+    (front, at_front), (back, at_back) = sums
+    # Slice by slice, for legs that run obliquely; a slice counts by its lesser number of voxels.
+    shown = (front > 0) & (back > 0)
+    behind = at_front[shown] / front[shown] - at_back[shown] / back[shown]
+    return float(behind @ np.minimum(front, back)[shown]) > 0
 
 
 def slices_named(slices: Sequence[int]) -> str:
