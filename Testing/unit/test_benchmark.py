@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +19,10 @@ from tiny_ensemble import TINY, tiny_bundle
 import musclefm
 from musclefm.benchmark.cases import open_study
 from musclefm.benchmark.folds import FoldTrainer, train_folds
-from musclefm.benchmark.plan import Budget, SystemEntry, read_plan
-from musclefm.benchmark.records import read_record, write_record
+from musclefm.benchmark.plan import BenchmarkPlan, Budget, SystemEntry, read_plan
+from musclefm.benchmark.records import read_record, shown_slice, write_record
 from musclefm.benchmark.rows import Row
-from musclefm.benchmark.scoring import score_case
+from musclefm.benchmark.scoring import annotated_muscles, score_case
 from musclefm.benchmark.systems import SYSTEMS, open_system
 from musclefm.benchmark.trained_system import TrainedSystem
 from musclefm.cli.main import main
@@ -28,6 +32,8 @@ from musclefm.evaluation.labelled_case import LabelledCase
 from musclefm.networks.architecture import UNetArchitecture
 from musclefm.progress import ProgressEvent, silent
 from musclefm.results.benchmark.files import kept_benchmark
+from musclefm.storage.work_folder import state_file
+from musclefm.volumes.stored import read_stored
 
 TINY_UNET = UNetArchitecture(input_size=32, input_channels=1, features=(4, 4, 8, 8, 8, 4))
 PLAN = {
@@ -119,6 +125,85 @@ def test_the_page_needs_nothing_and_keeps_the_papers_numbers_apart(done: Path) -
         page.index("tiny-unet") < page.index("Printed by Casali et al. 2025") < page.index(".857")
     )
     assert page.count("<svg") == 4
+    # Of each severity a case: the reference, and labels and uncertainty of both.
+    assert page.count("data:image/png") == 3 * (1 + 2 * 2)
+    assert "<h3>severe, case" in page
+
+
+def test_a_slice_to_look_at_is_as_it_is_in_the_case(done: Path, folder: Path) -> None:
+    study = open_study(read_plan(folder / "plan.json"), folder / "data" / "datalist.json", CPU)
+    view, k = shown_slice(study.test[1].read())
+    labels = view.apply(study.test[1].read().labels.array)
+    shown = (labels > 0).sum(axis=(1, 2))
+    assert shown[k] == shown.max() > 0
+    with np.load(done / "scores" / "tiny-sam" / "case-1.npz") as kept:
+        assert kept["labels"].shape == kept["total"].shape == labels.shape[1:]
+        assert kept["total"].min() >= 0 and kept["total"].max() <= np.log(SCHEME.class_count)
+
+
+def test_where_some_muscles_were_annotated_it_counts_as_evaluate_does(tmp_path: Path) -> None:
+    listed = json.loads(made_list(tmp_path / "data", 7).read_text())
+    names = [listed["labels"][str(value)] for value in (3, 7)]
+    (tmp_path / "data" / "datalist.json").write_text(json.dumps(listed | {"annotated": names}))
+    plan = BenchmarkPlan.model_validate(PLAN | {"systems": ["thigh-demo"]})
+    study = open_study(plan, tmp_path / "data" / "datalist.json", CPU)
+    annotated = annotated_muscles(study.test)
+    assert annotated == {3, 7}
+    case = study.test[0].read()
+    truth = read_stored(study.test[0].labels, "labels").array.astype(np.uint8)
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.full(SCHEME.class_count, 0.1), truth.shape).astype(np.float32)
+    shares = np.moveaxis(shares, -1, 0)
+    record, _ = score_case(_Known([shares]), case, annotated, None)
+    expected = evaluate_case(
+        CasePair(
+            labels=shares.argmax(axis=0).astype(np.uint8),
+            reference=truth,
+            scheme=SCHEME,
+            sided=False,
+            spacing=case.labels.grid.spacing[::-1],
+            probabilities=shares,
+        ),
+        annotated={3, 7},
+    )
+    scored = record["ensemble"][0]
+    # Muscle 3 or 7 on background is wrong, another is not: nobody knows.
+    assert scored.pooled_dice == expected.pooled_dice < 1
+    assert scored.voxels == expected.voxels and scored.wrong_voxels == expected.wrong_voxels
+    assert scored.calibration.near.nll == expected.calibration.near.nll
+
+
+def test_a_process_that_is_killed_is_resumed_with_the_same_rows(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musclefm.results.benchmark.files.write_calibration_plots", lambda *_: None)
+    tiny_bundle(tmp_path / "start", members=1)
+    system = {"system": "sam-lora", "start": str(tmp_path / "start"), "batch": 1}
+    data, budget = str(folder / "data"), {"steps": 6}
+    plan = PLAN | {"data": data, "systems": [system], "budget": budget, "temperature": False}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    command = [sys.executable, "-m", "musclefm", "benchmark", str(tmp_path / "plan.json")]
+    own = tmp_path / "killed" / "systems" / "sam-lora"
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "killed"), "--device", "cpu", "--progress", "none"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as process:
+        while not state_file(own, 1).is_file():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    first = own / "fold-0" / "model.json"
+    before = first.stat().st_mtime_ns
+    with one_thread():
+        for name in ("killed", "whole"):
+            musclefm.run_benchmark(tmp_path / "plan.json", tmp_path / name, device="cpu")
+    assert first.stat().st_mtime_ns == before
+    killed, whole = (rows(tmp_path / name / "benchmark.csv") for name in ("killed", "whole"))
+    assert [row["group"] for row in killed] == [row["group"] for row in whole]
+    for name in ("dsc_pooled", "ece", "nll"):
+        np.testing.assert_allclose(
+            [float(row[name]) for row in killed], [float(row[name]) for row in whole], rtol=1e-3
+        )
 
 
 def test_the_authors_files_are_there(done: Path) -> None:
@@ -204,7 +289,8 @@ def test_ensembles_are_means_of_probabilities_and_of_logits(
     logits = rng.normal(0, 2, (3, 12, *truth.shape)).astype(np.float32)
     np.put_along_axis(logits, np.broadcast_to(truth, (3, 1, *truth.shape)).astype(int), 1.5, 1)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    record = score_case(_Known(list(shares)), case, {3, 7}, None)
+    record, answer = score_case(_Known(list(shares)), case, {3, 7}, None)
+    assert answer.labels.shape == answer.total.shape == truth.shape[1:]
     mean_logits = np.exp(logits.mean(axis=0))
     for kind, expected in (
         ("ensemble", shares.mean(axis=0)),

@@ -20,8 +20,19 @@ from musclefm.benchmark.folds import (
     train_folds,
 )
 from musclefm.benchmark.plan import BenchmarkPlan, Renderings, SystemEntry
-from musclefm.benchmark.records import CaseRecord, read_record, write_record
-from musclefm.benchmark.scoring import Temperatures, fit_temperatures, score_case, shown_labels
+from musclefm.benchmark.records import (
+    CaseRecord,
+    read_examples,
+    read_record,
+    write_record,
+    write_slice,
+)
+from musclefm.benchmark.scoring import (
+    Temperatures,
+    annotated_muscles,
+    fit_temperatures,
+    score_case,
+)
 from musclefm.benchmark.study import Study, System
 from musclefm.benchmark.systems import open_system, require_system
 from musclefm.benchmark.timing import step_seconds
@@ -101,7 +112,12 @@ def run_benchmark(
         message = f"{number + 1} of {len(systems)}: {system.title}"
         first = compared[0].ensemble if compared else None
         compared.append(_measured(system, entry, study, out, first, message, progress))
-    benchmark = Benchmark(tuple(compared), _facts(plan, study, runtime), _notes(plan, study))
+    benchmark = Benchmark(
+        tuple(compared),
+        _facts(plan, study, runtime),
+        _notes(plan, study),
+        read_examples(study, out, compared),
+    )
     write_benchmark(out, benchmark)
     return benchmark
 
@@ -152,8 +168,9 @@ def _measured(
         record = read_record(file)
         if record is None:
             progress(ProgressEvent("score", number, len(study.test), message))
-            annotated = shown_labels(study.test) if annotated is None else annotated
-            record = score_case(system, case.read(), annotated, temperatures)
+            annotated = annotated_muscles(study.test) if annotated is None else annotated
+            record, answer = score_case(system, case.read(), annotated, temperatures)
+            write_slice(file.with_suffix(".npz"), answer)
             write_record(file, record)
         records.append(record)
     progress(ProgressEvent("score", len(study.test), len(study.test), message))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from musclefm.benchmark.records import CaseRecord
+from musclefm.benchmark.records import CaseRecord, shown_slice
 from musclefm.benchmark.study import Probabilities, Study, System
 from musclefm.evaluation.calibration import near_muscle
 from musclefm.evaluation.cohort.case_evaluation import CaseEvaluation, evaluate_case
 from musclefm.evaluation.cohort.case_pair import CasePair
 from musclefm.evaluation.labelled_case import LabelledCase
-from musclefm.labels.sided import IGNORE
 from musclefm.progress import Progress, ProgressEvent
+from musclefm.results.benchmark.examples import SliceAnswer
 from musclefm.training.data.dataset import UnreadCase
 from musclefm.training.fitting.temperature import fit_temperature
 from musclefm.volumes.orientation import canonical_view
@@ -82,10 +82,16 @@ def fit_temperatures(
     )
 
 
-def shown_labels(cases: Sequence[UnreadCase]) -> frozenset[int]:
-    """Return the muscles that any case shows: in the others, too, they were annotated."""
-    shown = {int(x) for case in cases for x in np.unique(case.read().labels.array)}
-    return frozenset(shown - {0, IGNORE})
+def annotated_muscles(cases: Sequence[UnreadCase]) -> frozenset[int]:
+    """Return the muscles that the references would show if they were there.
+
+    They are those that the data list names; where it names none, those that any case shows.
+    """
+    found: set[int] = set()
+    for case in cases:
+        read = case.read()
+        found |= set(read.absent) or {int(x) for x in np.unique(read.labels.array)}
+    return frozenset(found & {label.id for label in cases[0].read().scheme.labels})
 
 
 def score_case(
@@ -93,10 +99,11 @@ def score_case(
     case: LabelledCase,
     annotated: Collection[int],
     temperatures: Temperatures | None,
-) -> CaseRecord:
+) -> tuple[CaseRecord, SliceAnswer]:
     """Segment a case by all folds, and measure each of them and the ensemble.
 
-    The folds come one by one, and of them sums alone are kept.
+    The folds come one by one, and of them sums alone are kept. What the ensemble says of one
+    slice is returned, too, to be looked at.
 
     Parameters
     ----------
@@ -147,7 +154,9 @@ def score_case(
         shares = _softmax(logs.mean)
         entropy = {"total": _entropy(shares)}
         record["logits"] = (_evaluated(case, shares, annotated, None, entropy),)
-    return record
+    view, k = shown_slice(case)
+    labels = view.apply(together.argmax(axis=0).astype(np.uint8))[k]
+    return record, SliceAnswer(labels, view.apply(total)[k])
 
 
 class _Sum:
@@ -174,9 +183,13 @@ def _evaluated(
     uncertainty: dict[str, npt.NDArray[np.float32]],
 ) -> CaseEvaluation:
     i, j, k = case.labels.grid.spacing
+    reference = case.labels.array.copy()
+    for absent in case.absent.values():
+        # Training ignores it. Here it tells that none of the annotated muscles is there.
+        reference[absent] = 0
     pair = CasePair(
         labels=probabilities.argmax(axis=0).astype(np.uint8),
-        reference=case.labels.array.astype(np.uint8),
+        reference=reference,
         scheme=case.scheme,
         sided=False,
         spacing=(k, j, i),

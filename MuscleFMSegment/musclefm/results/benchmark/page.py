@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from musclefm import __version__
 from musclefm.evaluation.cohort.scores import SCORES
 from musclefm.plain_text import figures
+from musclefm.results.benchmark.examples import example_pictures
 from musclefm.results.benchmark.table import MEASURES, Benchmark, Cell, ComparedSystem, TableRow
 from musclefm.results.evaluation.charts import SIZE, Chart, reliability_chart
 from musclefm.results.evaluation.page import PRINTED, short
@@ -67,6 +68,7 @@ def render_benchmark(benchmark: Benchmark) -> str:
             for system in benchmark.systems
         ],
         charts=_charts(benchmark),
+        examples=[example_pictures(example) for example in benchmark.examples],
         size=SIZE,
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from musclefm.evaluation.cohort.summary import CohortEvaluation, GroupSummary, PairedScore
 from musclefm.evaluation.statistics import mean_of
+from musclefm.results.benchmark.examples import Example
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,14 @@ class Benchmark:
         Plan, split, versions, machine.
     notes : tuple of str
         What to know of the whole, a line each.
+    examples : tuple of Example
+        Slices to look at.
     """
 
     systems: tuple[ComparedSystem, ...]
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
 
     @property
     def rows(self) -> tuple[TableRow, ...]:
