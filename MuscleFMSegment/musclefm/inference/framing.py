@@ -13,6 +13,16 @@ from torch import Tensor
 UNSEEN_LABEL = 255
 """In a tile of reference labels: what no slice of the case gets from there."""
 
+# Of probabilities that a CPU's cache holds with what is made of them: a quarter of the time.
+_FLOATS_AT_ONCE = 1 << 18
+
+
+def voxels_at_once(probabilities: Tensor) -> int:
+    """Return how many voxels are best made of ``(T, M, C, h, w)`` at a time, on its device."""
+    if probabilities.device.type != "cpu":
+        return 1 << 24
+    return max(_FLOATS_AT_ONCE // int(np.prod(probabilities.shape[1:3])), 1)
+
 
 class Framing(ABC):
     """Cuts tiles out of the slices of one case and puts probabilities back.
@@ -82,7 +92,8 @@ class Framing(ABC):
         Yields
         ------
         where : ndarray
-            ``(V,)``: indices of voxels, ``j I + i``; no voxel comes twice.
+            ``(V,)``: indices of voxels, ``j I + i``, at most about
+            :func:`voxels_at_once`; no voxel comes twice.
         answers : Tensor
             ``(M, C, V) float32``, summing to 1 over C.
         """

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from musclefm.errors import MuscleFMError
 from musclefm.inference.device import Runtime
-from musclefm.inference.framing import Framing
+from musclefm.inference.framing import Framing, voxels_at_once
 from musclefm.inference.predictor import EnsemblePredictor
 from musclefm.models.bundle import Bundle
 from musclefm.models.framing_rules import NnUNetVolume, Resampling
@@ -81,7 +81,9 @@ class VolumeFraming(Framing):
     ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
         """Yield all voxels with ``(M, C, V)`` from ``(1, M, C, J, I)`` as the network sees them."""
         seen = probabilities[0].flip(2, 3) if self.turned else probabilities[0]
-        yield np.arange(seen[0, 0].numel()), seen.flatten(2)
+        step = voxels_at_once(probabilities)
+        for number, answers in enumerate(seen.flatten(2).split(step, dim=2)):
+            yield number * step + np.arange(answers.shape[2]), answers
 
 
 class NnUNetPredictor(EnsemblePredictor):

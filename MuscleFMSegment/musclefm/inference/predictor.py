@@ -22,7 +22,7 @@ from musclefm.errors import MuscleFMError
 from musclefm.inference.demand import tiles_at_once
 from musclefm.inference.device import Runtime
 from musclefm.inference.framing import Framing
-from musclefm.inference.voxel_sums import VoxelSums, in_parts, likeliest
+from musclefm.inference.voxel_sums import VoxelSums, likeliest
 from musclefm.models.bundle import Bundle
 from musclefm.networks.network import SegmentationNetwork
 from musclefm.progress import Progress, ProgressEvent
@@ -184,27 +184,28 @@ class EnsemblePredictor:
         top_muscle = np.ones_like(labels)
         maps = np.zeros((len(_MAPS), *labels.shape), np.float32)
         sums = VoxelSums(self._classes, len(self._members))
+        numbers = torch.arange(1.0, self._classes, device=self._runtime.device)
         for k, tiles in self._slices(framing):
             if observe:
                 restored = framing.restore(k, tiles)
                 observe(k, decompose(restored).mean, restored)
             thigh_of = membership[k].ravel()
             unseen = np.bincount(thigh_of, minlength=thighs + 1)
-            for where, answers in in_parts(framing.answers(k, tiles)):
+            for where, answers in framing.answers(k, tiles):
                 parts = decompose(answers[:, :, None])
                 mean = parts.mean[:, 0]
-                muscle, top = likeliest(mean[1:], dim=0)
-                certain = torch.maximum(mean[0], muscle)
-                chosen = torch.where(mean[0] >= muscle, 0, top + 1)
-                labels[k, where], top_muscle[k, where] = torch.stack([chosen, top + 1]).cpu()
+                muscle, muscles = likeliest(mean[1:], dim=0)
+                top = numbers @ muscles
+                background = (mean[:1] >= muscle).to(mean.dtype)
+                labelled = torch.cat([background, muscles * (1 - background)])
+                shown = torch.stack([top * (1 - background[0]), top]).to(torch.uint8)
+                labels[k, where], top_muscle[k, where] = shown.cpu()
+                certain = torch.maximum(mean[0], muscle[0])
                 parts_of = [getattr(parts, name)[0] for name in _MAPS[:-1]]
                 maps[:, k, where] = torch.stack([*parts_of, (1 - certain).clamp(min=0)]).cpu()
-                votes = likeliest(answers, dim=1)[1]
                 found = thigh_of[where]
-                for thigh in range(thighs):
-                    mine = found == thigh + 1
-                    unseen[thigh + 1] -= mine.sum()
-                    sums.add(thigh, mine, mean, chosen, certain, votes)
+                unseen -= np.bincount(found, minlength=len(unseen))
+                sums.add(found, mean, labelled, likeliest(answers, dim=1)[1])
             for thigh in range(thighs):
                 sums.add_background(thigh, unseen[thigh + 1])
         return Prediction(

@@ -11,6 +11,7 @@ softmax is resized to the slice by Pillow's bicubic filter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from musclefm.inference.framing import Framing
+from musclefm.inference.framing import Framing, voxels_at_once
 from musclefm.models.intensity import IntensityRule
 
 SEEN_CHANNELS = 3
@@ -109,9 +110,20 @@ class SliceFraming(Framing):
     ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
         """Yield all voxels with ``(M, C, V)`` from ``(1, M, C, h, w)``; none of an empty slice."""
         if self._intensity.sees(self._channels[:, k]):
-            resized = resize_probabilities(probabilities[0].flatten(0, 1), self._channels.shape[2:])
-            answers = resized.clamp_(min=0).reshape(*probabilities.shape[1:3], -1)
-            yield self._index, answers.div_(answers.sum(dim=1, keepdim=True))
+            rows, columns = self._channels.shape[2:]
+            down, across = (
+                _bicubic(small, large, probabilities.device)
+                for small, large in zip(probabilities.shape[3:], (rows, columns), strict=True)
+            )
+            wide = probabilities[0] @ across.mT
+            step = max(voxels_at_once(probabilities) // columns, 1)
+            for first in range(0, rows, step):
+                weights = down[first : first + step]
+                used = weights.any(dim=0).nonzero()
+                band = slice(int(used[0]), int(used[-1]) + 1)
+                answers = (weights[:, band] @ wide[:, :, band]).flatten(2).clamp_(min=0)
+                where = self._index[first * columns : (first + step) * columns]
+                yield where, answers.div_(answers.sum(dim=1, keepdim=True))
 
 
 def _resized(image: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
@@ -126,22 +138,12 @@ def _resized(image: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     return tile[0].numpy()
 
 
-def resize_probabilities(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Resize maps as Pillow's bicubic filter does, within float32's rounding.
-
-    Parameters
-    ----------
-    maps : Tensor
-        ``(C, h, w) float32``.
-    shape : tuple of int
-        Rows and columns of the result.
-
-    Returns
-    -------
-    Tensor
-        ``(C, rows, columns) float32``; the filter overshoots a little.
-    """
-    return functional.interpolate(maps[None], size=shape, mode="bicubic", antialias=True)[0]
+@lru_cache(maxsize=8)
+def _bicubic(small: int, large: int, device: torch.device) -> Tensor:
+    """Return the weights ``(large, small) float32`` of Pillow's bicubic filter along one axis."""
+    one = torch.eye(small, device=device)[None, None]
+    resized = functional.interpolate(one, size=(large, small), mode="bicubic", antialias=True)
+    return resized[0, 0]
 
 
 def _three_channels(images: npt.NDArray[Any]) -> npt.NDArray[Any]:

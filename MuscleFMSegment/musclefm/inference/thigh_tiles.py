@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from musclefm.anatomy.thighs import Thighs
-from musclefm.inference.framing import UNSEEN_LABEL, Framing
+from musclefm.inference.framing import UNSEEN_LABEL, Framing, voxels_at_once
 from musclefm.models.intensity import IntensityRule
 from musclefm.models.manifest import ThighTiles
 
@@ -202,12 +202,16 @@ class ThighFraming(Framing):
             mine = seen & (self._thighs.membership[k][tuple(box)] == thigh + 1)
             rows, columns = np.nonzero(mine)
             points = torch.from_numpy(np.stack([x[mine], y[mine]], axis=-1).astype(np.float32))
-            sampled = functional.grid_sample(
-                probabilities[thigh].flatten(0, 1)[None],
-                points[None, None].to(probabilities.device),
-                mode="bilinear",
-                padding_mode="border",
-                align_corners=False,
-            )
             where = (rows + box[0].start) * shape[1] + columns + box[1].start
-            yield where, sampled[0, :, 0].unflatten(0, probabilities.shape[1:3])
+            maps = probabilities[thigh].flatten(0, 1)[None]
+            step = voxels_at_once(probabilities)
+            for first in range(0, len(where), step):
+                sampled = functional.grid_sample(
+                    maps,
+                    points[None, None, first : first + step].to(maps.device),
+                    mode="bilinear",
+                    padding_mode="border",
+                    align_corners=False,
+                )
+                answers = sampled[0, :, 0].unflatten(0, probabilities.shape[1:3])
+                yield where[first : first + step], answers

@@ -119,11 +119,15 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     slices_at_most = max(1, int(rule.height_mm / slices_mm))
 
     uncertain = np.ascontiguousarray(view.apply(maps.total)) >= rule.threshold * maps.max_entropy
-    uncertain = ndimage.binary_opening(uncertain, disc(rule.opening_mm, plane))
-    wrong = np.where(uncertain, view.apply(maps.least_confidence), np.float32(0))
-    sides = np.ascontiguousarray(view.apply(maps.sides))
-    keys = (sides.astype(np.uint16) - RIGHT) * len(maps.scheme.labels) + view.apply(maps.top_muscle)
-    keys[~ndimage.binary_dilation(uncertain, disc(rule.merge_mm / 2, plane))] = 0
+    labelmap = np.zeros(uncertain.shape, np.uint16)
+    nearby = disc(rule.merge_mm / 2, plane)
+    box = _box(uncertain, nearby.shape)
+    uncertain = ndimage.binary_opening(uncertain[box], disc(rule.opening_mm, plane))
+    wrong = np.where(uncertain, view.apply(maps.least_confidence)[box], np.float32(0))
+    sides = np.ascontiguousarray(view.apply(maps.sides)[box])
+    muscles = view.apply(maps.top_muscle)[box]
+    keys = (sides.astype(np.uint16) - RIGHT) * len(maps.scheme.labels) + muscles
+    keys[~ndimage.binary_dilation(uncertain, nearby)] = 0
 
     groups = connected_groups(keys, wrong, spacing, rule.gap_mm, slices_at_most)
     least_weight = rule.least_wrong_mm3 / maps.grid.voxel_volume_mm3
@@ -132,8 +136,9 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
     )
     voxels = np.flatnonzero(uncertain)
     ids = ranked(became[groups.ravel()[voxels]], wrong.ravel()[voxels], rule.regions_at_most)
-    labelmap = np.zeros(uncertain.shape, np.uint16)
-    labelmap.ravel()[voxels] = ids
+    inside = np.zeros(uncertain.shape, np.uint16)
+    inside.ravel()[voxels] = ids
+    labelmap[box] = inside
     measured = MeasuredMaps(
         view, maps.grid, maps.total, maps.least_confidence, largest=maps.max_entropy
     )
@@ -143,6 +148,15 @@ def flag_regions(maps: EnsembleMaps, rule: FlagRule = DEFAULT_RULE) -> Regions:
         side = SIDES[maps.sides[at][0] - RIGHT]
         queue.append(measured.describe(region_id, side, named, at))
     return Regions(rule=rule, queue=tuple(queue), labelmap=view.undo(labelmap))
+
+
+def _box(mask: npt.NDArray[np.bool_], margins: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the smallest box around a mask with a margin on each side, or the whole."""
+    found = ndimage.find_objects(mask.view(np.uint8))
+    if not found:
+        return (slice(None),) * mask.ndim
+    pairs = zip(found[0], margins, strict=True)
+    return tuple(slice(max(edge.start - more, 0), edge.stop + more) for edge, more in pairs)
 
 
 def disc(radius_mm: float, plane: tuple[float, float]) -> npt.NDArray[np.bool_]:

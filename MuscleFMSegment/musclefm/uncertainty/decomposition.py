@@ -65,11 +65,11 @@ def decompose(member_probabilities: Tensor) -> Decomposition:
     if member_probabilities.ndim != 4:
         raise ValueError(f"(M, C, H, W) expected, got {tuple(member_probabilities.shape)}")
     members = member_probabilities.to(torch.float32).clamp_min(0)
-    members = members / members.sum(dim=1, keepdim=True)
+    members.div_(members.sum(dim=1, keepdim=True))
     mean = members.mean(dim=0)
     most = math.log(members.shape[1])
-    total = torch.special.entr(mean).sum(dim=0).clamp_max(most)
-    aleatoric = torch.special.entr(members).sum(dim=1).mean(dim=0).clamp_max(most)
+    total = _surprise(mean).sum(dim=0).clamp_(0, most)
+    aleatoric = _surprise(members).flatten(0, 1).sum(dim=0).div_(len(members)).clamp_(0, most)
     return Decomposition(
         mean=mean,
         total=total,
@@ -78,3 +78,9 @@ def decompose(member_probabilities: Tensor) -> Decomposition:
         # As var(dim=0, unbiased=False).mean(dim=0), which takes 20 times as long on a CPU.
         variance=(members - mean).square_().flatten(0, 1).mean(dim=0),
     )
+
+
+def _surprise(probabilities: Tensor) -> Tensor:
+    """Return -p log p, as ``torch.special.entr``, which takes three times as long on a CPU."""
+    least = torch.finfo(probabilities.dtype).tiny
+    return probabilities.clamp_min(least).log_().mul_(probabilities).neg_()

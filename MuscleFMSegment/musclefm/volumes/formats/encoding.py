@@ -11,7 +11,6 @@ https://itk.org/Wiki/ITK/MetaIO/Documentation.
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterable
 from typing import Any
@@ -27,6 +26,10 @@ from musclefm.volumes.volume import Volume
 
 # Level 9 takes several times as long for a few percent less.
 _COMPRESSION = 6
+# Of deflate with gzip's header, in which zlib leaves the time out.
+_GZIP_BITS = 31
+_SAMPLE_BYTES = 1 << 20
+_ROOM_FOR_TIME = 1.05
 _NIFTI_OFFSET = 352
 _MILLIMETRES = 2
 _SCANNER_ANATOMY = 1
@@ -68,7 +71,7 @@ def encode_volume(volume: Volume, name: str, level: int = _COMPRESSION) -> bytes
     if ending.endswith(".nii"):
         return _nifti(array, volume.grid)
     if ending.endswith(".nii.gz"):
-        return gzip.compress(_nifti(array, volume.grid), level, mtime=0)
+        return _gzipped(_nifti(array, volume.grid), array.dtype, level)
     if ending.endswith(".nrrd"):
         return _nrrd(array, volume.grid, level)
     if ending.endswith(".mha"):
@@ -113,7 +116,25 @@ def _nrrd(array: npt.NDArray[Any], grid: Grid, level: int) -> bytes:
         "encoding: gzip\n"
         f"space origin: {vectors[3]}\n\n"
     )
-    return header.encode() + gzip.compress(array.tobytes(), level, mtime=0)
+    return header.encode() + _gzipped(array.tobytes(), array.dtype, level)
+
+
+def _gzipped(content: bytes, dtype: np.dtype[Any], level: int) -> bytes:
+    """Return a gzip file; where numbers hardly repeat but for runs of one, nothing else is sought.
+
+    Maps of float32 then take a third of the time and one percent more room.
+    """
+    strategy = zlib.Z_DEFAULT_STRATEGY
+    if dtype.kind == "f":
+        middle = content[len(content) // 2 :][:_SAMPLE_BYTES]
+        plain, runs = (len(_deflated(middle, level, each)) for each in (strategy, zlib.Z_RLE))
+        strategy = zlib.Z_RLE if runs <= _ROOM_FOR_TIME * plain else strategy
+    return _deflated(content, level, strategy)
+
+
+def _deflated(content: bytes, level: int, strategy: int) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP_BITS, strategy=strategy)
+    return packer.compress(content) + packer.flush()
 
 
 def _metaimage(array: npt.NDArray[Any], grid: Grid, level: int) -> bytes:
