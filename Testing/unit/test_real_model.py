@@ -108,8 +108,10 @@ def test_a_pretrained_checkpoint_of_another_scheme_learns_that_of_the_data_set(
     command = ["train", "--data", "huashan-myo", "--model", "sam-vit-b", "--yes", "--out"]
     command += [str(tmp_path / "new"), *SHORT, "--train", "decoder", "--no-install"]
     with served("huashan-myo", content, home), one_thread():
-        assert main([*command, "--progress", "none"]) == 0
-    assert "'thigh-12': its class outputs are drawn anew" in capsys.readouterr().err
+        assert main(command) == 0
+    said = capsys.readouterr()
+    assert "'thigh-12': its class outputs are drawn anew" in said.err
+    assert str(Path("new.work", "evaluation", "evaluation.html")) in said.out.replace("\n", "")
     before, after = find_bundle("sam-vit-b"), open_bundle(tmp_path / "new")
     assert (before.manifest.scheme, after.manifest.scheme) == ("thigh-12", "thigh-11")
     assert "instead of 'thigh-12'" in after.manifest.training_data

@@ -13,6 +13,7 @@ from musclefm.cli.commands.models.download import ask_for as ask_for_checkpoint
 from musclefm.cli.terminal.output import say
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
+from musclefm.results.evaluation.files import PAGE_FILE
 from musclefm.storage.work_folder import kept_training
 
 if TYPE_CHECKING:
@@ -136,6 +137,9 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if bundle and install and arguments.progress == "bar":
         say(f"'{bundle.manifest.name}' is installed: musclefm models show {bundle.manifest.name}")
+    if bundle and "held_out_subjects" in bundle.manifest.metrics and arguments.progress == "bar":
+        page = work / "evaluation" / PAGE_FILE
+        say(f"How good it is on held-out subjects: open {page} in a browser.")
 
 
 def recipe_of(arguments: argparse.Namespace) -> FineTuning:
