@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
+from monai.metrics import (
+    compute_average_surface_distance,
+    compute_dice,
+    compute_hausdorff_distance,
+)
 from scipy import ndimage
 from sklearn.metrics import (
     average_precision_score,
@@ -16,7 +20,10 @@ from sklearn.metrics import (
     roc_auc_score,
     roc_curve,
 )
-from torchmetrics.functional.classification import multiclass_calibration_error
+from torchmetrics.functional.classification import (
+    binary_calibration_error,
+    multiclass_calibration_error,
+)
 
 from musclefm.evaluation.accuracy import muscle_accuracy
 from musclefm.evaluation.calibration import CalibrationAccumulator, pooled_calibration
@@ -80,6 +87,26 @@ def test_dice_where_a_muscle_is_absent_in_one_or_in_both() -> None:
     assert dice(a, b, 4)[1:].tolist() == pytest.approx([2 / 3, 0, math.nan], nan_ok=True)
     nothing = np.zeros((2, 2), int)
     assert math.isnan(pooled_dice(nothing, nothing, 4))
+
+
+@pytest.mark.parametrize("edge", ["in one", "in the other", "in both", "one slice", "one class"])
+def test_dice_on_the_edges_is_that_of_monai(edge) -> None:
+    a, b = blobs(0), blobs(10)
+    if edge in ("in one", "in both"):
+        a[a == 2] = 0
+    if edge in ("in the other", "in both"):
+        b[b == 2] = 0
+    if edge == "one slice":
+        a, b = a[6], b[6]
+    if edge == "one class":
+        a, b = (np.where(x > 0, 3, 0) for x in (a, b))
+    one_hot = [torch.tensor(np.stack([x == c for c in range(5)])[None]) for x in (a, b)]
+    theirs = compute_dice(*one_hot, include_background=True, ignore_empty=False)[0].numpy()
+    # Of what is in neither it says 1, which would flatter a mean over muscles.
+    absent = [not ((a == c).any() or (b == c).any()) for c in range(5)]
+    assert any(absent) is (edge in ("in both", "one class"))
+    wanted = np.where(absent, np.nan, theirs)
+    np.testing.assert_allclose(dice(a, b, 5), wanted, rtol=1e-6)
 
 
 # --- distances -----------------------------------------------------------------------
@@ -187,12 +214,24 @@ def test_calibration_is_that_of_torchmetrics_and_scikit_learn(seed) -> None:
     assert metrics.nll == pytest.approx(log_loss(reference, p.T, labels=range(5)), rel=1e-2)
     summed = sum(brier_score_loss(reference == c, p[c]) for c in range(5))
     assert metrics.brier == pytest.approx(summed)
-    assert metrics.classwise_ece == pytest.approx(np.mean([x.ece for x in metrics.classes]))
+    own_classes = [
+        float(binary_calibration_error(torch.tensor(p[c]), torch.tensor(reference == c), n_bins=20))
+        for c in range(5)
+    ]
+    assert [x.ece for x in metrics.classes] == pytest.approx(own_classes)
+    assert metrics.classwise_ece == pytest.approx(np.mean(own_classes))
 
 
 def test_probabilities_of_exactly_0_and_1() -> None:
     p = np.eye(4)[[0, 1, 2, 2, 3]].T
-    metrics = calibration(p, np.array([0, 1, 2, 3, 3]))
+    reference = np.array([0, 1, 2, 3, 3])
+    metrics = calibration(p, reference)
+    ece = multiclass_calibration_error(
+        torch.tensor(p.T), torch.tensor(reference), num_classes=4, n_bins=20, norm="l1"
+    )
+    assert metrics.top_label.ece == pytest.approx(float(ece))
+    summed = sum(brier_score_loss(reference == c, p[c]) for c in range(4))
+    assert metrics.brier == pytest.approx(summed)
     assert metrics.top_label.ece == pytest.approx(0.2)
     assert metrics.brier == pytest.approx(2 / 5)
     assert metrics.nll == pytest.approx(-math.log(1e-5) / 5)
