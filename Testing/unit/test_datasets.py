@@ -202,7 +202,7 @@ class TestPrepare:
             ("grid", "case 2 of 3 in order of name: .*another grid"),
             ("value", "case 2 of 3 in order of name: the reference holds 99"),
             ("empty", "case 2 of 3 in order of name: .*no label"),
-            ("labels", "no labels of HuashanMyo"),
+            ("labels", "no labels in the layout of 'huashan-myo'"),
         ],
     )
     def test_bad_cases_are_refused_in_a_line(self, tmp_path, command, fault, reported):

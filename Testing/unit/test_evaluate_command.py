@@ -239,6 +239,10 @@ def test_results_folders_are_judged_by_all_that_they_hold(tmp_path) -> None:
         ("groups", "the table of groups has other columns"),
         ("limits", "the limits of severity do not ascend"),
         ("muscle", "has no muscle 'heart'"),
+        ("nobody", "the table of groups names none of the cases"),
+        ("alone", "of which only one is named"),
+        ("seed", "the seed is negative"),
+        ("mapping", "or name one of musclemap, totalsegmentator"),
     ],
 )
 def test_what_cannot_be_judged_is_one_line_and_nothing_is_written(
@@ -266,6 +270,15 @@ def test_what_cannot_be_judged_is_one_line_and_nothing_is_written(
     elif spoil == "groups":
         (cohort / "table.csv").write_text("who,what\na,b\n")
         options = ("--groups", cohort / "table.csv")
+    elif spoil == "nobody":
+        (cohort / "table.csv").write_text("case,group\nnobody,early\n")
+        options = ("--groups", cohort / "table.csv")
+    elif spoil in ("alone", "seed", "mapping"):
+        options = {
+            "alone": ("--merge", "SA"),
+            "seed": ("--seed", "-1"),
+            "mapping": ("--mapping", "totalsegmenter"),
+        }[spoil]
     elif spoil == "limits":
         options = ("--severity-limits", 0.6, 0.3)
     else:

@@ -171,7 +171,7 @@ class TestFourDimensions:
         volumes = [oblique_volume.with_array(oblique_volume.array + n) for n in range(3)]
         path = tmp_path / f"{PATIENT}{ending}"
         sitk.WriteImage(sitk.JoinSeries([itk_image(volume) for volume in volumes]), str(path))
-        assert "holds 3 volumes: choose one with --echo 1 to 3" in refusal(path)
+        assert "holds 3 volumes: choose one of an image with --echo 1 to 3" in refusal(path)
         assert "--echo 1 to 3" in refusal(path, SeriesChoice(echo=4))
         read = read_volume(path, choice=SeriesChoice(echo=2))
         np.testing.assert_array_equal(read.volume.array, volumes[1].array)

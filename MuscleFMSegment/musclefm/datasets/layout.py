@@ -73,7 +73,7 @@ def find_case_files(dataset: Dataset, folder: Path) -> tuple[CaseFiles, ...]:
             fields[case] = known
     if not found:
         raise MuscleFMError(
-            f"no labels of {dataset.title} are in the folder",
+            f"the folder holds no labels in the layout of '{dataset.name}'",
             f"give the folder that holds {dataset.reference}",
         )
     cases = []

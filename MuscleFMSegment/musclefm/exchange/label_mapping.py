@@ -64,8 +64,8 @@ def find_meanings(
         raise MuscleFMError(
             f"{what} holds {', '.join(unknown[:_LISTED])}{more},"
             f" which '{scheme.name}' does not know",
-            "say in a mapping file what they are (--mapping), or name the label scheme that they"
-            " were made with (--scheme)",
+            "say in a mapping file what they are (--mapping), or, where the command takes it, name"
+            " the label scheme that they were made with (--scheme)",
         )
     return meanings, tuple(
         f"'{scheme.name}' does not know {name}: it became background" for name in sorted(lost)

@@ -82,8 +82,15 @@ def read_mapping(path: Path, scheme: LabelScheme) -> LabelMapping:
         text = read_regular(path, _LARGEST_FILE).decode("utf-8-sig")
         texts = _rows(text) if path.suffix.lower() == ".csv" else _TEXTS.validate_json(text)
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise MuscleFMError("the mapping file cannot be read", _FORMAT) from error
+        raise MuscleFMError(
+            "the mapping file cannot be read",
+            f"{_FORMAT}; or name one of {', '.join(_shipped_mappings())}",
+        ) from error
     return parse_mapping(texts, scheme, others_are_background=by_name)
+
+
+def _shipped_mappings() -> list[str]:
+    return sorted(path.stem for path in (resource_folder() / "LabelMappings").glob("*.json"))
 
 
 def parse_mapping(

@@ -132,7 +132,8 @@ def pick_volume(volumes: int, wanted: int | None, what: str) -> tuple[int, tuple
         return 0, ()
     if wanted is None:
         raise MuscleFMError(
-            f"{what} is 4-D and holds {volumes} volumes", f"choose one with --echo 1 to {volumes}"
+            f"{what} is 4-D and holds {volumes} volumes",
+            f"choose one of an image with --echo 1 to {volumes}, or save one alone",
         )
     if not 1 <= wanted <= volumes:
         raise MuscleFMError(

@@ -160,10 +160,17 @@ def evaluate_cohort(
     report = watched(progress, cancel)
     # Bad limits are refused before work is spent.
     severity_of(None, limits)
+    if seed < 0:
+        raise MuscleFMError("the seed is negative", "use 0 or more")
     if out is not None:
         check_folder(Path(out))
     given = read_groups(Path(groups)) if groups is not None else {}
     cases, notes = match_cases(Path(segmentations), Path(references), given)
+    if given and set(given.values()).isdisjoint(case.group for case in cases):
+        raise MuscleFMError(
+            "the table of groups names none of the cases",
+            "write into it the names of the references' files, without the ending, or of subjects",
+        )
     images = [None if path is None else Path(path) for path in (water, fat)]
     cases = with_fat_and_water(cases, *images)
     others: tuple[MatchedCase, ...] = ()
@@ -240,6 +247,10 @@ def _rules(
                 case.reference, known, source=source, mapping=meanings, what="the reference"
             )
     groups = tuple(frozenset(muscle_ids(group, known)) for group in merged)
+    if any(len(group) < 2 for group in groups):
+        raise MuscleFMError(
+            "muscles are merged of which only one is named", "name two or more, e.g. BFL+BFS"
+        )
     groups += merged_muscles(meanings) + (listed.merged_muscles(known) if listed else ())
     return _Rules(known, source, meanings, frozenset(shown), groups)
 

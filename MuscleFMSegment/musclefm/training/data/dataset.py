@@ -90,7 +90,8 @@ def read_cases(
     if not file.is_file():
         raise MuscleFMError(
             "there is nothing to learn from in this place",
-            f"give a store of corrections, or a {DATA_LIST_FILE}",
+            f"give a store of corrections, a {DATA_LIST_FILE}, or a data set of 'musclefm datasets"
+            " list'",
         )
     for case in unread_cases(file, scheme):
         if (case.split == TEST) == held_out:
