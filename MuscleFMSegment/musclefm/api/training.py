@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from musclefm.training.plan import TrainingPlan
     from musclefm.training.recipe import FineTuning, RecipeName
 
+EVALUATION_PAGE = Path("evaluation", "evaluation.html")
+"""In the work folder: how good a new model is on the subjects that a data list holds out."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -219,7 +222,7 @@ def train(
             plan = replace(
                 plan,
                 describe=lambda draft: card_with_held_out(
-                    draft, list_file(path), work / "evaluation", runtime, report
+                    draft, list_file(path), work / EVALUATION_PAGE.parent, runtime, report
                 ),
             )
         if learned and learned.name != start.scheme.name:

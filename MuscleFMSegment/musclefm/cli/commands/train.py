@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musclefm.api.prerequisites import missing_downloads, named_dataset
-from musclefm.api.training import train, work_folder
+from musclefm.api.training import EVALUATION_PAGE, train, work_folder
 from musclefm.cli.commands.datasets import ask_for as ask_for_dataset
 from musclefm.cli.commands.models.download import ask_for as ask_for_checkpoint
 from musclefm.cli.terminal.output import say
 from musclefm.cli.terminal.running import add_device_options, add_progress_option, run_heavy
 from musclefm.errors import MuscleFMError
-from musclefm.results.evaluation.files import PAGE_FILE
 from musclefm.storage.work_folder import kept_training
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def run(arguments: argparse.Namespace) -> None:
     if bundle and install and arguments.progress == "bar":
         say(f"'{bundle.manifest.name}' is installed: musclefm models show {bundle.manifest.name}")
     if bundle and "held_out_subjects" in bundle.manifest.metrics and arguments.progress == "bar":
-        page = work / "evaluation" / PAGE_FILE
+        page = work / EVALUATION_PAGE
         say(f"How good it is on held-out subjects: open {page} in a browser.")
 
 
