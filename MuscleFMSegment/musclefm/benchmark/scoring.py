@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from musclefm.results.benchmark.examples import SliceAnswer
 from musclefm.training.data.dataset import UnreadCase
 from musclefm.training.fitting.temperature import fit_temperature
 from musclefm.volumes.orientation import canonical_view
+
+_Voxels = tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]
+"""Logits ``(M, C, P)`` of members and labels ``(P,)``."""
 
 _MOST_VOXELS = 200_000
 # Of the logarithm: smaller ones are 0 in float16.
@@ -44,7 +48,11 @@ class Temperatures:
 def fit_temperatures(
     system: System, study: Study, message: str, progress: Progress
 ) -> Temperatures:
-    """Fit the temperatures of a trained system on the validation subjects.
+    """Fit the temperatures of a trained system on subjects that were not learned from.
+
+    Those for validation are few, and a temperature of few is that of these few. So a fold's is
+    fitted on those that it stopped by, too, which it did not learn from either. The ensemble's
+    follows from the validation subjects, and changes as those of its folds then change.
 
     Parameters
     ----------
@@ -62,24 +70,33 @@ def fit_temperatures(
     MuscleFMError
         A case cannot be used.
     """
-    cases = study.validation
-    most = -(-_MOST_VOXELS // len(cases))
-    sampled: list[npt.NDArray[np.float32]] = []
-    reference: list[npt.NDArray[np.intp]] = []
-    for number, unread in enumerate(cases):
+    stops = [(fold, x) for fold, part in enumerate(study.folds) for x in part.stops_by]
+    cases: list[tuple[int | None, UnreadCase]] = [*((None, x) for x in study.validation), *stops]
+    samples: dict[int | None, list[_Voxels]] = {}
+    for number, (fold, unread) in enumerate(cases):
         progress(ProgressEvent("temperature", number, len(cases), message))
         case = unread.read()
+        answers = system.predict(case)
+        chosen = answers if fold is None else islice(answers, fold, fold + 1)
         near = near_muscle(case.labels.array, case.labels.grid.spacing[::-1])
         rng = np.random.default_rng([study.plan.seed, number])
-        voxels = rng.permutation(np.flatnonzero(near))[:most]
-        answers = [p.reshape(len(p), -1)[:, voxels] for p in system.predict(case)]
-        sampled.append(np.log(np.maximum(np.stack(answers), _TINY)))
-        reference.append(case.labels.array.ravel()[voxels].astype(np.intp))
-    logits, truth = np.concatenate(sampled, axis=2), np.concatenate(reference)
-    return Temperatures(
-        tuple(fit_temperature(member[None], truth) for member in logits),
-        fit_temperature(logits, truth),
-    )
+        voxels = rng.permutation(np.flatnonzero(near))[: -(-_MOST_VOXELS // len(study.validation))]
+        shares = np.stack([p.reshape(len(p), -1)[:, voxels] for p in chosen])
+        truth = case.labels.array.ravel()[voxels].astype(np.intp)
+        samples.setdefault(fold, []).append((np.log(np.maximum(shares, _TINY)), truth))
+    logits, truth = _joined(samples[None])
+    alone = [fit_temperature(member[None], truth) for member in logits]
+    folds = [
+        fit_temperature(*_joined([(member[None], truth), *samples.get(fold, [])]))
+        for fold, member in enumerate(logits)
+    ]
+    change = np.exp(np.mean(np.log(folds) - np.log(alone)))
+    return Temperatures(tuple(folds), fit_temperature(logits, truth) * float(change))
+
+
+def _joined(samples: Sequence[_Voxels]) -> _Voxels:
+    logits, truth = zip(*samples, strict=True)
+    return np.concatenate(logits, axis=2), np.concatenate(truth)
 
 
 def annotated_muscles(cases: Sequence[UnreadCase]) -> frozenset[int]:
