@@ -181,6 +181,21 @@ def test_what_no_network_can_be_built_from_is_refused(changes: dict[str, object]
         LiteMedSamArchitecture.model_validate(changes)
 
 
+def test_for_other_classes_what_was_learned_of_detail_stays() -> None:
+    network = build(TINY, SCHEME.class_count)
+    known = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    def redrawn() -> set[str]:
+        state = network.state_dict()
+        return {name for name, tensor in known.items() if not torch.equal(tensor, state[name])}
+
+    network.draw_class_outputs()
+    assert redrawn() and not any("detail" in name or "upscaling" in name for name in redrawn())
+    network.draw_untrained()
+    assert any("detail" in name for name in redrawn())
+    assert not any("image_encoder" in name for name in redrawn())
+
+
 def test_attention_stays_within_its_window_and_knows_distances() -> None:
     torch.manual_seed(0)
     attention = build(TINY, 12).image_encoder.layers[1].blocks[0].attn
