@@ -22,7 +22,7 @@ from musclefm.benchmark.folds import FoldTrainer, train_folds
 from musclefm.benchmark.plan import BenchmarkPlan, Budget, SystemEntry, read_plan
 from musclefm.benchmark.records import read_record, shown_slice, write_record
 from musclefm.benchmark.rows import Row
-from musclefm.benchmark.scoring import annotated_muscles, score_case
+from musclefm.benchmark.scoring import Temperatures, annotated_muscles, fit_temperatures, score_case
 from musclefm.benchmark.systems import SYSTEMS, open_system
 from musclefm.benchmark.trained_system import TrainedSystem
 from musclefm.cli.main import main
@@ -315,6 +315,35 @@ def test_ensembles_are_means_of_probabilities_and_of_logits(
     assert record["ensemble"][0].detection.keys() == {
         "total", "aleatoric", "epistemic", "variance"
     }  # fmt: skip
+
+
+class _Sure(_Known):
+    """A system of two equal folds that is as sure as it is right for some subjects alone."""
+
+    def __init__(self, right: dict[str, float]) -> None:
+        self._right = right
+
+    def predict(self, case: LabelledCase):
+        truth, rng = case.labels.array, np.random.default_rng(0)
+        wrong = rng.random(truth.shape) > self._right[case.subject]
+        said = np.where(wrong, (truth + 1) % SCHEME.class_count, truth)
+        shares = np.where(np.arange(SCHEME.class_count)[:, None, None, None] == said, 0.89, 0.01)
+        return iter([shares.astype(np.float32)] * 2)
+
+
+def test_temperatures_are_of_all_subjects_that_were_not_learned_from(folder: Path) -> None:
+    plan = BenchmarkPlan.model_validate(PLAN | {"systems": ["thigh-demo"]})
+    study = open_study(plan, folder / "data" / "datalist.json", CPU)
+    stops = [case.subject for fold in study.folds for case in fold.stops_by]
+
+    def fitted(right_elsewhere: float) -> Temperatures:
+        # Of the test subjects nothing is asked: they are not there.
+        right = dict.fromkeys(stops, right_elsewhere) | {x.subject: 0.89 for x in study.validation}
+        return fit_temperatures(_Sure(right), study, "", silent)
+
+    known, less = fitted(0.89), fitted(0.5)
+    assert [*known.folds, known.ensemble] == pytest.approx([1, 1, 1], abs=0.1)
+    assert min(*less.folds, less.ensemble) > 1.2
 
 
 def test_dice_pooled_over_cases_is_the_micro_f1_of_all_voxels() -> None:

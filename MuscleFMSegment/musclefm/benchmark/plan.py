@@ -129,8 +129,8 @@ class BenchmarkPlan(_Strict):
         What systems that start from a pretrained checkpoint or from scratch see; None for
         a single image.
     temperature : bool
-        Whether the probabilities are those after one temperature, fitted on the validation
-        subjects for each fold and for the ensemble; those before are then scored beside
+        Whether the probabilities are those after one temperature, fitted on subjects that
+        were not learned from for each fold and for the ensemble; those before are then scored beside
         them. The paper has none.
     """
 

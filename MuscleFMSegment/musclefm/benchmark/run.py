@@ -276,7 +276,7 @@ def _notes(plan: BenchmarkPlan, study: Study) -> tuple[str, ...]:
         )
     if plan.temperature:
         lines.append(
-            "All calibration is after one temperature, fitted on the validation subjects, but where"
-            " 'before temperature' stands. The paper has none."
+            "All calibration is after one temperature, fitted on subjects not learned from, but"
+            " where 'before temperature' stands. The paper has none."
         )
     return tuple(lines)

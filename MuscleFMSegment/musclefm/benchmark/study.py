@@ -27,7 +27,7 @@ class Fold:
     Attributes
     ----------
     learns_from, stops_by : tuple of UnreadCase
-        Disjoint; by the second it may choose its best weights, and nothing else.
+        Disjoint; by the second it may choose its best weights, and its temperature is fitted.
     """
 
     learns_from: tuple[UnreadCase, ...]
