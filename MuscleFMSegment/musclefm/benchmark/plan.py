@@ -130,8 +130,8 @@ class BenchmarkPlan(_Strict):
         a single image.
     temperature : bool
         Whether the probabilities are those after one temperature, fitted on subjects that
-        were not learned from for each fold and for the ensemble; those before are then scored beside
-        them. The paper has none.
+        were not learned from, for each fold and for the ensemble; those before are then
+        scored beside them. The paper has none.
     """
 
     data: str | Renderings
