@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from thigh_images import T1, body, picture, read, read_legs
 
-from musclefm.anatomy.signal import cleaned
+from musclefm.anatomy.signal import cleaned, signal_box
 from musclefm.anatomy.thighs import find_thighs
 from musclefm.volumes.volume import Volume
 
@@ -103,3 +103,11 @@ def test_padding_of_some_slices_leaves_masked_air_the_air(value):
 def test_an_image_without_signal_is_zero():
     for constant in (0.0, 7.0, -1000.0, np.nan):
         assert (cleaned(np.full((2, 5, 6), constant, np.float32)) == 0).all()
+
+
+def test_traces_that_an_offset_swallows_belong_to_no_box():
+    image = np.zeros((3, 20, 30), np.float32)
+    image[:, 5:15, 8:22] = np.random.default_rng(3).uniform(50, 600, (3, 10, 14))
+    image[1, 10, 2] = 1e-5
+    boxes = [signal_box(cleaned(image + np.float32(offset))) for offset in (0, 1000, -300)]
+    assert boxes == [np.s_[0:3, 5:15, 8:22]] * 3

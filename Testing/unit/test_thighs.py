@@ -237,6 +237,17 @@ def test_padding_moves_no_centre_of_a_real_scan(shared, value):
     np.testing.assert_array_equal(found.membership[:, 13:-20, 31:-6], plain.membership)
 
 
+@pytest.mark.parametrize("offset", [1000.0, -300.0])
+def test_an_offset_moves_no_centre_of_a_real_scan_with_traces_beside_the_body(shared, offset):
+    scan = read(shared / "scans" / "dixon" / "station7-proximal.nii.gz")
+    array = scan.array[::6].astype(np.float32)
+    thin = Volume(array, replace(scan.grid, shape=array.shape))
+    moved = thin.with_array(thin.array + np.float32(offset))
+    plain, found = find_thighs(thin), find_thighs(moved)
+    np.testing.assert_allclose(found.centres, plain.centres, atol=1e-6)
+    np.testing.assert_array_equal(found.membership, plain.membership)
+
+
 def test_real_scan_with_pelvis_and_hands(shared):
     scan = read(shared / "scans" / "dixon" / "station7-proximal.nii.gz")
     thighs = find_thighs(scan)
