@@ -28,15 +28,15 @@ from musclefm.inference.device import choose_runtime
 SPACING_MM = (5.0, 1.5, 1.5)
 CASES = 50
 DATASET = "Dataset001_Thighs"
+LABELS = {"background": 0} | {label.name: label.id for label in SCHEME.labels}
 
 
 def configuration(folder: Path, shape: tuple[int, ...]) -> dict:
     """Return what nnU-Net's planner makes of cases of a shape."""
-    labels = {str(number): number for number in range(SCHEME.class_count)}
     files = {
         "raw": {
             "channel_names": {"0": "fat", "1": "water"},
-            "labels": labels,
+            "labels": LABELS,
             "file_ending": ".nii.gz",
             "dataset": {"case": {"images": ["none"], "label": "none"}},
         },
@@ -80,16 +80,16 @@ def main() -> None:
     ).eval()  # fmt: skip
     plans = PlansManager({"configurations": {"made": made}, "label_manager": "LabelManager"})
     predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
-    labels = {"labels": {str(number): number for number in range(SCHEME.class_count)}}
     predictor.manual_initialization(
-        network, plans, plans.get_configuration("made"), None, labels, "nnUNetTrainer", None
-    )
+        network, plans, plans.get_configuration("made"), None, {"labels": LABELS},
+        "nnUNetTrainer", None,
+    )  # fmt: skip
     patch = tuple(made["patch_size"])
     seen = torch.randn(2, *patch)
     clock = Clock(choose_runtime("cpu"), False, arguments.repeats)
     with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bf16):
         seconds = clock.seconds(lambda: predictor.predict_sliding_window_return_logits(seen))
-    print(f"a patch of {' x '.join(map(str, patch))}, bf16 {arguments.bf16}: {seconds:.1f} s\n")
+    print(f"a patch of {' x '.join(map(str, patch))}: {seconds:.1f} s\n")
     print("| volume | patches | seconds, 5 folds |\n|---|---|---|")
     for shape in VOLUMES:
         sizes = [max(*pair) for pair in zip(shape, patch, strict=True)]
