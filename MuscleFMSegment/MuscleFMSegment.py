@@ -210,6 +210,7 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         from MuscleFMSegmentLib.process.library_runner import LibraryRunner, Outcome
         from MuscleFMSegmentLib.process.progress_updates import SEGMENT_STAGES
         from MuscleFMSegmentLib.process.segmentation_run import SegmentationRun
+        from MuscleFMSegmentLib.scene.input_volume import inputImages, writeInput
         from MuscleFMSegmentLib.scene.results import loadResults
 
         nodes = (volumeNode, secondVolumeNode) if secondVolumeNode else (volumeNode,)
@@ -220,7 +221,8 @@ class MuscleFMSegmentLogic(ScriptedLoadableModuleLogic):
         outcomes: list[Outcome] = []
         with tempfile.TemporaryDirectory() as temporary:
             results = folder or Path(temporary) / "results"
-            command = run.export(Path(temporary), results)
+            writeInput(inputImages(run.channels), Path(temporary))
+            command = run.command(Path(temporary), results)
             runner.run(command, outcomes.append, onProgress, onLog, SEGMENT_STAGES)
             try:
                 runner.wait(slicer.app.processEvents)

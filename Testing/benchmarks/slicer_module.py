@@ -183,11 +183,11 @@ class Player:
 
     def _open(self, volumeNode: Any, results: Path) -> None:
         from MuscleFMSegmentLib.review.review_folders import ReviewFolders
-        from MuscleFMSegmentLib.scene.input_volume import exportInput
+        from MuscleFMSegmentLib.scene.input_volume import inputImages, writeInput
 
         folder = ReviewFolders().make()
         shutil.copytree(results, folder.results)
-        exportInput({"image": volumeNode}, folder.input)
+        writeInput(inputImages({"image": volumeNode}), folder.input)
         self._session.process(50)
         self._ticks.restart()
         self._panel.control.open(folder, volumeNode)

@@ -38,7 +38,7 @@ from musclefm.review.changes import find_changes  # noqa: E402
 from musclefm.review.measures import MuscleTally  # noqa: E402
 from musclefm.volumes.grid import Grid  # noqa: E402
 from MuscleFMSegmentLib.scene.editing import Editing  # noqa: E402
-from MuscleFMSegmentLib.scene.input_volume import exportInput  # noqa: E402
+from MuscleFMSegmentLib.scene.input_volume import inputImages, writeInput  # noqa: E402
 from MuscleFMSegmentLib.scene.labels import applySidedLabels, sidedLabels  # noqa: E402
 from MuscleFMSegmentLib.scene.outlines import showStatuses  # noqa: E402
 from MuscleFMSegmentLib.scene.region_marker import RegionMarker  # noqa: E402
@@ -141,7 +141,7 @@ def main() -> None:
         lambda: applySidedLabels(case.segmentationNode, case.scheme, volumeNode, case.modelLabels)
     )
     print(f"recovery of saved labels     {1000 * recovery:6.0f} ms")
-    export = timed(lambda: exportInput({"image": volumeNode}, folder))
+    export = timed(lambda: writeInput(inputImages({"image": volumeNode}), folder))
     print(f"handing the volume over      {1000 * export:6.0f} ms (wanted: under 100 ms)")
 
 

@@ -63,13 +63,15 @@ class ModulePanel:
         self._worker = Worker()
         runner = LibraryRunner(qt.QTimer(), self._worker.begin)
         self.run = RunController(
-            self.segment, self.messages, runner, self._onResults, self.inventory.noteRun
-        )
-        self.download = DownloadController(
             self.segment,
             self.messages,
-            LibraryRunner(qt.QTimer()),
-            self.inventory.refreshAndChoose,
+            runner,
+            self.background,
+            self._onResults,
+            self.inventory.noteRun,
+        )
+        self.download = DownloadController(
+            self.segment, self.messages, LibraryRunner(qt.QTimer()), self.inventory.refreshAndChoose
         )
         self.control = ReviewController(
             ReviewContext(
@@ -86,10 +88,13 @@ class ModulePanel:
         )
         self.resume = ResumeController(ui, self.messages, self.control)
         self.worklist = WorklistController(
-            self.messages, self.control, LibraryRunner(qt.QTimer()), self._choice
+            self.messages, self.control, LibraryRunner(qt.QTimer()), self.segment.choice
         )
         self.learn = LearnController(
-            self.messages, lambda: LibraryRunner(qt.QTimer()), self._choice, self.inventory.refresh
+            self.messages,
+            lambda: LibraryRunner(qt.QTimer()),
+            self.segment.choice,
+            self.inventory.refresh,
         )
         self.sections = Sections(
             ui,
@@ -115,6 +120,7 @@ class ModulePanel:
         keys = reviewKeys(self.control, self._peek.begin)
         self.shortcuts = Shortcuts(slicer.util.mainWindow() or self.form, keys)
         self.control.review.showKeys([(key.sequences[0], key.title) for key in keys])
+        self._widgets = widgetsOf(self.form)
 
     def setParameters(self, parameters: MuscleFMSegmentParameterNode | None) -> None:
         """Follow a parameter node, or none."""
@@ -127,7 +133,7 @@ class ModulePanel:
         parameters.inputVolume = parameters.inputVolume or firstInput(slicer.mrmlScene)
         # What Slicer's wrapper adds is not declared.
         node: Any = parameters
-        guiTag = node.connectGui(widgetsOf(self.form))
+        guiTag = node.connectGui(self._widgets)
         # After Slicer's wrapper has read the node anew: VTK calls the first observer of a priority
         # last, and that is the wrapper's of the first parameter.
         observation = node.AddObserver(
@@ -234,8 +240,8 @@ class ModulePanel:
         return not missing
 
     def _offerInterrupted(self) -> None:
-        if not self._installer.missing():
-            with self.messages.shown():
+        with self.messages.shown():
+            if not self._installer.missing():
                 self.resume.offer()
 
     def _chosenRun(self, parameters: MuscleFMSegmentParameterNode) -> SegmentationRun:
@@ -244,21 +250,17 @@ class ModulePanel:
         nodes = (parameters.inputVolume, parameters.secondVolume)
         names = parameters.dixonPair.value if nodes[1] else ("image",)
         channels = dict(zip(names, nodes, strict=False))
-        return SegmentationRun(channels, self.segment.model, self.segment.device)
+        return SegmentationRun(channels, *self.segment.choice())
 
     def _chosen(self) -> None:
         if self._parameters:
-            self._parameters.modelName = self.segment.model
-            self._parameters.deviceName = self.segment.device
+            self._parameters.modelName, self._parameters.deviceName = self.segment.choice()
         self._showDemand()
         self._showLearning()
 
     def _showDemand(self) -> None:
         node = self._parameters.inputVolume if self._parameters else None
         self.inventory.showDemand(slicesAlongLeg(node) if node else 0)
-
-    def _choice(self) -> tuple[str, str]:
-        return self.segment.model, self.segment.device
 
     def _showLearning(self) -> None:
         if self.segment.hasInventory and not self.ui.learnSection.collapsed:

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
+from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.process.library_runner import LibraryRunner, Outcome
 from MuscleFMSegmentLib.process.progress_updates import SEGMENT_STAGES
 from MuscleFMSegmentLib.scene.nodes import slicesAlongLeg
@@ -32,6 +33,8 @@ class RunController:
         Shows what goes wrong.
     runner : LibraryRunner
         Of its own.
+    background : Background
+        Writes the images.
     onResults : callable
         Given the folder and the run that finished.
     onTimed : callable
@@ -43,6 +46,7 @@ class RunController:
         panel: SegmentPanel,
         messages: MessageArea,
         runner: LibraryRunner,
+        background: Background,
         onResults: Callable[[ReviewFolder, SegmentationRun], None],
         onTimed: Callable[[float, int], None],
     ) -> None:
@@ -51,17 +55,22 @@ class RunController:
         self._onResults = onResults
         self._onTimed = onTimed
         self._runner = runner
+        self._background = background
         self._folder: ReviewFolder | None = None
 
     @property
     def isRunning(self) -> bool:
-        """Whether a segmentation runs."""
-        return self._runner.isRunning
+        """Whether a segmentation runs, or its images are written for it."""
+        return self._folder is not None
 
     def start(self, run: SegmentationRun) -> None:
         """Check the volumes and start; whatever is wrong with them is shown."""
         from MuscleFMSegmentLib.review.review_folders import ReviewFolders
-        from MuscleFMSegmentLib.scene.input_volume import TransformAboveError
+        from MuscleFMSegmentLib.scene.input_volume import (
+            TransformAboveError,
+            inputImages,
+            writeInput,
+        )
 
         self._messages.clear()
         try:
@@ -71,7 +80,8 @@ class RunController:
             return
         if warnings:
             self._messages.show("; ".join(warnings))
-        folder = ReviewFolders().make()
+        images, folder = inputImages(run.channels), ReviewFolders().make()
+        command = run.command(folder.input, folder.results)
         begun, slices = time.monotonic(), slicesAlongLeg(run.volumeNode)
 
         def finish(outcome: Outcome) -> None:
@@ -79,32 +89,44 @@ class RunController:
                 self._onTimed(time.monotonic() - begun, slices)
             self._finish(outcome, folder, run)
 
-        try:
-            self._runner.run(
-                run.export(folder.input, folder.results),
-                finish,
-                self._panel.showProgress,
-                self._panel.log,
-                SEGMENT_STAGES,
-                _("the segmentation"),
-            )
-        except BaseException:
-            folder.remove()
-            raise
+        def begin(written: object) -> None:
+            if self._folder is folder:
+                try:
+                    self._runner.run(
+                        command,
+                        finish,
+                        self._panel.showProgress,
+                        self._panel.log,
+                        SEGMENT_STAGES,
+                        _("the segmentation"),
+                    )
+                except MuscleFMError as error:
+                    fail(error)
+
+        def fail(error: Exception) -> None:
+            if self._folder is folder:
+                self.end()
+                self._messages.showError(error)
+
         self._folder = folder
         self._panel.showRunning(True)
+        self._background.run(lambda: writeInput(images, folder.input), begin, fail)
 
     def stop(self) -> None:
         """Ask the run to end; it has within two seconds."""
-        if self.isRunning:
+        if self._runner.isRunning:
             self._panel.showStopping()
             self._runner.stop()
+        else:
+            self.end()
 
     def end(self) -> None:
         """End the run now and forget it."""
-        if self._folder and self.isRunning:
+        folder, self._folder = self._folder, None
+        if folder:
             self._runner.end()
-            self._folder.remove()
+            # Once nothing is written there any more.
+            self._background.then(folder.remove)
             self._panel.showRunning(False)
 
     def _hardenAndStart(self, run: SegmentationRun) -> None:
@@ -116,6 +138,7 @@ class RunController:
             self.start(run)
 
     def _finish(self, outcome: Outcome, folder: ReviewFolder, run: SegmentationRun) -> None:
+        self._folder = None
         self._panel.showRunning(False)
         if outcome.kind == "finished":
             with self._messages.shown():

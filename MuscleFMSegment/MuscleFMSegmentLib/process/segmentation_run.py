@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from MuscleFMSegmentLib.scene.input_volume import checkInput, exportInput
+from MuscleFMSegmentLib.scene.input_volume import checkInput
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,16 @@ class SegmentationRun:
             )
         return tuple(note for node in self.channels.values() for note in checkInput(node))
 
-    def export(self, images: Path, results: Path) -> list[str]:
-        """Write the images, and return the library's command.
+    def command(self, images: Path, results: Path) -> list[str]:
+        """Return the library's command.
 
         Parameters
         ----------
         images, results : Path
-            An empty folder for the images that the library reads, and one to be made
-            for its results.
-
-        Raises
-        ------
-        MuscleFMError
-            The volumes cannot be handed over.
+            The folder that :func:`writeInput` wrote the images to, and one to be made for
+            the results.
         """
-        files = exportInput(self.channels, images)
+        files = {channel: images / f"{channel}.nrrd" for channel in self.channels}
         named = [f"--channel={channel}={path}" for channel, path in files.items()]
         image = [str(files["image"])] if "image" in files else named
         out = ["--out", str(results), "--progress", "json"]

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
-from musclefm.volumes.grid import Grid
 from MuscleFMSegmentLib.process.background import Background
 from MuscleFMSegmentLib.scene.nodes import removeDisplayed
 
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from MuscleFMSegmentLib.review.open_case import OpenCase
     from MuscleFMSegmentLib.review.review_folders import ReviewFolder
     from MuscleFMSegmentLib.review.stored_case import StoredCase
+    from MuscleFMSegmentLib.scene.input_volume import StoredImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +115,11 @@ class Opening:
                 self._wanted = None
                 self._onError(error)
 
-        def show(image: tuple[Grid, vtk.vtkImageData]) -> None:
+        def show(image: StoredImage) -> None:
             if self._wanted is not reading:
                 folder.release()
                 return
-            volumeNode, isNew = volumeOfImage(*image, name)
+            volumeNode, isNew = volumeOfImage(image, name)
 
             def failed() -> None:
                 folder.release()

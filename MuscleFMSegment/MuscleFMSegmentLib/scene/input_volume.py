@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,17 @@ from slicer.i18n import tr as _
 
 from musclefm.errors import MuscleFMError
 from musclefm.volumes.checks import check_header_shape, check_size, colour_error, looks_like_ct
+from musclefm.volumes.formats.encoding import nrrd_header
 from musclefm.volumes.grid import Grid
 from musclefm.volumes.stored import read_stored
+from musclefm.volumes.volume import Volume
 from MuscleFMSegmentLib.scene.geometry import ijkToRas, setVoxels, volumeGrid, voxels, vtkMatrix
 from MuscleFMSegmentLib.scene.nodes import ROLE_ATTRIBUTE
 
 _SHOWN_CHANNELS = ("image", "water", "in-phase", "fat", "out-of-phase")
 _ROWS_LOOKED_AT = 64
+# As Slicer's own window, which cuts off 0.1 % at both ends.
+_SHOWN_PERCENTILES = (0.1, 99.9)
 
 
 class TransformAboveError(MuscleFMError):
@@ -100,52 +105,64 @@ def hardenTransform(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
     volumeNode.HardenTransform()
 
 
-def exportInput(
-    channels: Mapping[str, slicer.vtkMRMLScalarVolumeNode], folder: Path
-) -> dict[str, Path]:
-    """Write volumes as NRRD files that the child process reads.
-
-    The files hold voxels and geometry alone: no node name, no DICOM attribute.
-    They are not compressed, because Slicer stands still meanwhile.
+def inputImages(channels: Mapping[str, slicer.vtkMRMLScalarVolumeNode]) -> dict[str, Volume]:
+    """Return the voxels of volumes, not copied, for :func:`writeInput` in a second thread.
 
     Parameters
     ----------
     channels : Mapping
         What each volume is, e.g. ``{"water": …, "fat": …}`` or ``{"image": …}``.
-    folder : Path
-        An existing folder.
+    """
+    return {
+        channel: Volume(voxels(node.GetImageData()), volumeGrid(node))
+        for channel, node in channels.items()
+    }
 
-    Returns
-    -------
-    dict
-        The file of each channel, ``folder / "<channel>.nrrd"``.
+
+def writeInput(images: Mapping[str, Volume], folder: Path) -> None:
+    """Write images as ``folder / "<channel>.nrrd"``, which the child process reads.
+
+    The files hold voxels and geometry alone: no node name, no DICOM attribute. They are
+    written as they are, for which Python's lock is let go: new pages for 60 MB may take
+    the system a third of a second.
 
     Raises
     ------
     MuscleFMError
         A file cannot be written.
     """
-    files = {}
-    for channel, volumeNode in channels.items():
-        matrix = vtk.vtkMatrix4x4()
-        volumeNode.GetIJKToRASMatrix(matrix)
-        # A node of its own, since the writer puts a node's attributes into the file.
-        bare = slicer.vtkMRMLScalarVolumeNode()
-        bare.SetAndObserveImageData(volumeNode.GetImageData())
-        bare.SetIJKToRASMatrix(matrix)
-        storage = slicer.vtkMRMLNRRDStorageNode()
-        storage.SetUseCompression(False)
-        files[channel] = folder / f"{channel}.nrrd"
-        storage.SetFileName(str(files[channel]))
-        if not storage.WriteData(bare):
-            raise MuscleFMError(
-                _("the volume cannot be handed to the segmentation"),
-                _("check the space on the disk of the user's data folder"),
-            )
-    return files
+    try:
+        for channel, volume in images.items():
+            with (folder / f"{channel}.nrrd").open("wb") as file:
+                file.write(nrrd_header(volume.array, volume.grid, "raw"))
+                volume.array.tofile(file)
+    except OSError as error:
+        raise MuscleFMError(
+            _("the volume cannot be handed to the segmentation"),
+            _("check the space on the disk of the user's data folder"),
+        ) from error
 
 
-def readImage(images: Path) -> tuple[Grid, vtk.vtkImageData]:
+@dataclass(frozen=True)
+class StoredImage:
+    """The image of a case as it lies on the disk.
+
+    Attributes
+    ----------
+    grid : Grid
+        Where its voxels lie.
+    image : vtkImageData
+        Its voxels, float32.
+    shown : tuple of float
+        The darkest and the brightest intensity that are told apart where it is shown.
+    """
+
+    grid: Grid
+    image: vtk.vtkImageData
+    shown: tuple[float, float]
+
+
+def readImage(images: Path) -> StoredImage:
     """Read the image of a case, float32, without the scene: a second thread may do so.
 
     Parameters
@@ -172,18 +189,17 @@ def readImage(images: Path) -> tuple[Grid, vtk.vtkImageData]:
         ) from error
     image = vtk.vtkImageData()
     setVoxels(image, volume.array)
-    return volume.grid, image
+    darkest, brightest = np.percentile(volume.array[:, ::4, ::4], _SHOWN_PERCENTILES)
+    return StoredImage(volume.grid, image, (float(darkest), float(brightest)))
 
 
-def volumeOfImage(
-    grid: Grid, image: vtk.vtkImageData, name: str
-) -> tuple[slicer.vtkMRMLScalarVolumeNode, bool]:
+def volumeOfImage(stored: StoredImage, name: str) -> tuple[slicer.vtkMRMLScalarVolumeNode, bool]:
     """Return the volume of a case's image: that of the scene where it is still there.
 
     Parameters
     ----------
-    grid, image
-        As :func:`readImage` returned them.
+    stored : StoredImage
+        What :func:`readImage` returned.
     name : str
         Of a volume that is new in the scene.
 
@@ -193,14 +209,19 @@ def volumeOfImage(
         The volume, and whether it is new in the scene.
     """
     for other in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        if _isSame(grid, image, other):
+        if _isSame(stored.grid, stored.image, other):
             return other, False
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
-    node.SetIJKToRASMatrix(vtkMatrix(grid.ijk_to_ras))
-    node.SetAndObserveImageData(image)
+    node.SetIJKToRASMatrix(vtkMatrix(stored.grid.ijk_to_ras))
+    node.SetAndObserveImageData(stored.image)
     slicer.mrmlScene.AddNode(node)
-    node.CreateDefaultDisplayNodes()
+    display = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    display.SetDefaultColorMap()
+    # Slicer would look for a window in every voxel, and hold up what is drawn meanwhile.
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(*stored.shown)
+    node.SetAndObserveDisplayNodeID(display.GetID())
     return node, True
 
 

@@ -109,7 +109,12 @@ def applySidedLabels(
     segmentationNode.RemoveClosedSurfaceRepresentation()
     segmentation = segmentationNode.GetSegmentation()
     layer = orientedImage(labels, ijkToRas(volumeNode))
-    for value, (side, label) in scheme.labels_of_sides().items():
+    muscles = scheme.labels_of_sides()
+    if _isLayerOf(segmentation, muscles):
+        # One event in place of one a muscle, each of which fills the editor's table anew.
+        segmentation.GetLayerDataObject(0).DeepCopy(layer)
+        return
+    for value, (side, label) in muscles.items():
         segmentId = segment_id(side, label)
         segment = segmentation.GetSegment(segmentId)
         if segment is not None:
@@ -117,6 +122,16 @@ def applySidedLabels(
             segment.AddRepresentation(BINARY_LABELMAP, layer)
         elif (labels == value).any():
             _addMuscle(segmentation, side, label, layer, value)
+
+
+def _isLayerOf(
+    segmentation: slicer.vtkSegmentation, muscles: Mapping[int, tuple[Side, Label]]
+) -> bool:
+    """Tell whether all muscles, and nothing else, share one layer with their own values."""
+    ofValues = {segment_id(*muscle): value for value, muscle in muscles.items()}
+    found = {name: segmentation.GetSegment(name) for name in segmentation.GetSegmentIDs()}
+    values = {name: segment.GetLabelValue() for name, segment in found.items()}
+    return segmentation.GetNumberOfLayers() == 1 and values == ofValues
 
 
 def addMuscles(

@@ -70,6 +70,10 @@ class SegmentPanel:
         """Name of the chosen device."""
         return str(self.ui.deviceSelector.currentData or DEFAULT_DEVICE)
 
+    def choice(self) -> tuple[str, str]:
+        """Return the names of the chosen model and device."""
+        return self.model, self.device
+
     @property
     def hasInventory(self) -> bool:
         """Whether models and devices are known."""

@@ -15,8 +15,9 @@ from MuscleFMSegmentLib.scene.geometry import ijkToRas
 from MuscleFMSegmentLib.scene.input_volume import (
     TransformAboveError,
     checkInput,
-    exportInput,
     hardenTransform,
+    inputImages,
+    writeInput,
 )
 
 
@@ -152,18 +153,17 @@ def test_the_child_gets_the_same_voxels_in_the_same_place_and_no_identity(
     for stored in list(stored_48_ways(image))[::7]:
         node = addVolume(scene, stored, "DOE^JANE")
         node.SetAttribute("DICOM.instanceUIDs", "1.2.840.4711")
-        files = exportInput({"water": node}, tmp_path)
-        assert files == {"water": tmp_path / "water.nrrd"}
-        read = read_volume(files["water"]).volume
+        writeInput(inputImages({"water": node}), tmp_path)
+        read = read_volume(tmp_path / "water.nrrd").volume
         assert np.array_equal(read.array, stored.array)
         assert read.grid.matches(stored.grid, tolerance_mm=1e-5)
-        header = files["water"].read_bytes().split(b"\n\n")[0]
+        header = (tmp_path / "water.nrrd").read_bytes().split(b"\n\n")[0]
         assert b"4711" not in header and b"JANE" not in header
 
 
 def test_a_folder_that_is_gone_is_said(volumeNode, tmp_path) -> None:
     with pytest.raises(MuscleFMError, match="cannot be handed"):
-        exportInput({"image": volumeNode}, tmp_path / "gone")
+        writeInput(inputImages({"image": volumeNode}), tmp_path / "gone")
 
 
 def _matrix(volumeNode) -> vtk.vtkMatrix4x4:

@@ -35,9 +35,13 @@ def test_recovered_labels_replace_all_voxels_and_nothing_else(opened) -> None:
     )
     names = [segmentation.GetSegment(x).GetName() for x in segmentation.GetSegmentIDs()]
     wanted = mixed_up(sided(opened.maps))
+    events = []
+    for event in (segmentation.SourceRepresentationModified, segmentation.SegmentModified):
+        segmentation.AddObserver(event, lambda caller, event: events.append(event))
     applySidedLabels(case.segmentationNode, case.scheme, case.volumeNode, wanted)
     assert np.array_equal(read(case), wanted)
     assert segmentation.GetNumberOfLayers() == 1
+    assert 1 <= len(events) < 6, "each of them fills the editor's table anew"
     assert [segmentation.GetSegment(x).GetName() for x in segmentation.GetSegmentIDs()] == names
     status = slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentStatus(segment)
     assert status == slicer.vtkSlicerSegmentationsModuleLogic.Completed

@@ -30,10 +30,10 @@ def segmented(image: list[str], results: Path) -> Path:
 def openResults(module: Any, session: Any, volumeNode: Any, results: Path) -> Any:
     """Open results as a run would, and return the module."""
     from MuscleFMSegmentLib.review.review_folders import ReviewFolders
-    from MuscleFMSegmentLib.scene.input_volume import exportInput
+    from MuscleFMSegmentLib.scene.input_volume import inputImages, writeInput
 
     folder = ReviewFolders().make()
-    exportInput({"water": volumeNode}, folder.input)
+    writeInput(inputImages({"water": volumeNode}), folder.input)
     shutil.copytree(results, folder.results)
     module.control.open(folder, volumeNode)
     settle(module, session)

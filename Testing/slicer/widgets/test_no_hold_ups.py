@@ -17,7 +17,7 @@ from musclefm.corrections.store import CorrectionStore
 from musclefm.review.measures import MuscleTally
 from musclefm.review.session_file import load_session
 from MuscleFMSegmentLib.review.review_folders import ReviewFolders
-from MuscleFMSegmentLib.scene.input_volume import exportInput
+from MuscleFMSegmentLib.scene.input_volume import inputImages, writeInput
 
 EDITED = 2
 
@@ -103,7 +103,7 @@ def test_a_case_is_read_while_the_reader_goes_on_with_the_one_before(
     before = opened.control.openCase
     held = Held(monkeypatch, "review.stored_case", "read_results")
     folder = ReviewFolders().make()
-    exportInput({"water": water}, folder.input)
+    writeInput(inputImages({"water": water}), folder.input)
     folder.results.symlink_to(results)
     opened.control.open(folder, water)
     assert held.begun.wait(60.0) and opened.control.isOpening

@@ -102,6 +102,11 @@ def _nifti(array: npt.NDArray[Any], grid: Grid) -> bytes:
 
 
 def _nrrd(array: npt.NDArray[Any], grid: Grid, level: int) -> bytes:
+    return nrrd_header(array, grid, "gzip") + _gzipped(array.tobytes(), array.dtype, level)
+
+
+def nrrd_header(array: npt.NDArray[Any], grid: Grid, encoding: str) -> bytes:
+    """Return what stands before the voxels ``(K, J, I)`` of a NRRD file, ``raw`` or ``gzip``."""
     matrix = grid.ijk_to_lps
     vectors = [f"({_numbers(matrix[:3, column], ',')})" for column in range(4)]
     header = (
@@ -113,10 +118,10 @@ def _nrrd(array: npt.NDArray[Any], grid: Grid, level: int) -> bytes:
         f"space directions: {' '.join(vectors[:3])}\n"
         "kinds: domain domain domain\n"
         "endian: little\n"
-        "encoding: gzip\n"
+        f"encoding: {encoding}\n"
         f"space origin: {vectors[3]}\n\n"
     )
-    return header.encode() + _gzipped(array.tobytes(), array.dtype, level)
+    return header.encode()
 
 
 def _gzipped(content: bytes, dtype: np.dtype[Any], level: int) -> bytes:
