@@ -138,7 +138,7 @@ class Carrying:
 
     def accept(self, region: FlaggedRegion) -> None:
         """Note that the reader accepts the muscles of a region in its slices."""
-        values = self._case.sidedValues(region)
+        values = self._case.musclesOf(region)
         slices = range(region.slices[0], region.slices[1] + 1)
         self._see(
             [
@@ -159,7 +159,7 @@ class Carrying:
         accepted = [
             entry.region
             for entry in case.queue.entries
-            if entry.status == "accepted" and value in case.sidedValues(entry.region)
+            if entry.status == "accepted" and value in case.musclesOf(entry.region)
         ]
 
         def propose() -> Carried:

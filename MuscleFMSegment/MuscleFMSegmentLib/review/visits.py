@@ -102,7 +102,7 @@ class Visits:
         looked: dict[int, set[int]] = {}
         isOpen: set[int] = set()
         for entry in case.queue.entries:
-            for value in case.sidedValues(entry.region):
+            for value in case.musclesOf(entry.region):
                 slices = looked.setdefault(value, set())
                 if entry.status == "accepted":
                     slices.update(_slicesOf(entry.region))

@@ -131,11 +131,6 @@ class CaseInScene:
         name = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
         return self.segmentationNode.GetSegmentation().ContainsRepresentation(name)
 
-    def sidedValues(self, region: FlaggedRegion) -> frozenset[int]:
-        """Return the sided values of the muscles that a region concerns."""
-        shift = len(self.scheme.labels) if region.side == "left" else 0
-        return frozenset(label + shift for label in region.label_ids)
-
     @property
     def colours(self) -> dict[Muscle, tuple[float, float, float]]:
         """Red, green and blue in [0, 1] of the muscles' segments, by side and label id."""

@@ -42,3 +42,9 @@ class Reading:
     def colour(self, value: float) -> np.ndarray:
         table = heatColours(self.scene).GetLookupTable()
         return np.rint(np.array(table.GetTableValue(round(value * 255))[:3]) * 255)
+
+
+def adjust(heatmap: Heatmap, **settings: object) -> None:
+    """Show the heat as before but for some settings of :meth:`Heatmap.show`."""
+    before = {name: getattr(heatmap, name) for name in ("kind", "opacity", "threshold")}
+    heatmap.show(**(before | {"visible": heatmap.isVisible} | settings))

@@ -34,7 +34,7 @@ def test_the_lines_enclose_what_the_library_says_in_every_view(reading, contours
     reading.sliceViews.showRegion(case, region)
     before = {name: view.render() for name, view in views.items()}
     contours.show("total", 0.25, True)
-    value = min(case.sidedValues(region))
+    value = min(case.musclesOf(region))
     heat = voxels(case.heatmapNodes["total"].GetImageData())
     bounds = muscle_bounds(
         case.modelLabels == value, heat, case.regions == region.id, 0.25, case.grid.spacing

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import slicer
 from offscreen import OffscreenSliceView
+from reading import adjust
 
 from MuscleFMSegmentLib.scene.case import CaseInScene
 
@@ -28,7 +29,7 @@ def test_a_legend_tells_the_fixed_range_in_a_corner_of_the_first_view(reading, v
     # There is no uncertainty in this slice.
     reading.sliceViews.jumpToSlice(reading.case, 2, 2)
     for kind in ("total", "aleatoric", "epistemic"):
-        reading.heatmap.setKind(kind)
+        adjust(reading.heatmap, kind=kind)
         drawn = legend_pixels(views["Red"], reading)
         colours = views["Red"].render()[drawn].astype(int)
         for value in (0.05, 0.5, 0.95):
@@ -117,7 +118,7 @@ def test_a_hidden_heatmap_gives_the_foreground_back(reading, views) -> None:
     composite.SetForegroundVolumeID(reading.case.volumeNode.GetID())
     composite.SetForegroundOpacity(0.3)
     for kind in ("total", "epistemic"):
-        reading.heatmap.setKind(kind)
+        adjust(reading.heatmap, kind=kind)
         reading.heatmap.setVisible(True)
     reading.heatmap.setVisible(False)
     assert composite.GetForegroundVolumeID() == reading.case.volumeNode.GetID()
@@ -128,7 +129,7 @@ def test_a_hidden_heatmap_gives_the_foreground_back(reading, views) -> None:
 def test_a_deleted_heatmap_is_no_obstacle(reading, views) -> None:
     reading.heatmap.setVisible(True)
     reading.scene.RemoveNode(reading.case.heatmapNodes["total"])
-    reading.heatmap.setOpacity(0.9)
-    reading.heatmap.setKind("aleatoric")
+    adjust(reading.heatmap, opacity=0.9)
+    adjust(reading.heatmap, kind="aleatoric")
     shown = views["Red"].logic.GetSliceCompositeNode().GetForegroundVolumeID()
     assert shown == reading.case.heatmapNodes["aleatoric"].GetID()

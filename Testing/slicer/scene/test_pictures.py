@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_results import addVolume
 from PIL import Image
-from reading import Reading
+from reading import Reading, adjust
 from segment_editor import SegmentEditor
 
 from musclefm.defaults import HEAT_OPACITY
@@ -96,13 +96,13 @@ def test_threshold_and_opacity_change_what_is_drawn(reading) -> None:
     middling = slice_voxels(inner & (heat > 0.3) & (heat < 0.4), 9)
     grey = reading.pixels(middling)
     reading.heatmap.setVisible(True)
-    reading.heatmap.setThreshold(0.42)
+    adjust(reading.heatmap, threshold=0.42)
     assert np.abs(reading.pixels(middling) - grey).max() <= 1
-    reading.heatmap.setThreshold(0.1)
-    reading.heatmap.setOpacity(1.0)
+    adjust(reading.heatmap, threshold=0.1)
+    adjust(reading.heatmap, opacity=1.0)
     expected = np.array([reading.colour(reading.heat()[tuple(at)]) for at in middling])
     assert np.median(np.abs(reading.pixels(middling) - expected).max(axis=1)) <= 4
-    reading.heatmap.setKind("epistemic")
+    adjust(reading.heatmap, kind="epistemic")
     assert np.median(np.abs(reading.pixels(middling) - expected).max(axis=1)) > 20
     assert reading.heat()[tuple(middling[0])] == pytest.approx(0.3 * heat[tuple(middling[0][1:])])
 

@@ -6,6 +6,7 @@ import SimpleITK as sitk
 import slicer
 from harness.scene import startScene
 from made_results import sided
+from reading import adjust
 from segment_editor import SegmentEditor
 
 from MuscleFMSegmentLib.scene.comparison import Comparison
@@ -51,7 +52,7 @@ def test_a_scene_file_holds_case_look_and_statuses_but_no_marks(
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     muscle = case.segmentationNode.GetSegmentation().GetSegment("left_gracilis")
     logic.SetSegmentStatus(muscle, logic.Flagged)
-    Heatmap(scene, case.heatmapNodes).setThreshold(0.4)
+    adjust(Heatmap(scene, case.heatmapNodes), threshold=0.4)
     RegionMarker(scene).show(case, case.queue.entries[0].region)
     Comparison(scene, case).setVisible(True)
     assert scene.WriteToMRB(str(tmp_path / "case.mrb"))

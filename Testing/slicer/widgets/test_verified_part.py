@@ -113,8 +113,8 @@ def test_a_muscle_is_verified_where_it_was_looked_at(shown: Any, session: Any) -
     review.queue.skip()
     module.control.onQueueChanged()
     everyone = set(review.case.scheme.labels_of_sides())
-    isOpen = set(review.case.sidedValues(review.queue.entries[-1].region))
-    visited = {v for e in review.queue.entries for v in review.case.sidedValues(e.region)} - isOpen
+    isOpen = set(review.case.musclesOf(review.queue.entries[-1].region))
+    visited = {v for e in review.queue.entries for v in review.case.musclesOf(e.region)} - isOpen
     assert visited and set(panel.checkedMuscles) == visited < everyone
     free = min(isOpen)
     panel.ui.verifiedList.item(panel._values.index(free)).setCheckState(qt.Qt.Checked)
@@ -127,7 +127,7 @@ def test_a_muscle_is_verified_where_it_was_looked_at(shown: Any, session: Any) -
     looked = review.visits.slices | {
         k
         for entry in review.queue.entries
-        if value in review.case.sidedValues(entry.region)
+        if value in review.case.musclesOf(entry.region)
         for k in range(entry.region.slices[0], entry.region.slices[1] + 1)
     }
     for k in range(len(labels)):
@@ -138,7 +138,7 @@ def test_a_muscle_is_verified_where_it_was_looked_at(shown: Any, session: Any) -
 def test_a_muscle_that_was_gone_to_is_visited(shown: Any, session: Any) -> None:
     case = shown.control.openCase.review.case
     free, (side, label) = next(iter(case.scheme.labels_of_sides().items()))
-    others = [e for e in case.queue.entries if free not in case.sidedValues(e.region)]
+    others = [e for e in case.queue.entries if free not in case.musclesOf(e.region)]
     object.__setattr__(case, "queue", ReviewQueue.restored(others, None))
     review = shown.control.openCase.review
     assert free not in review.visits.verifiedMuscles().muscles

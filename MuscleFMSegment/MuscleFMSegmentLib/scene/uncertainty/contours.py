@@ -88,7 +88,7 @@ class UncertaintyContours:
     def _redraw(self, value: int, uncertainty: npt.NDArray[np.float32]) -> None:
         case = self._case
         regions = [
-            entry.region for entry in case.queue.entries if value in case.sidedValues(entry.region)
+            entry.region for entry in case.queue.entries if value in case.musclesOf(entry.region)
         ]
         box = self._box(value, regions)
         bounds = muscle_bounds(

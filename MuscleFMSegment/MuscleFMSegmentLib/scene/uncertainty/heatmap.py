@@ -117,21 +117,6 @@ class Heatmap:
             self._kind, self._opacity, self._threshold, self._visible = shown
             self.apply()
 
-    def setKind(self, kind: UncertaintyKind) -> None:
-        """Choose which uncertainty is shown."""
-        self._kind = kind
-        self.apply()
-
-    def setOpacity(self, opacity: float) -> None:
-        """Choose the opacity, from 0 to 1."""
-        self._opacity = opacity
-        self.apply()
-
-    def setThreshold(self, threshold: float) -> None:
-        """Choose the normalised uncertainty in [0, 1] below which the image is clear."""
-        self._threshold = threshold
-        self.apply()
-
     def setVisible(self, visible: bool) -> None:
         """Show or hide the heatmap and its legend."""
         self._visible = visible
