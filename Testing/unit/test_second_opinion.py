@@ -224,6 +224,8 @@ def test_the_command_ranks_it_among_the_others_and_says_what_it_took(scan, capsy
     assert any(record["sha256"][:12] in note for note in both.notes)
     report = (folder / "both" / "report.html").read_text()
     assert record["sha256"][:12] in report and "disagrees with the second opinion" in report
+    # One that is chosen later, in Slicer, is not drawn in it.
+    assert "a second opinion chosen there too, is kept in session.json" in report
     assert "other.nii.gz" not in report + (folder / "both" / "provenance.json").read_text()
     # Without probabilities the same is found after the fact.
     opinion = read_second_opinion(
