@@ -135,7 +135,8 @@ def test_evaluate_takes_the_severity_from_the_list(cohort, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--cohort 0", "above 0"),
+        ("--cohort 0", "from 1 to 9999"),
+        ("--cohort 99999999999", "from 1 to 9999"),
         ("--cohort 1 --slices 0", "--slices"),
         ("--cohort 1 --pixel-mm 0.1", "--pixel-mm"),
         ("--cohort 1 --seed -1", "negative"),

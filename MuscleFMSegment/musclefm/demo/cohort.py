@@ -27,6 +27,8 @@ from musclefm.training.data.dataset import DATA_LIST_FILE
 from musclefm.volumes.volume import Volume
 from musclefm.volumes.writing import write_volume
 
+# As many as the names of cases number.
+_CASES_AT_MOST = 9999
 RECIPE_FILE = "cohort.json"
 """What a cohort is rendered from; there from the first case on."""
 
@@ -109,8 +111,8 @@ def render_cohort(
         written.
     """
     recipe.check()
-    if count < 1:
-        raise MuscleFMError("--cohort must be above 0", "raise it")
+    if not 1 <= count <= _CASES_AT_MOST:
+        raise MuscleFMError(f"--cohort must be from 1 to {_CASES_AT_MOST}", "18 is usual")
     scheme = load_scheme(DEFAULT_SCHEME)
     maps = load_anatomies(anatomies, scheme) if anatomies else []
     _claim(out, _record(recipe, maps))

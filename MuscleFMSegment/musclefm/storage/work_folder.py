@@ -42,7 +42,7 @@ def check_work_folder(folder: Path) -> None:
         require_new_folder(folder)
     except MuscleFMError as error:
         raise MuscleFMError(
-            "the folder for work under way holds other files", ANOTHER_FOLDER
+            "the folder for work under way is a file, or holds other files", ANOTHER_FOLDER
         ) from error
 
 
