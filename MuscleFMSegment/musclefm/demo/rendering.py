@@ -53,7 +53,7 @@ class SliceRecipe:
         bones that the scheme does not name, and more often in slices far apart.
     """
 
-    count: int = 24000
+    count: int = 18000
     size: int = 128
     pixel_mm: float = 1.4
     parametric: float = 0.2

@@ -47,6 +47,8 @@ _FOR_SCANS = Augmentation(rotation_deg=12.0, zoom=1.2, gamma=1.6, bias=0.4, nois
 _SELF_LABELLED = 0.125
 _SMOOTHING_MM = 9.0
 _START_FOLDER = "start"
+# Not the recipe's: trainings are compared on the same renderings.
+_SCORED_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ class DemoRecipe:
     slices : SliceRecipe
         What they are trained on.
     start : Bundle or None
-        An ensemble whose members they are to begin with, those that follow the kept
-        ones first; None draws their weights.
+        An ensemble whose members they are to begin with; None draws their weights.
+    first : int
+        Which of the start's members, from 0, the first one begins with; then the next.
     kept : int
         How many of the start's first members the new ensemble has besides, as they are.
     unlabelled : tuple of Path
@@ -79,6 +82,7 @@ class DemoRecipe:
     slices: SliceRecipe = field(default_factory=SliceRecipe)
     start: Bundle | None = None
     unlabelled: tuple[Path, ...] = ()
+    first: int = 0
     kept: int = 0
 
     @property
@@ -156,11 +160,11 @@ def train_demo(
     known = load_anatomies(anatomies, load_scheme(SCHEME)) if anatomies else []
     test = [anatomy for anatomy in known if anatomy.subject in TEST_SUBJECTS]
     card = demo_card(recipe, len(known) > 0, {})
-    if recipe.start and recipe.kept >= len(recipe.start.manifest.members):
+    if recipe.start and not recipe.first < len(recipe.start.manifest.members) >= recipe.kept:
         raise MuscleFMError(
-            f"model '{recipe.start.manifest.name}' has no network besides the {recipe.kept} to be"
-            " kept",
-            "lower --kept",
+            f"model '{recipe.start.manifest.name}' has only {len(recipe.start.manifest.members)}"
+            " networks",
+            "lower --first and --kept",
         )
 
     def described(trained: Bundle) -> BundleCard:
@@ -172,13 +176,13 @@ def train_demo(
             manifest = manifest.model_copy(update={"temperature": temperature})
             trained = replace(trained, manifest=manifest)
         if test:
-            scores = score_on_renderings(trained, test, runtime, recipe.seed, progress)
+            scores = score_on_renderings(trained, test, runtime, _SCORED_SEED, progress)
             metrics |= mean_scores(scores)
         return card.model_copy(update={"temperature": manifest.temperature, "metrics": metrics})
 
     networks = _networks(recipe, card)
-    # Those that follow the kept ones come first, as members begin with them in this order.
-    turned = networks[recipe.kept :] + networks[: recipe.kept]
+    # Members begin with them in this order.
+    turned = networks[recipe.first :] + networks[: recipe.first]
     start_card = card if recipe.start else card.model_copy(update={"role": "start"})
     plan = TrainingPlan(
         start=save_bundle(work / _START_FOLDER, start_card, turned, "fp32", replace=True),

@@ -38,15 +38,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="scans that --start labels where it is sure, to be learned from, too",
     )
     parser.add_argument("--seed", type=int, default=20250, help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=7000, help="a member (default: %(default)s)")
-    parser.add_argument("--slices", type=int, default=24000, help="rendered (default: %(default)s)")
-    parser.add_argument("--members", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, help="a member (default: 7000; 4000 with --start)")
+    parser.add_argument("--slices", type=int, default=18000, help="rendered (default: %(default)s)")
+    parser.add_argument("--members", type=int, help="default: 3; 2 with --start")
+    parser.add_argument(
+        "--first",
+        type=int,
+        metavar="N",
+        help="network of --start, from 0, that the first member begins with (default: 2)",
+    )
     parser.add_argument(
         "--kept",
         type=int,
-        default=0,
         metavar="N",
-        help="the first N networks of --start stay as they are, and those that follow learn on",
+        help="networks of --start that are members as they are, the first N (default: 4)",
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="default: all cores")
     parser.add_argument(
@@ -65,6 +70,15 @@ def train_again(arguments: argparse.Namespace) -> None:
     MuscleFMError
         A number is out of its range, or a folder is taken.
     """
+    further = arguments.start is not None
+    for name, usual in (
+        ("steps", 4000 if further else 7000),
+        ("members", 2 if further else 3),
+        ("first", 2 if further else 0),
+        ("kept", 4 if further else 0),
+    ):
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, usual)
     for name in ("steps", "slices", "members", "jobs"):
         if getattr(arguments, name) < 1:
             raise MuscleFMError(f"--{name} must be above 0", "raise it")
@@ -72,8 +86,10 @@ def train_again(arguments: argparse.Namespace) -> None:
         raise MuscleFMError(
             "scans without labels need a trained model that labels them", "give it as --start"
         )
-    if arguments.kept < 0 or (arguments.kept and not arguments.start):
-        raise MuscleFMError("--kept counts networks of --start", "give both, or neither")
+    for name in ("first", "kept"):
+        count = getattr(arguments, name)
+        if count < 0 or (count and not further):
+            raise MuscleFMError(f"--{name} is about networks of --start", "give both, or neither")
     require_free(arguments.out)
     check_work_folder(_work(arguments))
     run_heavy(
@@ -96,6 +112,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> None:
         slices=SliceRecipe(count=arguments.slices),
         start=load_model(arguments.start) if arguments.start else None,
         unlabelled=tuple(arguments.unlabelled),
+        first=arguments.first,
         kept=arguments.kept,
     )
     work, runtime = _work(arguments), choose_runtime(arguments.device, arguments.precision)
