@@ -117,7 +117,7 @@ def test_a_row_says_where_its_weights_come_from(data: Path, tmp_path: Path) -> N
     def title(**entry: str) -> str:
         return open_system(study, SystemEntry(**entry), tmp_path / "x").title
 
-    assert title(system="sam-lora", start="thigh-demo").endswith("(LoRA), from thigh-demo 3")
+    assert title(system="sam-lora", start="thigh-demo").endswith("(LoRA), from thigh-demo 4")
     assert title(system="sam-lora", start="scratch") == "SAM's design, small, from scratch"
     assert title(system="monai-unet") == "MONAI U-Net, from scratch"
 

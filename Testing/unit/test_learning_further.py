@@ -179,7 +179,10 @@ def test_the_demo_ensemble_learns_further_and_says_from_what(tmp_path, monkeypat
     ]
     start = save_bundle(tmp_path / "start", first, states)
     write_volume(scan(), tmp_path / "Doe.nii.gz")
-    recipe = DemoRecipe(5, 1, 2, slices, start, (tmp_path / "Doe.nii.gz",), kept=2)
+    recipe = DemoRecipe(5, 1, 2, slices, start, (tmp_path / "Doe.nii.gz",), 2, 2)
+    with pytest.raises(MuscleFMError, match="only 3 networks"):
+        beyond = dataclasses.replace(recipe, first=3)
+        train_demo(beyond, None, tmp_path / "new", tmp_path / "work", 1, CPU, silent)
     bundle = train_demo(recipe, None, tmp_path / "new", tmp_path / "work", 1, CPU, silent)
     text = bundle.manifest.training_data
     assert start.sha256 in text and "1 real scans were seen without labels" in text

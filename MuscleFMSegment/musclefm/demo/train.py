@@ -212,8 +212,11 @@ def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> B
     begun = ""
     if start := recipe.start:
         known = start.manifest
-        begun = f" Begun from the networks of {known.name} {known.version}, sha256 {start.sha256}"
-        begun += f", whose first {recipe.kept} were kept as they are." if recipe.kept else "."
+        kept = f", whose first {recipe.kept} were kept as they are" if recipe.kept else ""
+        begun = (
+            f" Begun from the networks of {known.name} {known.version}, sha256 {start.sha256}{kept}"
+            f" (what these learned from: {known.training_data})."
+        )
     unlabelled = "No real image was seen."
     if recipe.unlabelled:
         unlabelled = (
