@@ -225,6 +225,8 @@ def test_the_authors_files_are_there(done: Path) -> None:
             "there is no system 'resnet': use one of",
         ),
         ({"data": "nowhere"}, "there is no data list where the plan says"),
+        ({"data": "a\0b"}, "the plan is not valid (data.constrained-str: "),
+        ({"seed": 10**30}, "the plan is not valid (seed: "),
         ({"folds": 8}, "8 folds are asked for, and 4 subjects are left to learn from"),
         ({"buget": {}}, "the plan is not valid (buget: Extra inputs are not permitted)"),
     ],

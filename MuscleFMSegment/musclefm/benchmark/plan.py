@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -134,13 +135,13 @@ class BenchmarkPlan(_Strict):
         scored beside them. The paper has none.
     """
 
-    data: str | Renderings
+    data: Annotated[str, Field(pattern=r"^[^\x00]+$")] | Renderings
     scheme: str = DEFAULT_SCHEME
     systems: tuple[SystemEntry, ...] = Field(min_length=1, max_length=100)
     folds: int = Field(default=5, ge=2, le=20)
     test: float = Field(default=0.25, gt=0, lt=1)
     validation: float = Field(default=0.1, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 32)
     budget: Budget
     channels: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=3)
     temperature: bool = False
