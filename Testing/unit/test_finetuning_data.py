@@ -219,7 +219,7 @@ def test_data_that_cannot_be_learned_from_is_refused_in_words(tmp_path):
     assert "images for 1 channels" in reported(
         training=[document["training"][0] | {"image": ["a.nii.gz", "b.nii.gz"]}]
     )
-    with pytest.raises(MuscleFMError, match="nothing to learn from"):
+    with pytest.raises(MuscleFMError, match="no labelled cases"):
         list(read_cases(tmp_path / "nowhere", SCHEME))
 
 

@@ -179,7 +179,7 @@ def train(
     >>> import musclefm
     >>> musclefm.train("thigh-demo", "new-model", data="no-such-folder")
     Traceback (most recent call last):
-    musclefm.errors.MuscleFMError: there is nothing to learn from in this place: ...
+    musclefm.errors.MuscleFMError: there are no labelled cases in this place: ...
     """
     report = watched(progress, cancel)
     out = Path(out)

@@ -121,7 +121,7 @@ def evaluate_model(
     >>> import musclefm
     >>> musclefm.evaluate_model("thigh-demo", data="no-such-folder")
     Traceback (most recent call last):
-    musclefm.errors.MuscleFMError: there is nothing to learn from in this place: ...
+    musclefm.errors.MuscleFMError: there are no labelled cases in this place: ...
     """
     report = watched(progress, cancel)
     bundle = load_model(model)
@@ -189,7 +189,7 @@ def compare(
     >>> import musclefm
     >>> musclefm.compare("thigh-demo", "thigh-demo", data="no-such-folder")
     Traceback (most recent call last):
-    musclefm.errors.MuscleFMError: there is nothing to learn from in this place: ...
+    musclefm.errors.MuscleFMError: there are no labelled cases in this place: ...
     """
     report = watched(progress, cancel)
     bundles = load_model(old), load_model(new)

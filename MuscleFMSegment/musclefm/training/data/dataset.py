@@ -89,7 +89,7 @@ def read_cases(
     file = list_file(path)
     if not file.is_file():
         raise MuscleFMError(
-            "there is nothing to learn from in this place",
+            "there are no labelled cases in this place",
             f"give a store of corrections, a {DATA_LIST_FILE}, or a data set of 'musclefm datasets"
             " list'",
         )
