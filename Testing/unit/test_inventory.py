@@ -19,7 +19,7 @@ def reported(capsys, *arguments):
 def test_models_and_devices_are_reported_as_one_line_of_json(capsys) -> None:
     inventory = reported(capsys)
     demo = next(model for model in inventory["models"] if model["name"] == "thigh-demo")
-    assert demo["usable"] and demo["members"] == 5 and demo["scheme"] == "thigh-11"
+    assert demo["usable"] and demo["members"] == 6 and demo["scheme"] == "thigh-11"
     assert len(demo["muscles"]) == 11 and demo["licence"] == "Apache-2.0"
     names = [device["name"] for device in inventory["devices"]]
     assert names[-1] == "cpu" and len(names) == 1 + torch.cuda.device_count()

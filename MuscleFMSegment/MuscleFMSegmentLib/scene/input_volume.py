@@ -154,7 +154,7 @@ class StoredImage:
     image : vtkImageData
         Its voxels, float32.
     shown : tuple of float
-        The darkest and the brightest intensity that are told apart where it is shown.
+        The darkest and the brightest intensity that the display sets apart.
     """
 
     grid: Grid

@@ -41,7 +41,7 @@ def load_model(model: str | os.PathLike[str] | Bundle = DEFAULT_MODEL) -> Bundle
     >>> import musclefm
     >>> model = musclefm.load_model("thigh-demo")
     >>> model.scheme.name, len(model.manifest.members)
-    ('thigh-11', 5)
+    ('thigh-11', 6)
     """
     return model if isinstance(model, Bundle) else find_bundle(os.fspath(model))
 
