@@ -184,7 +184,11 @@ def interpolated_shape(shapes: Distance, weights: Vector) -> Distance:
             continue
         zoom = own_size / size
         moved = ndimage.affine_transform(
-            shapes[at], [zoom, zoom], own_centroid - zoom * centroid, order=1, mode="nearest"
+            shapes[at],
+            np.diag([zoom, zoom]),
+            own_centroid - zoom * centroid,
+            order=1,
+            mode="nearest",
         )
         total += weights[at] / zoom * moved
     return total
