@@ -52,12 +52,12 @@ def test_is_small_and_says_what_it_is(bundle: Bundle) -> None:
     assert bundle.manifest.metrics.keys() >= {f"{severity}_dsc" for severity in SEVERITIES}
 
 
-def every_third_slice(anatomy: Anatomy) -> Anatomy:
-    """Return an anatomy with a third of its labelled slices, which is scored sooner."""
+def every_fifth_slice(anatomy: Anatomy) -> Anatomy:
+    """Return an anatomy with a fifth of its labelled slices, which is scored sooner."""
     labelmap, _ = to_canonical(anatomy.labelmap)
     labelled = np.flatnonzero(labelmap.array.any(axis=(1, 2)))
     array = labelmap.array.copy()
-    array[np.setdiff1d(labelled, labelled[::3])] = 0
+    array[np.setdiff1d(labelled, labelled[::5])] = 0
     return replace(anatomy, labelmap=labelmap.with_array(array))
 
 
@@ -68,7 +68,7 @@ def test_segments_renderings_of_subjects_it_never_saw(shared: Path, bundle: Bund
         if anatomy.subject in TEST_SUBJECTS
     ]
     assert {anatomy.subject for anatomy in anatomies} == TEST_SUBJECTS
-    chosen = [every_third_slice(anatomy) for anatomy in anatomies[::3]]
+    chosen = [every_fifth_slice(anatomy) for anatomy in anatomies[::3]]
     means = mean_scores(score_on_renderings(bundle, chosen, choose_runtime("cpu"), 2, silent))
     # The card's numbers are of all of them; a few slices, drawn anew, leave a little room.
     for severity in SEVERITIES:

@@ -19,7 +19,7 @@ from mutations import FORMATS, mutate, sample_volume
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be fast")
 
-FILES_OF_FORMAT = 30
+FILES_OF_FORMAT = 22
 MEGABYTES_AT_MOST = 500
 LINES_AT_MOST = 30
 
