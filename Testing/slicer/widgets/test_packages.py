@@ -224,8 +224,11 @@ def test_packages_are_looked_at_again_only_after_one_came_or_went(
 
     asked: list[Any] = []
     check = slicer.packaging.pip_check
+    # Slicer's own asks itself for each of a list, and hands on what it has seen.
     monkeypatch.setattr(
-        slicer.packaging, "pip_check", lambda entry: asked.append(entry) or check(entry)
+        slicer.packaging,
+        "pip_check",
+        lambda entry, *seen: asked.append(entry) or check(entry, *seen),
     )
     python.addTorch("2.12.0")
     panel = session.openModule(MODULE).panel
