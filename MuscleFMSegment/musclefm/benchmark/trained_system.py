@@ -36,7 +36,7 @@ from musclefm.networks.families import build
 from musclefm.networks.without_weights import build_without_weights
 from musclefm.progress import Progress, ProgressEvent, silent
 from musclefm.storage.regular_file import is_file
-from musclefm.storage.work_folder import claim_work_folder
+from musclefm.storage.work_folder import START_FOLDER, claim_work_folder
 from musclefm.training.data.dataset import UnreadCase
 from musclefm.training.data.labelled_tiles import cut_tiles
 from musclefm.training.data.tiles import INDEX_FILE, CaseTiles, TileFolder, write_tiles
@@ -47,7 +47,6 @@ from musclefm.training.train import plain_card
 
 SCRATCH = "scratch"
 
-_START_FOLDER = "start"
 _TILE_MM = 1.4
 
 
@@ -100,7 +99,7 @@ class TrainedSystem:
     def prepare(self, progress: Progress) -> None:
         """Write what is started from, and all tiles."""
         claim_work_folder(self._folder)
-        start = self._folder / _START_FOLDER
+        start = self._folder / START_FOLDER
         if self._given is None and not start.is_dir():
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self._recipe.seed)
@@ -223,7 +222,7 @@ class TrainedSystem:
 
     @property
     def _start(self) -> Bundle:
-        return self._given or open_bundle(self._folder / _START_FOLDER, verify=False)
+        return self._given or open_bundle(self._folder / START_FOLDER, verify=False)
 
     def _plan(self, start: Bundle) -> TrainingPlan:
         channels = self._study.plan.channels if start.manifest.role == "start" else None
@@ -275,7 +274,7 @@ class TrainedSystem:
 
     @property
     def _job(self) -> FineTuningJob:
-        start = self._given.folder if self._given else self._folder / _START_FOLDER
+        start = self._given.folder if self._given else self._folder / START_FOLDER
         return FineTuningJob(start, self._recipe, self._folder)
 
     def _fold_folder(self, fold: int) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from musclefm.models.member_files import MemberState
 from musclefm.networks.architecture import THIGH_DEMO
 from musclefm.networks.families import build
 from musclefm.progress import Progress
-from musclefm.storage.work_folder import TRAINING_RECORD, claim_work_folder
+from musclefm.storage.work_folder import START_FOLDER, TRAINING_RECORD, claim_work_folder
 from musclefm.training.data.self_labelled import WithUnlabelledScans
 from musclefm.training.data.tiles import TrainingData
 from musclefm.training.plan import TrainingPlan
@@ -46,7 +45,6 @@ _FOR_SCANS = Augmentation(rotation_deg=12.0, zoom=1.2, gamma=1.6, bias=0.4, nois
 # Of each step; more of it took members away from severe disease.
 _SELF_LABELLED = 0.125
 _SMOOTHING_MM = 9.0
-_START_FOLDER = "start"
 # Not the recipe's: trainings are compared on the same renderings.
 _SCORED_SEED = 1
 
@@ -185,7 +183,7 @@ def train_demo(
     turned = networks[recipe.first :] + networks[: recipe.first]
     start_card = card if recipe.start else card.model_copy(update={"role": "start"})
     plan = TrainingPlan(
-        start=save_bundle(work / _START_FOLDER, start_card, turned, "fp32", replace=True),
+        start=save_bundle(work / START_FOLDER, start_card, turned, "fp32", replace=True),
         kept=tuple(networks[: recipe.kept]),
         data=_data(recipe, known, jobs, runtime),
         recipe=recipe.training,
@@ -195,9 +193,7 @@ def train_demo(
         version=card.version,
         describe=described,
     )
-    bundle = train_ensemble(plan, runtime, progress)
-    shutil.rmtree(work / _START_FOLDER, ignore_errors=True)
-    return bundle
+    return train_ensemble(plan, runtime, progress)
 
 
 def demo_card(recipe: DemoRecipe, real: bool, metrics: Mapping[str, float]) -> BundleCard:

@@ -13,7 +13,7 @@ TRAINING_RECORD = "training.json"
 """How a training went; stays in its work folder after it."""
 
 START_FOLDER = "start"
-"""What a model of another label scheme is trained from."""
+"""Networks that a training begins with, where they are written for it alone."""
 
 _MARK_FILE = ".musclefm-work"
 _MARK = "MuscleFM keeps work under way here, and replaces and removes files of this folder.\n"
