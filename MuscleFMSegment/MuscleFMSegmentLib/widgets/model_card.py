@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -11,6 +12,9 @@ from slicer.i18n import tr as _
 from musclefm.plain_text import printable
 
 _MOST_METRICS = 6
+# A word that is longer, as a hash is, would make the card wider than the panel.
+_LONG_WORD = re.compile(r"\S{24}(?=\S)")
+_MAY_BREAK = "\u200b"
 
 
 def cardHtml(model: Mapping[str, Any]) -> str:
@@ -74,4 +78,4 @@ def _table(rows: Mapping[str, str]) -> str:
 
 
 def _shown(text: str) -> str:
-    return escape(printable(text))
+    return escape(_LONG_WORD.sub(rf"\g<0>{_MAY_BREAK}", printable(text)))

@@ -44,6 +44,25 @@ def test_a_card_shows_all_its_fields_as_text(module: Any) -> None:
     assert damaged == f"<p><b>{ESCAPED}</b></p><p>{ESCAPED}</p>"
 
 
+def test_a_card_with_a_hash_is_no_wider_than_the_panel(module: Any) -> None:
+    from PySide6.QtGui import QTextDocument, QTextOption
+
+    from MuscleFMSegmentLib.widgets.model_card import cardHtml
+
+    texts = ("name", "title", "version", "description", "intended_use", "scheme_title", "licence")
+    model = dict.fromkeys(texts, "x") | {"muscles": [], "channels": [], "metrics": {}}
+    trained = f"Begun from sha256 {'2c03aacd' * 8} and then further."
+    card = cardHtml(model | {"training_data": trained, "members": 3, "fault": ""})
+    document, option = QTextDocument(), QTextOption()
+    # As in a label.
+    option.setWrapMode(QTextOption.WrapMode.WordWrap)
+    document.setDefaultTextOption(option)
+    document.setHtml(card)
+    document.setTextWidth(360)
+    (table,) = document.rootFrame().childFrames()
+    assert document.documentLayout().frameBoundingRect(table).width() <= 360
+
+
 def test_progress_is_plain_text(session: Any) -> None:
     from MuscleFMSegmentLib.process.progress_updates import eventOf
 
